@@ -1,0 +1,3 @@
+//! Imports provider schemas, generates wire types and maps, and checks that both are current.
+
+pub mod schema;

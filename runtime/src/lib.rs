@@ -1,0 +1,1 @@
+//! A self-hosted LLM gateway: six wire protocols in, six out, nothing lost in silence.

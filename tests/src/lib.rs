@@ -1,0 +1,1 @@
+//! Behaviour of the built binary: SDKs, limits, faults, benches.
