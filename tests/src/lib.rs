@@ -1,1 +1,9 @@
-//! Behaviour of the built binary: SDKs, limits, faults, benches.
+//! Drives the built `busbar` binary the way its users do: as a process, over sockets.
+//!
+//! Nothing here links the gateway. [`binary`] builds it once, [`process`] runs it and reads what it says,
+//! [`gateway`] writes a configuration and waits until it serves, [`http`] speaks to it byte by byte,
+//! [`upstream`] is a scripted peer, and [`python`] runs the providers' own SDKs against it.
+
+pub mod binary;
+pub mod gateway;
+pub mod process;
