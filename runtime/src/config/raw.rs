@@ -1,0 +1,277 @@
+//! The configuration file as it is written; its JSON Schema is made from these types.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_saphyr::Spanned;
+
+use super::units::{Size, Span};
+
+/// The configuration of a gateway.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Version of this grammar; 1 is the only one so far.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1))]
+    pub version: Option<u32>,
+    /// Address of the data port; `127.0.0.1:8080` when absent.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<Spanned<SocketAddr>>,
+    /// The operators' listener.
+    #[serde(default)]
+    pub admin: Option<Admin>,
+    /// `open` allows a data port without keys on an address that others can reach.
+    #[serde(default)]
+    pub auth: Option<Auth>,
+    /// Number of worker threads; one for each core when absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 1024))]
+    pub workers: Option<usize>,
+    /// What is written to standard error.
+    #[serde(default)]
+    pub log: Option<Log>,
+    /// Bounds and deadlines.
+    #[serde(default)]
+    pub limits: Option<Limits>,
+    /// Providers by name; a name from the catalog needs its key alone.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Provider>")]
+    pub providers: BTreeMap<String, Spanned<Provider>>,
+    /// Models that clients may name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Model>")]
+    pub models: BTreeMap<String, Spanned<Model>>,
+    /// Groups of models that clients may name.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, Pool>")]
+    pub pools: BTreeMap<String, Spanned<Pool>>,
+}
+
+/// The operators' listener.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Admin {
+    /// Its address; `127.0.0.1:8081` when absent.
+    #[serde(default)]
+    #[schemars(with = "Option<String>")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Who may call the data port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// Everybody who can reach it.
+    Open,
+}
+
+/// What is written to standard error.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `text` (the default) or `json`.
+    #[serde(default)]
+    pub format: Option<LogFormat>,
+    /// The least level that is written; `info` when absent.
+    #[serde(default)]
+    pub level: Option<LogLevel>,
+    /// Whether each request leaves an access record; true when absent.
+    #[serde(default)]
+    pub access: Option<bool>,
+}
+
+/// How a log line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// How much is logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogLevel {
+    /// Failures of the gateway.
+    Error,
+    /// And what an operator should look at.
+    Warn,
+    /// And what happens.
+    #[default]
+    Info,
+    /// And why.
+    Debug,
+}
+
+/// Bounds and deadlines; each has a default.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body; 64MiB when absent.
+    #[serde(default)]
+    pub body: Option<Size>,
+    /// Largest request head; 64KiB when absent.
+    #[serde(default)]
+    pub headers: Option<Size>,
+    /// Most requests at a time; 16384 when absent.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub concurrent_requests: Option<usize>,
+    /// Most client connections at a time; 65536 when absent.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub connections: Option<usize>,
+    /// Largest answer that is translated as a whole; 64MiB when absent.
+    #[serde(default)]
+    pub response: Option<Size>,
+    /// Longest line of a stream that is translated; 8MiB when absent.
+    #[serde(default)]
+    pub stream_line: Option<Size>,
+    /// Largest event of a stream that is translated; 16MiB when absent.
+    #[serde(default)]
+    pub stream_event: Option<Size>,
+    /// Time for a request's head to arrive, and for an idle connection to stay; 60s when absent.
+    #[serde(default)]
+    pub header_read: Option<Span>,
+    /// Longest pause in a request's body; 30s when absent.
+    #[serde(default)]
+    pub body_read: Option<Span>,
+    /// Time to connect to a provider, name lookup and TLS included; 10s when absent.
+    #[serde(default)]
+    pub connect: Option<Span>,
+    /// Time from the request to the first byte of the answer; 10m when absent.
+    #[serde(default)]
+    pub first_byte: Option<Span>,
+    /// Longest pause in a provider's answer; 5m when absent.
+    #[serde(default)]
+    pub idle: Option<Span>,
+    /// Longest time of a request from first to last; 1h when absent.
+    #[serde(default)]
+    pub total: Option<Span>,
+    /// How long running requests may go on after a signal to stop; 30s when absent.
+    #[serde(default)]
+    pub drain: Option<Span>,
+}
+
+/// A provider of models; what the catalog knows need not be said.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The one protocol it speaks.
+    #[serde(default)]
+    pub protocol: Option<ProtocolName>,
+    /// The protocols it speaks, the preferred one first.
+    #[serde(default)]
+    pub protocols: Option<Vec<ProtocolName>>,
+    /// Base URL as the protocol's official SDK means it.
+    #[serde(default)]
+    pub base_url: Option<String>,
+    /// Environment variable that holds the API key.
+    #[serde(default)]
+    pub api_key_env: Option<String>,
+    /// Environment variable that holds the AWS access key id.
+    #[serde(default)]
+    pub access_key_env: Option<String>,
+    /// Environment variable that holds the AWS secret key.
+    #[serde(default)]
+    pub secret_key_env: Option<String>,
+    /// Environment variable that holds the AWS session token.
+    #[serde(default)]
+    pub session_token_env: Option<String>,
+    /// Region, for a base URL that names one and for signatures.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// File of PEM certificates that are trusted besides the public ones.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
+}
+
+/// A protocol, by the name it has everywhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ProtocolName {
+    /// OpenAI chat completions.
+    OpenaiChat,
+    /// OpenAI responses.
+    OpenaiResponses,
+    /// Anthropic messages.
+    Anthropic,
+    /// Gemini generate content.
+    Gemini,
+    /// Amazon Bedrock converse.
+    Bedrock,
+    /// Cohere chat, second version.
+    Cohere,
+}
+
+/// A model that clients may name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// Name of its provider.
+    pub provider: String,
+    /// What the provider calls it; the model's own name when absent.
+    #[serde(default)]
+    pub upstream_model: Option<String>,
+    /// Most requests to it at a time; no bound of its own when absent.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub max_concurrent: Option<usize>,
+}
+
+/// A group of models that clients may name.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// How a member is chosen.
+    #[serde(default)]
+    pub policy: Option<Policy>,
+    /// Its models.
+    #[schemars(with = "Vec<Member>")]
+    pub members: Vec<Spanned<Member>>,
+}
+
+/// How a member of a pool is chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Policy {
+    /// In proportion to the weights, evenly spread.
+    #[default]
+    Weighted,
+}
+
+/// A model in a pool.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Member {
+    /// Name of the model.
+    pub model: String,
+    /// Its share of the requests; 1 when absent.
+    #[serde(default)]
+    #[schemars(range(max = 1_000_000))]
+    pub weight: Option<u32>,
+    /// Serves on failover alone.
+    #[serde(default)]
+    pub standby: bool,
+}
+
+impl From<ProtocolName> for busbar_catalog::Protocol {
+    fn from(name: ProtocolName) -> Self {
+        match name {
+            ProtocolName::OpenaiChat => Self::OpenaiChat,
+            ProtocolName::OpenaiResponses => Self::OpenaiResponses,
+            ProtocolName::Anthropic => Self::Anthropic,
+            ProtocolName::Gemini => Self::Gemini,
+            ProtocolName::Bedrock => Self::Bedrock,
+            ProtocolName::Cohere => Self::Cohere,
+        }
+    }
+}

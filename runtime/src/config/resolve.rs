@@ -1,0 +1,385 @@
+//! From what is written to what is meant.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use busbar_catalog::{Catalog, Protocol};
+use secrecy::SecretString;
+use serde_saphyr::{Location, Spanned};
+
+use super::settings::{BaseUrl, Credential, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings};
+use super::{ConfigError, raw};
+
+/// Most worker threads.
+const MAX_WORKERS: usize = 1024;
+
+/// The variables that a configuration may refer to.
+pub type Environment = HashMap<String, String>;
+
+/// Resolves a configuration; without any provider in it, the catalog's providers whose key is set are served.
+///
+/// # Errors
+/// [`ConfigError::Invalid`] naming the entry that cannot be resolved.
+pub fn resolve(
+    config: raw::Config,
+    file: &str,
+    catalog: &Catalog,
+    environment: &Environment,
+) -> Result<Settings, ConfigError> {
+    let resolver = Resolver { file, catalog, environment };
+    if let Some(version) = config.version.filter(|version| *version != 1) {
+        let message = format!("version: {version} is not known to this build; the grammar it knows is 1");
+        return Err(ConfigError::at(file, Location::UNKNOWN, message));
+    }
+    let (listen, listen_at) = match &config.listen {
+        Some(listen) => (listen.value, listen.referenced),
+        None => (SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)), Location::UNKNOWN),
+    };
+    if !listen.ip().is_loopback() && config.auth.is_none() {
+        let message = format!(
+            "listen: {listen} can be reached by others and no keys are configured; say `auth: open` if that is meant, or listen on 127.0.0.1"
+        );
+        return Err(ConfigError::at(file, listen_at, message));
+    }
+    let providers = resolver.providers(&config.providers)?;
+    let lanes = resolver.lanes(&config.models, &providers)?;
+    let pools = resolver.pools(&config.pools, &lanes)?;
+    let mut names: HashMap<String, Named> = HashMap::new();
+    names.extend(lanes.iter().enumerate().map(|(at, lane)| (lane.name.clone(), Named::Lane(at))));
+    names.extend(pools.iter().enumerate().map(|(at, pool)| (pool.name.clone(), Named::Pool(at))));
+    Ok(Settings {
+        listen,
+        admin_listen: config
+            .admin
+            .and_then(|admin| admin.listen)
+            .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8081))),
+        workers: workers(config.workers),
+        log: log(config.log.as_ref()),
+        limits: limits(&config.limits.unwrap_or_default()),
+        providers,
+        lanes,
+        pools,
+        names,
+    })
+}
+
+/// Adds the simulator, which speaks all protocols at one address, as the provider `simulator`.
+pub fn with_simulator(settings: &mut Settings, address: SocketAddr) {
+    settings.providers.push(Provider {
+        name: "simulator".into(),
+        protocols: Protocol::ALL.to_vec(),
+        base: BaseUrl {
+            tls: false,
+            host: address.ip().to_string(),
+            port: address.port(),
+            authority: address.to_string(),
+            path: String::new(),
+        },
+        credential: Credential::Key(SecretString::from("simulator")),
+        ca_file: None,
+    });
+}
+
+fn workers(configured: Option<usize>) -> usize {
+    configured
+        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, std::num::NonZero::get))
+        .clamp(1, MAX_WORKERS)
+}
+
+fn log(raw: Option<&raw::Log>) -> LogSettings {
+    LogSettings {
+        format: raw.and_then(|log| log.format).unwrap_or_default(),
+        level: raw.and_then(|log| log.level).unwrap_or_default(),
+        access: raw.and_then(|log| log.access).unwrap_or(true),
+    }
+}
+
+fn limits(raw: &raw::Limits) -> Limits {
+    let default = Limits::default();
+    Limits {
+        body: raw.body.map_or(default.body, |size| size.0),
+        headers: raw.headers.map_or(default.headers, |size| size.0),
+        concurrent_requests: raw.concurrent_requests.unwrap_or(default.concurrent_requests),
+        connections: raw.connections.unwrap_or(default.connections),
+        response: raw.response.map_or(default.response, |size| size.0),
+        stream_line: raw.stream_line.map_or(default.stream_line, |size| size.0),
+        stream_event: raw.stream_event.map_or(default.stream_event, |size| size.0),
+        header_read: raw.header_read.map_or(default.header_read, |span| span.0),
+        body_read: raw.body_read.map_or(default.body_read, |span| span.0),
+        connect: raw.connect.map_or(default.connect, |span| span.0),
+        first_byte: raw.first_byte.map_or(default.first_byte, |span| span.0),
+        idle: raw.idle.map_or(default.idle, |span| span.0),
+        total: raw.total.map_or(default.total, |span| span.0),
+        drain: raw.drain.map_or(default.drain, |span| span.0),
+    }
+}
+
+struct Resolver<'a> {
+    file: &'a str,
+    catalog: &'a Catalog,
+    environment: &'a Environment,
+}
+
+impl Resolver<'_> {
+    fn error(&self, location: Location, message: impl Into<String>) -> ConfigError {
+        ConfigError::at(self.file, location, message)
+    }
+
+    fn providers(&self, raw: &BTreeMap<String, Spanned<raw::Provider>>) -> Result<Vec<Provider>, ConfigError> {
+        if raw.is_empty() {
+            return self.catalog_providers();
+        }
+        raw.iter().map(|(name, provider)| self.provider(name, &provider.value, provider.referenced)).collect()
+    }
+
+    /// The catalog's providers whose key the environment holds.
+    fn catalog_providers(&self) -> Result<Vec<Provider>, ConfigError> {
+        let known = self.catalog.providers().iter();
+        let with_key = known.filter(|known| {
+            self.first(&known.key_env).is_some()
+                || (self.first(&known.access_key_env).is_some() && self.first(&known.secret_key_env).is_some())
+        });
+        with_key
+            .map(|known| self.provider(&known.name, &raw::Provider::default(), Location::UNKNOWN))
+            .collect()
+    }
+
+    fn provider(&self, name: &str, raw: &raw::Provider, at: Location) -> Result<Provider, ConfigError> {
+        let path = format!("providers.{name}");
+        if name.is_empty() || name.contains('/') {
+            return Err(self.error(at, format!("{path}: a provider's name is not empty and holds no `/`")));
+        }
+        let known = self.catalog.provider(name);
+        let protocols: Vec<Protocol> = match (&raw.protocols, raw.protocol) {
+            (Some(_), Some(_)) => {
+                return Err(self.error(at, format!("{path}: say either `protocol` or `protocols`")));
+            }
+            (Some(list), None) => list.iter().map(|name| (*name).into()).collect(),
+            (None, Some(one)) => vec![one.into()],
+            (None, None) => known.map(|known| known.protocols.clone()).unwrap_or_default(),
+        };
+        if protocols.is_empty() {
+            let message =
+                format!("{path}.protocol: missing; `{name}` is not in the catalog, so say which protocol it speaks");
+            return Err(self.error(at, message));
+        }
+        let region = raw.region.clone().or_else(|| known.and_then(|known| self.first(&known.region_env)));
+        let Some(base_url) = raw.base_url.clone().or_else(|| known.map(|known| known.base_url.clone())) else {
+            let message = format!("{path}.base_url: missing; `{name}` is not in the catalog, so say where it is");
+            return Err(self.error(at, message));
+        };
+        let base_url = match (base_url.contains("{region}"), &region) {
+            (true, None) => {
+                let message = format!("{path}.region: missing; the base URL needs one");
+                return Err(self.error(at, message));
+            }
+            (true, Some(region)) => base_url.replace("{region}", region),
+            (false, _) => base_url,
+        };
+        let base = parse_base_url(&base_url)
+            .map_err(|reason| self.error(at, format!("{path}.base_url: `{base_url}` {reason}")))?;
+        let credential = self.credential(&path, raw, known, region.as_deref(), &base, at)?;
+        Ok(Provider { name: name.to_owned(), protocols, base, credential, ca_file: raw.ca_file.clone() })
+    }
+
+    fn credential(
+        &self,
+        path: &str,
+        raw: &raw::Provider,
+        known: Option<&busbar_catalog::Provider>,
+        region: Option<&str>,
+        base: &BaseUrl,
+        at: Location,
+    ) -> Result<Credential, ConfigError> {
+        if let Some(variable) = &raw.api_key_env {
+            return Ok(Credential::Key(SecretString::from(self.variable(path, "api_key_env", variable, at)?)));
+        }
+        let signs = raw.access_key_env.is_some() || raw.secret_key_env.is_some();
+        if !signs && let Some(key) = known.and_then(|known| self.first(&known.key_env)) {
+            return Ok(Credential::Key(SecretString::from(key)));
+        }
+        let pick = |field: &'static str, named: &Option<String>, usual: fn(&busbar_catalog::Provider) -> &[String]| {
+            match named {
+                Some(variable) => self.variable(path, field, variable, at).map(Some),
+                None => Ok(known.and_then(|known| self.first(usual(known)))),
+            }
+        };
+        let access_key = pick("access_key_env", &raw.access_key_env, |known| &known.access_key_env)?;
+        let secret_key = pick("secret_key_env", &raw.secret_key_env, |known| &known.secret_key_env)?;
+        let session_token = pick("session_token_env", &raw.session_token_env, |known| &known.session_token_env)?;
+        match (access_key, secret_key) {
+            (Some(access_key), Some(secret_key)) => {
+                let region = region.map(str::to_owned).or_else(|| region_of_host(&base.host)).ok_or_else(|| {
+                    self.error(at, format!("{path}.region: missing; a signature is made for one region"))
+                })?;
+                Ok(Credential::SigV4 {
+                    access_key,
+                    secret_key: SecretString::from(secret_key),
+                    session_token: session_token.map(SecretString::from),
+                    region,
+                })
+            }
+            (None, None) => match known {
+                Some(known) if !known.key_env.is_empty() && raw.base_url.is_none() => {
+                    let message = format!(
+                        "{path}.api_key_env: missing; none of {} is set in the environment",
+                        known.key_env.join(", ")
+                    );
+                    Err(self.error(at, message))
+                }
+                _ => Ok(Credential::None),
+            },
+            (Some(_), None) => Err(self.error(at, format!("{path}.secret_key_env: missing beside the access key"))),
+            (None, Some(_)) => Err(self.error(at, format!("{path}.access_key_env: missing beside the secret key"))),
+        }
+    }
+
+    /// The value of a variable that the configuration names.
+    fn variable(&self, path: &str, field: &str, variable: &str, at: Location) -> Result<String, ConfigError> {
+        let value = self.environment.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let Some(value) = value else {
+            // A secret pasted where a name belongs must not be echoed.
+            let shown = if is_variable_name(variable) { format!("`{variable}`") } else { "what it names".to_owned() };
+            return Err(self.error(at, format!("{path}.{field}: the environment variable {shown} is not set")));
+        };
+        if http::HeaderValue::from_str(value).is_err() {
+            let message = format!("{path}.{field}: the value of `{variable}` cannot be sent in a header");
+            return Err(self.error(at, message));
+        }
+        Ok(value.to_owned())
+    }
+
+    /// The first of these variables that is set and can be sent.
+    fn first(&self, variables: &[String]) -> Option<String> {
+        let values = variables.iter().filter_map(|variable| self.environment.get(variable));
+        values
+            .map(|value| value.trim())
+            .find(|value| !value.is_empty() && http::HeaderValue::from_str(value).is_ok())
+            .map(str::to_owned)
+    }
+
+    fn lanes(
+        &self,
+        raw: &BTreeMap<String, Spanned<raw::Model>>,
+        providers: &[Provider],
+    ) -> Result<Vec<Lane>, ConfigError> {
+        let mut lanes = Vec::with_capacity(raw.len());
+        for (name, model) in raw {
+            let at = model.referenced;
+            let model = &model.value;
+            if name.is_empty() {
+                return Err(self.error(at, "models: a model's name is not empty"));
+            }
+            let Some(provider) = providers.iter().position(|provider| provider.name == model.provider) else {
+                let names = providers.iter().map(|provider| provider.name.as_str());
+                let message =
+                    format!("models.{name}.provider: {}", no_such("provider", &model.provider, names, "providers"));
+                return Err(self.error(at, message));
+            };
+            if model.max_concurrent == Some(0) {
+                return Err(self.error(at, format!("models.{name}.max_concurrent: must be 1 or more")));
+            }
+            lanes.push(Lane {
+                name: name.clone(),
+                provider,
+                upstream_model: model.upstream_model.clone().unwrap_or_else(|| name.clone()),
+                max_concurrent: model.max_concurrent,
+            });
+        }
+        Ok(lanes)
+    }
+
+    fn pools(&self, raw: &BTreeMap<String, Spanned<raw::Pool>>, lanes: &[Lane]) -> Result<Vec<Pool>, ConfigError> {
+        let mut pools = Vec::with_capacity(raw.len());
+        for (name, pool) in raw {
+            if lanes.iter().any(|lane| lane.name == *name) {
+                return Err(self.error(pool.referenced, format!("pools.{name}: a model has the same name")));
+            }
+            let mut members = Vec::with_capacity(pool.value.members.len());
+            for (number, member) in pool.value.members.iter().enumerate() {
+                let path = format!("pools.{name}.members[{number}]");
+                let Some(lane) = lanes.iter().position(|lane| lane.name == member.value.model) else {
+                    let names = lanes.iter().map(|lane| lane.name.as_str());
+                    let message = format!("{path}.model: {}", no_such("model", &member.value.model, names, "models"));
+                    return Err(self.error(member.referenced, message));
+                };
+                if member.value.standby && member.value.weight.is_some() {
+                    let message = format!("{path}.weight: a member on standby has no weight");
+                    return Err(self.error(member.referenced, message));
+                }
+                let weight = if member.value.standby { 0 } else { member.value.weight.unwrap_or(1) };
+                members.push(Member { lane, weight });
+            }
+            if members.iter().all(|member| member.weight == 0) {
+                let message = format!("pools.{name}.members: at least one must have a weight and not be on standby");
+                return Err(self.error(pool.referenced, message));
+            }
+            members.sort_by_key(|member| member.weight == 0);
+            pools.push(Pool { name: name.clone(), members });
+        }
+        Ok(pools)
+    }
+}
+
+fn is_variable_name(text: &str) -> bool {
+    text.len() <= 64
+        && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_')
+}
+
+fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>, section: &str) -> String {
+    let close = names.map(|known| (distance(known, name), known)).min().filter(|(distance, _)| *distance <= 2);
+    match close {
+        Some((_, known)) => format!("there is no {what} `{name}`; did you mean `{known}`?"),
+        None => format!("there is no {what} `{name}` under `{section}`"),
+    }
+}
+
+/// Edits between two names; names are short, and both are the operator's own.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substituted = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substituted.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+fn parse_base_url(text: &str) -> Result<BaseUrl, &'static str> {
+    let uri: http::Uri = text.parse().map_err(|_| "is not a URL")?;
+    let tls = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => false,
+        _ => return Err("begins with neither https:// nor http://"),
+    };
+    let authority = uri.authority().ok_or("names no host")?;
+    if authority.as_str().contains('@') {
+        return Err("holds a user name; name a key by `api_key_env` instead");
+    }
+    if uri.query().is_some() {
+        return Err("holds a query");
+    }
+    let host = authority.host().trim_start_matches('[').trim_end_matches(']').to_owned();
+    if host.is_empty() {
+        return Err("names no host");
+    }
+    Ok(BaseUrl {
+        tls,
+        host,
+        port: authority.port_u16().unwrap_or(if tls { 443 } else { 80 }),
+        authority: authority.as_str().to_owned(),
+        path: uri.path().trim_end_matches('/').to_owned(),
+    })
+}
+
+/// The region that a regional endpoint's name holds, as in `bedrock-runtime.eu-west-1.amazonaws.com`.
+fn region_of_host(host: &str) -> Option<String> {
+    let mut labels = host.split('.').skip(1);
+    let region = labels.next()?;
+    (labels.next()? == "amazonaws").then(|| region.to_owned())
+}

@@ -1,0 +1,196 @@
+//! The configuration, resolved: nothing here is optional that cannot be absent.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use busbar_catalog::Protocol;
+use secrecy::SecretString;
+
+use super::raw::{LogFormat, LogLevel};
+
+/// All that a gateway needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Address of the data port.
+    pub listen: SocketAddr,
+    /// Address of the operators' port.
+    pub admin_listen: SocketAddr,
+    /// Number of worker threads.
+    pub workers: usize,
+    /// What is logged.
+    pub log: LogSettings,
+    /// Bounds and deadlines.
+    pub limits: Limits,
+    /// Providers.
+    pub providers: Vec<Provider>,
+    /// Configured models.
+    pub lanes: Vec<Lane>,
+    /// Pools.
+    pub pools: Vec<Pool>,
+    /// What a client's model name means.
+    pub names: HashMap<String, Named>,
+}
+
+/// What is logged.
+#[derive(Clone, Copy, Debug)]
+pub struct LogSettings {
+    /// How.
+    pub format: LogFormat,
+    /// How much.
+    pub level: LogLevel,
+    /// Whether each request leaves a record.
+    pub access: bool,
+}
+
+/// Bounds and deadlines.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest request body, in bytes.
+    pub body: usize,
+    /// Largest request head, in bytes.
+    pub headers: usize,
+    /// Most requests at a time.
+    pub concurrent_requests: usize,
+    /// Most client connections at a time.
+    pub connections: usize,
+    /// Largest answer that is translated as a whole, in bytes.
+    pub response: usize,
+    /// Longest line of a translated stream, in bytes.
+    pub stream_line: usize,
+    /// Largest event of a translated stream, in bytes.
+    pub stream_event: usize,
+    /// Time for a request's head.
+    pub header_read: Duration,
+    /// Longest pause in a request's body.
+    pub body_read: Duration,
+    /// Time to connect to a provider.
+    pub connect: Duration,
+    /// Time to the first byte of an answer.
+    pub first_byte: Duration,
+    /// Longest pause in an answer.
+    pub idle: Duration,
+    /// Longest time of a request.
+    pub total: Duration,
+    /// Longest time that running requests have after a signal to stop.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            body: 64 << 20,
+            headers: 64 << 10,
+            concurrent_requests: 16_384,
+            connections: 65_536,
+            response: 64 << 20,
+            stream_line: 8 << 20,
+            stream_event: 16 << 20,
+            header_read: Duration::from_secs(60),
+            body_read: Duration::from_secs(30),
+            connect: Duration::from_secs(10),
+            first_byte: Duration::from_secs(600),
+            idle: Duration::from_secs(300),
+            total: Duration::from_secs(3600),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A provider that can be called.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// The protocols it speaks, never empty, the preferred one first.
+    pub protocols: Vec<Protocol>,
+    /// Where it is.
+    pub base: BaseUrl,
+    /// How it knows us.
+    pub credential: Credential,
+    /// Certificates that are trusted besides the public ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Provider {
+    /// The protocol to speak to it on behalf of a client: the client's own if it can, else its preferred one.
+    pub fn protocol_for(&self, client: Protocol) -> Protocol {
+        if self.protocols.contains(&client) { client } else { self.protocols[0] }
+    }
+}
+
+/// Where a provider is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BaseUrl {
+    /// Whether TLS is spoken.
+    pub tls: bool,
+    /// Host name or address, without brackets.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Value of the `host` header.
+    pub authority: String,
+    /// What stands before a call's own path; without a slash at the end.
+    pub path: String,
+}
+
+/// How a provider knows us.
+#[derive(Clone, Debug)]
+pub enum Credential {
+    /// It does not ask.
+    None,
+    /// A key, in the header its protocol has for it.
+    Key(SecretString),
+    /// An AWS signature.
+    SigV4 {
+        /// Access key id.
+        access_key: String,
+        /// Secret key.
+        secret_key: SecretString,
+        /// Token of a session.
+        session_token: Option<SecretString>,
+        /// Region that is signed for.
+        region: String,
+    },
+}
+
+/// A model at a provider.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    /// The name clients and operators know it by.
+    pub name: String,
+    /// Index of its provider.
+    pub provider: usize,
+    /// What the provider calls it.
+    pub upstream_model: String,
+    /// Most requests to it at a time.
+    pub max_concurrent: Option<usize>,
+}
+
+/// A group of lanes.
+#[derive(Clone, Debug)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// Its members, those that serve before those on standby.
+    pub members: Vec<Member>,
+}
+
+/// A lane in a pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Index of the lane.
+    pub lane: usize,
+    /// Share of the requests; 0 for one on standby.
+    pub weight: u32,
+}
+
+/// What a client's model name means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// Index of a lane.
+    Lane(usize),
+    /// Index of a pool.
+    Pool(usize),
+}

@@ -1,0 +1,199 @@
+//! Faults in each protocol's own form.
+
+use busbar_catalog::Protocol;
+use serde_json::json;
+
+use super::{Class, Fault};
+
+/// A fault as a protocol's clients expect it over HTTP.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rendered {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body; JSON in every protocol.
+    pub body: Vec<u8>,
+    /// The value of `x-amzn-errortype`, where the protocol has it.
+    pub error_type: Option<String>,
+    /// The value of `retry-after` in seconds, rounded up.
+    pub retry_after: Option<u64>,
+}
+
+/// Renders a fault as the whole answer to a request.
+pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
+    let status = match (protocol, fault.class, fault.status) {
+        (Protocol::Anthropic, Class::Overloaded, 503) => 529,
+        (Protocol::Bedrock, Class::Authentication, 401) => 403,
+        (_, _, status) => status,
+    };
+    let body = match protocol {
+        Protocol::OpenaiChat | Protocol::OpenaiResponses => openai(fault),
+        Protocol::Anthropic => anthropic(fault, request_id),
+        Protocol::Gemini => gemini(fault),
+        Protocol::Bedrock => json!({ "message": fault.message }),
+        Protocol::Cohere => json!({ "id": request_id, "message": fault.message }),
+    };
+    Rendered {
+        status,
+        body: body.to_string().into_bytes(),
+        error_type: (protocol == Protocol::Bedrock).then(|| bedrock_type(fault)),
+        retry_after: fault.retry_after.map(|wait| wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+    }
+}
+
+/// Renders a fault as the last event of a server-sent event stream; none for Bedrock, which is framed in binary.
+///
+/// The blank line in front ends an event that was cut in the middle.
+pub fn stream_event(protocol: Protocol, fault: &Fault, request_id: &str) -> Option<Vec<u8>> {
+    let (event, data) = match protocol {
+        Protocol::OpenaiChat => (None, openai(fault)),
+        Protocol::OpenaiResponses => {
+            let code = fault.code.clone().unwrap_or_else(|| openai_code(fault.class).unwrap_or("server_error").into());
+            let data = json!({
+                "type": "error", "code": code, "message": fault.message, "param": fault.param, "sequence_number": 0,
+            });
+            (Some("error"), data)
+        }
+        Protocol::Anthropic => (Some("error"), anthropic(fault, request_id)),
+        Protocol::Gemini => (None, gemini(fault)),
+        Protocol::Cohere => {
+            let data = json!({
+                "type": "message-end",
+                "delta": { "finish_reason": "ERROR", "error": fault.message },
+            });
+            (Some("message-end"), data)
+        }
+        Protocol::Bedrock => return None,
+    };
+    let mut out = b"\n\n".to_vec();
+    if let Some(event) = event {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(event.as_bytes());
+        out.push(b'\n');
+    }
+    out.extend_from_slice(b"data: ");
+    out.extend_from_slice(data.to_string().as_bytes());
+    out.extend_from_slice(b"\n\n");
+    Some(out)
+}
+
+fn openai(fault: &Fault) -> serde_json::Value {
+    let kind = fault.kind.as_deref().unwrap_or(match fault.class {
+        Class::Authentication => "authentication_error",
+        Class::Permission => "permission_error",
+        Class::RateLimited => "rate_limit_error",
+        Class::Overloaded | Class::Timeout | Class::BadGateway | Class::Internal | Class::Unsupported => "server_error",
+        _ => "invalid_request_error",
+    });
+    let code = fault.code.as_deref().or(openai_code(fault.class));
+    json!({ "error": { "message": fault.message, "type": kind, "param": fault.param, "code": code } })
+}
+
+const fn openai_code(class: Class) -> Option<&'static str> {
+    match class {
+        Class::ContextLength => Some("context_length_exceeded"),
+        Class::Authentication => Some("invalid_api_key"),
+        Class::RateLimited => Some("rate_limit_exceeded"),
+        Class::Overloaded => Some("server_overloaded"),
+        Class::Timeout => Some("timeout"),
+        _ => None,
+    }
+}
+
+fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
+    let kind = match fault.class {
+        Class::Authentication => "authentication_error",
+        Class::Permission => "permission_error",
+        Class::NotFound => "not_found_error",
+        Class::TooLarge => "request_too_large",
+        Class::RateLimited => "rate_limit_error",
+        Class::Overloaded => "overloaded_error",
+        Class::Timeout => "timeout_error",
+        Class::BadGateway | Class::Internal | Class::Unsupported => "api_error",
+        _ => "invalid_request_error",
+    };
+    json!({
+        "type": "error",
+        "error": { "type": kind, "message": fault.message },
+        "request_id": request_id,
+    })
+}
+
+fn gemini(fault: &Fault) -> serde_json::Value {
+    let status = match fault.class {
+        Class::Authentication => "UNAUTHENTICATED",
+        Class::Permission => "PERMISSION_DENIED",
+        Class::NotFound => "NOT_FOUND",
+        Class::RateLimited => "RESOURCE_EXHAUSTED",
+        Class::Conflict => "ABORTED",
+        Class::MethodNotAllowed | Class::Unsupported => "UNIMPLEMENTED",
+        Class::Overloaded | Class::BadGateway => "UNAVAILABLE",
+        Class::Timeout => "DEADLINE_EXCEEDED",
+        Class::Internal => "INTERNAL",
+        Class::InvalidRequest | Class::ContextLength | Class::TooLarge => "INVALID_ARGUMENT",
+    };
+    json!({ "error": { "code": fault.status, "message": fault.message, "status": status } })
+}
+
+fn bedrock_type(fault: &Fault) -> String {
+    match fault.class {
+        Class::Authentication => "UnrecognizedClientException",
+        Class::Permission => "AccessDeniedException",
+        Class::NotFound => "ResourceNotFoundException",
+        Class::MethodNotAllowed | Class::Unsupported => "UnknownOperationException",
+        Class::RateLimited => "ThrottlingException",
+        Class::Conflict => "ConflictException",
+        Class::Overloaded => "ServiceUnavailableException",
+        Class::Timeout => "ModelTimeoutException",
+        Class::BadGateway | Class::Internal => "InternalServerException",
+        Class::InvalidRequest | Class::ContextLength | Class::TooLarge => "ValidationException",
+    }
+    .to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn text(rendered: &Rendered) -> String {
+        String::from_utf8(rendered.body.clone()).unwrap()
+    }
+
+    #[test]
+    fn a_rate_limit_in_six_dialects() {
+        let fault = Fault::gateway(Class::RateLimited, "slow down").with_retry_after(Duration::from_millis(1500));
+        let expected = [
+            r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#,
+            r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#,
+            r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow down"},"request_id":"r1"}"#,
+            r#"{"error":{"code":429,"message":"slow down","status":"RESOURCE_EXHAUSTED"}}"#,
+            r#"{"message":"slow down"}"#,
+            r#"{"id":"r1","message":"slow down"}"#,
+        ];
+        for (protocol, expected) in Protocol::ALL.into_iter().zip(expected) {
+            let rendered = render(protocol, &fault, "r1");
+            assert_eq!(text(&rendered), expected, "{protocol}");
+            assert_eq!((rendered.status, rendered.retry_after), (429, Some(2)));
+        }
+        assert_eq!(render(Protocol::Bedrock, &fault, "r1").error_type.as_deref(), Some("ThrottlingException"));
+    }
+
+    #[test]
+    fn capacity_is_529_for_anthropic_alone() {
+        let fault = Fault::upstream(Class::Overloaded, "full");
+        assert_eq!(render(Protocol::Anthropic, &fault, "r").status, 529);
+        assert_eq!(render(Protocol::OpenaiChat, &fault, "r").status, 503);
+    }
+
+    #[test]
+    fn a_cut_stream_ends_with_a_native_event() {
+        let fault = Fault::upstream(Class::BadGateway, "cut");
+        let event = stream_event(Protocol::Anthropic, &fault, "r").unwrap();
+        assert_eq!(
+            String::from_utf8(event).unwrap(),
+            "\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"cut\"},\"request_id\":\"r\"}\n\n"
+        );
+        assert_eq!(stream_event(Protocol::Bedrock, &fault, "r"), None);
+    }
+}

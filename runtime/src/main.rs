@@ -1,0 +1,63 @@
+//! The `busbar` command.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use busbar::config::{self, Environment};
+use clap::{Parser, Subcommand};
+
+/// A self-hosted LLM gateway: six wire protocols in, six out, nothing lost in silence.
+#[derive(Debug, Parser)]
+#[command(name = "busbar", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+    /// Configuration file; else BUSBAR_CONFIG, ./busbar.yaml or ./config.yaml.
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+enum Command {
+    /// Validate the configuration without serving.
+    Check,
+    /// Print the JSON Schema of the configuration.
+    Schema,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nothing is left to do when standard error is closed.
+            let _ = writeln!(std::io::stderr(), "busbar: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let environment: Environment = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let file = config::find(arguments.config.as_deref(), &environment);
+    match arguments.command {
+        Some(Command::Schema) => {
+            writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&config::schema())?)?;
+        }
+        Some(Command::Check) | None => {
+            let settings = config::load(file.as_deref(), &environment)?;
+            let named = file.map_or_else(|| "no configuration file".to_owned(), |file| file.display().to_string());
+            writeln!(
+                std::io::stdout(),
+                "{named}: {} providers, {} models, {} pools",
+                settings.providers.len(),
+                settings.lanes.len(),
+                settings.pools.len()
+            )?;
+        }
+    }
+    Ok(())
+}
