@@ -1,0 +1,104 @@
+//! Import: from a provider's official document to `schemas/<protocol>/schema.json`.
+//!
+//! A reader turns each official form into one tree ([`node::Document`]); named passes, one file each, bring
+//! the tree into one spelling; [`lower`] makes the normal form of it. The order of the passes is [`passes`].
+
+pub mod find_discriminators;
+pub mod flatten_unions;
+pub mod fold_twins;
+pub mod free_form;
+pub mod json_schema;
+pub mod legacy;
+pub mod lift_null;
+pub mod lower;
+pub mod merge;
+pub mod merge_all_of;
+pub mod merge_roots;
+pub mod name_inline;
+pub mod names;
+pub mod node;
+pub mod open_enums;
+pub mod overlay;
+pub mod resolve_aliases;
+pub mod shape_unions;
+#[cfg(test)]
+mod testing;
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use serde_json::Value;
+
+use crate::schema::Schema;
+use node::Document;
+use overlay::Overlay;
+
+/// What packages put in front of the names of their beta surface.
+const TWIN_PREFIX: &str = "Beta";
+
+/// What an import may take into account beside the document.
+#[derive(Debug, Default)]
+pub struct Extras<'a> {
+    /// An older document of the same provider, and which of the members it alone has are still in use.
+    pub older: Option<(&'a Value, BTreeSet<String>)>,
+    /// What is committed now: members it has stay.
+    pub previous: Option<Schema>,
+    /// Facts that are in no document.
+    pub overlay: Overlay,
+}
+
+/// Reads an official document in any of its forms and lowers it.
+pub fn import(protocol: &str, document: &Value, extras: &Extras<'_>) -> Result<Schema> {
+    let mut schema = lowered(protocol, document, &extras.overlay)?;
+    if let Some((older, wanted)) = &extras.older {
+        let older = lowered(protocol, older, &extras.overlay).context("the older document")?;
+        legacy::run(&mut schema, &older, Some(wanted));
+    }
+    overlay::run(&mut schema, &extras.overlay)?;
+    if let Some(previous) = &extras.previous {
+        legacy::run(&mut schema, previous, None);
+    }
+    lower::prune(&mut schema);
+    schema.check()?;
+    Ok(schema)
+}
+
+/// Reads a document from a file, packed with gzip or not.
+pub fn read_document(path: &Path) -> Result<Value> {
+    let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
+    let parsed = if bytes.starts_with(&[0x1f, 0x8b]) {
+        serde_json::from_reader(flate2::read::GzDecoder::new(bytes.as_slice()))
+    } else {
+        serde_json::from_slice(&bytes)
+    };
+    parsed.with_context(|| format!("parse {}", path.display()))
+}
+
+fn lowered(protocol: &str, document: &Value, overlay: &Overlay) -> Result<Schema> {
+    let mut document = read(protocol, document)?;
+    passes(&mut document);
+    let mut schema = lower::run(&document, protocol)?;
+    overlay::rename(&mut schema, overlay)?;
+    Ok(schema)
+}
+
+fn read(_protocol: &str, document: &Value) -> Result<Document> {
+    json_schema::read(document)
+}
+
+/// Every pass over the tree, in order.
+fn passes(document: &mut Document) {
+    lift_null::run(document);
+    merge_all_of::run(document);
+    fold_twins::run(document, TWIN_PREFIX);
+    merge_roots::run(document);
+    resolve_aliases::run(document);
+    free_form::run(document);
+    flatten_unions::run(document);
+    open_enums::run(document);
+    shape_unions::run(document);
+    find_discriminators::run(document);
+    names::run(document);
+    name_inline::run(document);
+}
