@@ -6,4 +6,7 @@
 
 pub mod binary;
 pub mod gateway;
+pub mod http;
 pub mod process;
+pub mod python;
+pub mod upstream;
