@@ -17,6 +17,7 @@ import types
 import typing
 from typing import Any, Literal, Union
 
+import pydantic
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import is_typeddict
@@ -41,7 +42,8 @@ def type_name(module: str, name: str) -> str:
 
 
 def join(own: str, name: str) -> str:
-    return name if name.lower().startswith(own.lower()) else own + name
+    spoken = name.lower().startswith(own.lower()) or name.lower().endswith(own.lower())
+    return name if spoken else own + name
 
 
 class Generator(GenerateJsonSchema):
@@ -223,7 +225,56 @@ def anthropic() -> dict[str, Any]:
     )
 
 
-PROTOCOLS = {"openai_chat": openai_chat, "openai_responses": openai_responses, "anthropic": anthropic}
+def cohere() -> dict[str, Any]:
+    from cohere.v2.raw_client import RawV2Client
+    from cohere.v2.types.v2chat_response import V2ChatResponse
+    from cohere.v2.types.v2chat_stream_response import V2ChatStreamResponse
+
+    class ErrorBody(BaseModel):
+        message: str | None = None
+        id: str | None = None
+
+    bodies = [body_of(name, method) for name, method in (("ChatRequest", RawV2Client.chat), ("ChatRequestStream", RawV2Client.chat_stream))]
+    out = document(
+        {"request": bodies, "response": [V2ChatResponse], "stream": [V2ChatStreamResponse], "error": [ErrorBody]},
+        aliases(["cohere.types", "cohere.v2.types"], ("embed", "rerank", "classify", "connector", "dataset", "tokenize")),
+    )
+    return absent_not_null(out)
+
+
+def body_of(name: str, method: Any) -> Any:
+    """A model of what a client method puts into the body: its parameters, but for the client's own options."""
+    hints = typing.get_type_hints(method)
+    fields: dict[str, Any] = {"stream": (bool | None, None)}
+    for parameter in inspect.signature(method).parameters.values():
+        if parameter.name not in ("self", "request_options"):
+            default = ... if parameter.default is inspect.Parameter.empty else None
+            fields[parameter.name] = (hints[parameter.name], default)
+    return pydantic.create_model(name, **fields)
+
+
+def absent_not_null(value: Any) -> Any:
+    """Takes null out of members that may be absent: this package's models cannot tell the two apart."""
+    if isinstance(value, list):
+        return [absent_not_null(v) for v in value]
+    if not isinstance(value, dict):
+        return value
+    value = {k: absent_not_null(v) for k, v in value.items()}
+    # "One of these, or anything" is how the package writes an open enum.
+    if {} in value.get("anyOf", []) and any("enum" in a for a in value["anyOf"]):
+        value["anyOf"] = [a or {"type": "string"} for a in value["anyOf"]]
+    for name, prop in value.get("properties", {}).items():
+        # A constant has a default for the caller's comfort; on the wire it is always there.
+        if "const" in prop and name not in value.get("required", []):
+            value["required"] = [*value.get("required", []), name]
+        alternatives = prop.get("anyOf")
+        if alternatives and name not in value.get("required", []):
+            rest = [a for a in alternatives if a != {"type": "null"}]
+            value["properties"][name] = rest[0] if len(rest) == 1 else {**prop, "anyOf": rest}
+    return value
+
+
+PROTOCOLS = {"openai_chat": openai_chat, "openai_responses": openai_responses, "anthropic": anthropic, "cohere": cohere}
 
 
 def main() -> None:

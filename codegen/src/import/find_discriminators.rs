@@ -56,17 +56,15 @@ fn decide(one: &OneOf, document: &Document) -> Node {
 fn by_field(field: &str, alts: &[(&Node, &BTreeMap<String, Prop>)], document: &Document) -> Option<Node> {
     let mut by_value: BTreeMap<String, Vec<&Node>> = BTreeMap::new();
     let mut without: Vec<&Node> = Vec::new();
-    let mut optional: Vec<&str> = Vec::new();
+    let mut values_in_order: Vec<&String> = Vec::new();
     let mut told = 0;
     for (alt, props) in alts {
         match props.get(field).map(|prop| (prop, document.resolve(&prop.node))) {
-            Some((prop, Node::Enum(values))) => {
+            Some((_, Node::Enum(values))) => {
                 told += 1;
                 for value in values {
                     by_value.entry(value.clone()).or_default().push(alt);
-                }
-                if !prop.required {
-                    optional.extend(values.first().map(String::as_str));
+                    values_in_order.push(value);
                 }
             }
             Some(_) => return None,
@@ -76,15 +74,18 @@ fn by_field(field: &str, alts: &[(&Node, &BTreeMap<String, Prop>)], document: &D
     if told == 0 || without.len() > 1 || (without.is_empty() && by_value.len() < 2) {
         return None;
     }
-    let optional = optional.first().map(|value| (*value).to_owned());
     let variants: BTreeMap<String, Node> =
         by_value.into_iter().map(|(value, same)| (value, one_variant(&same, document))).collect();
-    let untagged = match (without.first(), optional) {
-        (Some(alt), _) => Some(Box::new((*alt).clone())),
-        // Where all may leave it out, as in an answer's model, the document is loose and says nothing.
-        (None, Some(value)) if variants.len() > 1 => variants.get(&value).cloned().map(Box::new),
-        (None, _) => None,
+    // Of those that may leave the member out, the first in the document is what its absence means.
+    let may_omit = |node: &&Node| match document.resolve(node) {
+        Node::Object(props) => props.get(field).is_some_and(|prop| !prop.required),
+        _ => false,
     };
+    let untagged = match without.first() {
+        Some(alt) => Some((*alt).clone()),
+        None => values_in_order.into_iter().filter_map(|value| variants.get(value)).find(may_omit).cloned(),
+    };
+    let untagged = untagged.map(Box::new);
     Some(Node::Tag { field: field.to_owned(), variants, untagged })
 }
 

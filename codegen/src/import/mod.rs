@@ -34,9 +34,6 @@ use crate::schema::Schema;
 use node::Document;
 use overlay::Overlay;
 
-/// What packages put in front of the names of their beta surface.
-const TWIN_PREFIX: &str = "Beta";
-
 /// What an import may take into account beside the document.
 #[derive(Debug, Default)]
 pub struct Extras<'a> {
@@ -77,7 +74,7 @@ pub fn read_document(path: &Path) -> Result<Value> {
 
 fn lowered(protocol: &str, document: &Value, overlay: &Overlay) -> Result<Schema> {
     let mut document = read(protocol, document)?;
-    passes(&mut document);
+    passes(&mut document, overlay);
     let mut schema = lower::run(&document, protocol)?;
     overlay::rename(&mut schema, overlay)?;
     Ok(schema)
@@ -88,10 +85,10 @@ fn read(_protocol: &str, document: &Value) -> Result<Document> {
 }
 
 /// Every pass over the tree, in order.
-fn passes(document: &mut Document) {
+fn passes(document: &mut Document, overlay: &Overlay) {
     lift_null::run(document);
     merge_all_of::run(document);
-    fold_twins::run(document, TWIN_PREFIX);
+    fold_twins::run(document, &overlay.fold);
     merge_roots::run(document);
     resolve_aliases::run(document);
     free_form::run(document);

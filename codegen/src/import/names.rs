@@ -39,7 +39,8 @@ pub fn run(document: &mut Document) {
     document.aliases.retain(|name, _| !defs.contains_key(name));
 }
 
-fn short(name: &str) -> String {
+/// The name without the marker.
+pub fn short(name: &str) -> String {
     let mut out = String::with_capacity(name.len());
     let mut rest = name;
     while let Some(at) = rest.find(CALLER) {

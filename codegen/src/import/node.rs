@@ -112,6 +112,20 @@ impl Node {
         }
     }
 
+    /// Replaces the names this node itself refers to.
+    pub fn rename(&mut self, rename: &BTreeMap<String, String>) {
+        let new = |name: &mut String| {
+            if let Some(to) = rename.get(name) {
+                name.clone_from(to);
+            }
+        };
+        match self {
+            Self::Ref(name) => new(name),
+            Self::OneOf(one) => one.mapping.values_mut().for_each(new),
+            _ => {}
+        }
+    }
+
     /// Calls `edit` on this node and all inside it, innermost first.
     pub fn walk_mut(&mut self, edit: &mut impl FnMut(&mut Node)) {
         for child in self.children_mut() {
@@ -132,15 +146,7 @@ impl Document {
     /// Names of defs and aliases, replaced everywhere at once; two that get one name must be equal.
     pub fn rename(&mut self, rename: &BTreeMap<String, String>) {
         let new = |name: &String| rename.get(name).unwrap_or(name).clone();
-        self.walk_mut(&mut |node| match node {
-            Node::Ref(name) => *name = new(name),
-            Node::OneOf(one) => {
-                for target in one.mapping.values_mut() {
-                    *target = new(target);
-                }
-            }
-            _ => {}
-        });
+        self.walk_mut(&mut |node| node.rename(rename));
         for root in &mut self.roots {
             for name in root.iter_mut() {
                 *name = new(name);

@@ -6,12 +6,15 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
+use super::fold_twins::Rules;
 use crate::schema::{Def, Field, Schema, Source, Type, Union};
 
 /// What `schemas/<protocol>/overlay.json` holds.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Overlay {
+    /// Types that are one on the wire.
+    pub fold: Rules,
     /// Better names: old name to new one.
     pub rename: BTreeMap<String, String>,
     /// Members (`Type.member`) and union members (`Union#value`) that are not on the wire.
