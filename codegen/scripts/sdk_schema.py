@@ -132,7 +132,7 @@ def refs(value: Any) -> list[str]:
 
 def reachable(defs: dict[str, Any], roots: list[str]) -> set[str]:
     seen: set[str] = set()
-    queue = [r.rsplit("/", 1)[1] for r in roots]
+    queue = [r.rsplit("/", 1)[-1] for r in roots]
     while queue:
         name = queue.pop()
         if name not in seen:
@@ -141,20 +141,15 @@ def reachable(defs: dict[str, Any], roots: list[str]) -> set[str]:
     return seen
 
 
-# Prose and defaults are not interface facts. The values of `properties` are names, so they are kept.
+# Prose and defaults are not interface facts.
 PROSE = ("title", "description", "default", "examples", "deprecated", "minLength", "maxLength", "minItems", "maxItems")
 
 
-def strip(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {
-            k: {n: strip(p) for n, p in v.items()} if k == "properties" else strip(v)
-            for k, v in value.items()
-            if k not in PROSE
-        }
-    if isinstance(value, list):
-        return [strip(v) for v in value]
-    return value
+def strip(schema: Any) -> Any:
+    schema = inside(schema, strip)
+    if isinstance(schema, dict):
+        return {k: v for k, v in schema.items() if k not in PROSE}
+    return schema
 
 
 def openai_chat() -> dict[str, Any]:
@@ -253,28 +248,101 @@ def body_of(name: str, method: Any) -> Any:
     return pydantic.create_model(name, **fields)
 
 
-def absent_not_null(value: Any) -> Any:
+def absent_not_null(schema: Any) -> Any:
     """Takes null out of members that may be absent: this package's models cannot tell the two apart."""
-    if isinstance(value, list):
-        return [absent_not_null(v) for v in value]
-    if not isinstance(value, dict):
-        return value
-    value = {k: absent_not_null(v) for k, v in value.items()}
+    schema = inside(schema, absent_not_null)
+    if not isinstance(schema, dict):
+        return schema
     # "One of these, or anything" is how the package writes an open enum.
-    if {} in value.get("anyOf", []) and any("enum" in a for a in value["anyOf"]):
-        value["anyOf"] = [a or {"type": "string"} for a in value["anyOf"]]
-    for name, prop in value.get("properties", {}).items():
+    if {} in schema.get("anyOf", []) and any("enum" in a for a in schema["anyOf"]):
+        schema["anyOf"] = [a or {"type": "string"} for a in schema["anyOf"]]
+    required = set(schema.get("required", []))
+    for name, prop in schema.get("properties", {}).items():
         # A constant has a default for the caller's comfort; on the wire it is always there.
-        if "const" in prop and name not in value.get("required", []):
-            value["required"] = [*value.get("required", []), name]
+        if "const" in prop:
+            required.add(name)
         alternatives = prop.get("anyOf")
-        if alternatives and name not in value.get("required", []):
+        if alternatives and name not in required:
             rest = [a for a in alternatives if a != {"type": "null"}]
-            value["properties"][name] = rest[0] if len(rest) == 1 else {**prop, "anyOf": rest}
-    return value
+            schema["properties"][name] = rest[0] if len(rest) == 1 else {**prop, "anyOf": rest}
+    if required:
+        schema["required"] = sorted(required)
+    return schema
 
 
-PROTOCOLS = {"openai_chat": openai_chat, "openai_responses": openai_responses, "anthropic": anthropic, "cohere": cohere}
+def inside(schema: Any, edit: Any) -> Any:
+    """The schema with `edit` applied to the schemas inside it. The keys of `properties` and `$defs` are names."""
+    if isinstance(schema, list):
+        return [edit(s) for s in schema]
+    if not isinstance(schema, dict):
+        return schema
+    return {k: {n: edit(s) for n, s in v.items()} if k in ("properties", "$defs") else edit(v) for k, v in schema.items()}
+
+
+def gemini() -> dict[str, Any]:
+    """The descriptors of one package, and beside them what the other one knows beyond these."""
+    from google.ai.generativelanguage_v1beta.types import generative_service
+    from google.protobuf import descriptor_pb2
+    from google.protobuf.json_format import MessageToDict
+
+    files: dict[str, Any] = {}
+    queue = [generative_service.GenerateContentRequest.pb().DESCRIPTOR.file]
+    while queue:
+        file = queue.pop()
+        if file.name not in files:
+            proto = descriptor_pb2.FileDescriptorProto()
+            file.CopyToProto(proto)
+            # Services and their options name types of no interest here.
+            proto.ClearField("service")
+            files[file.name] = MessageToDict(proto)
+            queue.extend(file.dependencies)
+    return {"file": [files[name] for name in sorted(files)], "x-second": genai()}
+
+
+def genai() -> dict[str, Any]:
+    from google.genai import models
+    from google.genai import types as t
+
+    # The converters to the Gemini API say which of the options are sent, and whether inside generationConfig.
+    source = inspect.getsource(models._GenerateContentConfig_to_mldev)
+    inner = set(re.findall(r"setv\(\s*to_object,\s*\['(\w+)'\]", source))
+    outer = set(re.findall(r"setv\(\s*parent_object,\s*\['(\w+)'\]", source))
+    fields: dict[str, Any] = {}
+    # What the options are called after conversion, and what they are: the wire's own class goes first, since the
+    # options' class also takes the caller's conveniences.
+    for owner in (t.GenerationConfig, t.GenerateContentConfig):
+        for name, info in owner.model_fields.items():
+            fields.setdefault(info.alias or name, info.annotation)
+    fields.update(systemInstruction=t.Content | None, tools=list[t.Tool] | None)
+
+    def model(name: str, names: set[str], **more: Any) -> Any:
+        picked = {n: (fields[n] if n in fields else None, None) for n in sorted(names) if n in fields}
+        return pydantic.create_model(name, **picked, **more)
+
+    config = model("GenerationConfig", inner)
+    request = model("GenerateContentRequest", outer, contents=(list[t.Content] | None, None), generationConfig=(config | None, None))
+    inputs = [("q", "validation", TypeAdapter(request)), ("r", "validation", TypeAdapter(t.GenerateContentResponse))]
+    _, shared = TypeAdapter.json_schemas(inputs)
+    defs = {name: gemini_only(schema) for name, schema in shared["$defs"].items()}
+    roots = {"request": "GenerateContentRequest", "response": "GenerateContentResponse", "stream": "GenerateContentResponse"}
+    used = reachable(defs, list(roots.values()))
+    return absent_not_null({"x-roots": {**roots, "error": []}, "$defs": {k: strip(v) for k, v in defs.items() if k in used}})
+
+
+def gemini_only(schema: Any) -> Any:
+    """Leaves out members that the package's documentation says this API does not take."""
+    schema = inside(schema, gemini_only)
+    if isinstance(schema, dict) and "properties" in schema:
+        taken = {n: p for n, p in schema["properties"].items() if not re.search(NOT_TAKEN, p.get("description", ""))}
+        schema["properties"] = taken
+    return schema
+
+
+# How the package's documentation says so.
+NOT_TAKEN = r"not supported in (the )?Gemini (Developer )?API"
+
+
+PROTOCOLS = {"openai_chat": openai_chat, "openai_responses": openai_responses, "anthropic": anthropic, "gemini": gemini, "cohere": cohere}
 
 
 def main() -> None:

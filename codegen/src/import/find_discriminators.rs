@@ -52,6 +52,10 @@ fn decide(one: &OneOf, document: &Document) -> Node {
     fields.into_iter().find_map(|field| by_field(field, &alts, document)).unwrap_or_else(|| together(alts.iter().map(|(_, props)| Node::Object((*props).clone())), document))
 }
 
+fn usual(field: &str) -> bool {
+    USUAL.contains(&field)
+}
+
 /// The union by this member, if it tells every object but at most one.
 fn by_field(field: &str, alts: &[(&Node, &BTreeMap<String, Prop>)], document: &Document) -> Option<Node> {
     let mut by_value: BTreeMap<String, Vec<&Node>> = BTreeMap::new();
@@ -60,7 +64,8 @@ fn by_field(field: &str, alts: &[(&Node, &BTreeMap<String, Prop>)], document: &D
     let mut told = 0;
     for (alt, props) in alts {
         match props.get(field).map(|prop| (prop, document.resolve(&prop.node))) {
-            Some((_, Node::Enum(values))) => {
+            // A member of another name is a choice of its own, unless it can only have one value.
+            Some((prop, Node::Enum(values))) if usual(field) || (prop.required && values.len() == 1) => {
                 told += 1;
                 for value in values {
                     by_value.entry(value.clone()).or_default().push(alt);

@@ -5,10 +5,12 @@ use super::node::{Document, Node};
 /// Members that hold a JSON schema, whatever part of one a document spells out.
 const SCHEMAS: [&str; 1] = ["input_schema"];
 
-/// Replaces such members, and unions that a plain object or any value is part of.
-pub fn run(document: &mut Document) {
+/// Replaces such members, unions that a plain object or any value is part of, and types that are data to be
+/// carried whatever the document says of their insides.
+pub fn run(document: &mut Document, opaque: &[String]) {
     let before = document.clone();
     document.walk_mut(&mut |node| match node {
+        Node::Ref(name) if opaque.contains(name) => *node = Node::Any,
         Node::Object(props) => {
             for (name, prop) in props {
                 if SCHEMAS.contains(&name.as_str()) {
@@ -44,13 +46,16 @@ mod tests {
                 "input_schema": {"$ref": "#/$defs/Typed"},
                 "parameters": {"anyOf": [{"$ref": "#/$defs/Typed"}, {"type": "object"}]},
                 "output": {"anyOf": [{"type": "string"}, {"type": "object"}]},
-                "value": {"anyOf": [{"type": "string"}, {}]}
-              }}
+                "value": {"anyOf": [{"type": "string"}, {}]},
+                "schema": {"$ref": "#/$defs/Opaque"}
+              }},
+              "Opaque": {"type": "object", "properties": {"items": {"$ref": "#/$defs/Opaque"}}}
             }"##,
         );
-        super::run(&mut document);
+        super::run(&mut document, &["Opaque".to_owned()]);
         assert_snapshot!(golden(&document), @r#"
-        R = {input_schema?: any, output?: one(string, map), parameters?: map, value?: any}
+        Opaque = {items?: any}
+        R = {input_schema?: any, output?: one(string, map), parameters?: map, schema?: any, value?: any}
         Typed = {type?: "object"}
         "#);
     }

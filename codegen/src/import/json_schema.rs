@@ -36,6 +36,11 @@ pub fn definitions(schemas: &Map<String, Value>) -> Result<BTreeMap<String, Node
         .collect()
 }
 
+/// Reads one schema.
+pub fn schema(schema: &Value) -> Result<Node> {
+    node(schema, 0)
+}
+
 fn node(schema: &Value, depth: usize) -> Result<Node> {
     if depth > MAX_DEPTH {
         bail!("schema nested deeper than {MAX_DEPTH}");
@@ -113,7 +118,7 @@ fn typed(kind: Option<&str>, schema: &Map<String, Value>, depth: usize) -> Resul
         Some("integer") => Node::Integer,
         Some("number") => Node::Number,
         Some("string") => match format {
-            Some("byte" | "base64") => Node::Base64,
+            Some("byte" | "base64" | "base64url" | "binary") => Node::Base64,
             Some("int64" | "uint64") => Node::Int64,
             _ => Node::String,
         },
@@ -122,6 +127,7 @@ fn typed(kind: Option<&str>, schema: &Map<String, Value>, depth: usize) -> Resul
             None => Node::Array(Box::new(Node::Any)),
         },
         Some("object") => object(schema, depth)?,
+        Some("any") => Node::Any,
         other => bail!("unknown type {other:?}"),
     })
 }

@@ -3,10 +3,13 @@
 //! A reader turns each official form into one tree ([`node::Document`]); named passes, one file each, bring
 //! the tree into one spelling; [`lower`] makes the normal form of it. The order of the passes is [`passes`].
 
+pub mod descriptors;
+pub mod discovery;
 pub mod find_discriminators;
 pub mod flatten_unions;
 pub mod fold_twins;
 pub mod free_form;
+pub mod graft;
 pub mod json_schema;
 pub mod legacy;
 pub mod lift_null;
@@ -18,8 +21,10 @@ pub mod name_inline;
 pub mod names;
 pub mod node;
 pub mod open_enums;
+pub mod openapi;
 pub mod overlay;
 pub mod resolve_aliases;
+pub mod service_model;
 pub mod shape_unions;
 #[cfg(test)]
 mod testing;
@@ -27,7 +32,7 @@ mod testing;
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use crate::schema::Schema;
@@ -80,8 +85,28 @@ fn lowered(protocol: &str, document: &Value, overlay: &Overlay) -> Result<Schema
     Ok(schema)
 }
 
-fn read(_protocol: &str, document: &Value) -> Result<Document> {
-    json_schema::read(document)
+/// Reads a document in whichever form it has.
+fn read(protocol: &str, document: &Value) -> Result<Document> {
+    let has = |key: &str| document.get(key).is_some();
+    if has("x-roots") {
+        json_schema::read(document)
+    } else if has("openapi") {
+        openapi::read(protocol, document)
+    } else if has("shapes") {
+        service_model::read(document)
+    } else if has("file") {
+        let mut base = descriptors::read(document)?;
+        if let Some(extra) = document.get("x-second") {
+            let mut extra = json_schema::read(extra)?;
+            lift_null::run(&mut extra);
+            graft::run(&mut base, extra);
+        }
+        Ok(base)
+    } else if has("schemas") {
+        discovery::read(document)
+    } else {
+        bail!("the document is none of: JSON Schema with x-roots, OpenAPI, AWS service model, descriptors, discovery")
+    }
 }
 
 /// Every pass over the tree, in order.
@@ -91,7 +116,7 @@ fn passes(document: &mut Document, overlay: &Overlay) {
     fold_twins::run(document, &overlay.fold);
     merge_roots::run(document);
     resolve_aliases::run(document);
-    free_form::run(document);
+    free_form::run(document, &overlay.opaque);
     flatten_unions::run(document);
     open_enums::run(document);
     shape_unions::run(document);

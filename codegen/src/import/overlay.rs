@@ -15,6 +15,8 @@ use crate::schema::{Def, Field, Schema, Source, Type, Union};
 pub struct Overlay {
     /// Types that are one on the wire.
     pub fold: Rules,
+    /// Types that are carried as JSON, such as a provider's dialect of JSON Schema.
+    pub opaque: Vec<String>,
     /// Better names: old name to new one.
     pub rename: BTreeMap<String, String>,
     /// Members (`Type.member`) and union members (`Union#value`) that are not on the wire.
