@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Result;
+use busbar_codegen::generate;
 use busbar_codegen::import::{Extras, import, overlay::Overlay, read_document};
+use busbar_codegen::leaves::leaves;
 use busbar_codegen::schema::{PROTOCOLS, Schema};
 use clap::{Parser, Subcommand};
 
@@ -21,6 +23,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// List the leaf paths that only schemas/<PROTOCOL>/schema.json or only another document has.
+    ClosureReport {
+        /// Protocol name.
+        #[arg(value_parser = PROTOCOLS)]
+        protocol: String,
+        /// The other document, in any form that `import` reads.
+        document: PathBuf,
+    },
+    /// Write generated/src from schemas/.
+    Generate,
+    /// Fail when generated/src is not what schemas/ says.
+    Check,
     /// Read a provider's official document into schemas/<PROTOCOL>/schema.json.
     Import {
         /// Protocol name.
@@ -52,6 +66,25 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
+        Command::ClosureReport { protocol, document } => {
+            let ours = leaves(&Schema::load(&cli.root.join("schemas").join(&protocol).join("schema.json"))?);
+            let theirs = leaves(&import(&protocol, &read_document(&document)?, &Extras::default())?);
+            for (sign, here, there) in [("only here   ", &ours, &theirs), ("only there  ", &theirs, &ours)] {
+                for path in here.difference(there) {
+                    print(&format!("{sign}{path}"));
+                }
+            }
+            Ok(if ours == theirs { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Generate => {
+            let changed = generate::write(&cli.root)?;
+            report(&format!("{changed} files changed"));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Check => {
+            generate::check(&cli.root)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Import { protocol, document, older, keep, fresh } => {
             let dir = cli.root.join("schemas").join(&protocol);
             let target = dir.join("schema.json");
@@ -72,6 +105,11 @@ fn write(path: &Path, text: &str) -> Result<()> {
         std::fs::create_dir_all(dir)?;
     }
     Ok(std::fs::write(path, text)?)
+}
+
+#[expect(clippy::print_stdout, reason = "a command line tool speaks to its user")]
+fn print(text: &str) {
+    println!("{text}");
 }
 
 #[expect(clippy::print_stderr, reason = "a command line tool speaks to its user")]

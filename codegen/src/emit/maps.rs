@@ -1,0 +1,279 @@
+//! Prints the maps of one protocol: `read_*` from wire types into the IR, `write_*` back.
+//!
+//! Reading takes a wire value apart exhaustively: what a row names becomes IR, the rest goes to the
+//! node's native slot. Writing puts a wire value together from the rows, gives the native slot back
+//! when the document came from this protocol, and reports every part of the IR that no row takes.
+
+mod read;
+mod scalar;
+mod write;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use super::names;
+use super::types::Layout;
+use crate::ir::{Ir, IrDef, IrType};
+use crate::map::{FieldFate, IrPath, Map, TypeMap};
+use crate::schema::{Def, Schema, Type, Union};
+
+/// Everything the printers look things up in.
+pub(crate) struct Cx<'s> {
+    pub(crate) schema: &'s Schema,
+    pub(crate) map: &'s Map,
+    pub(crate) ir: &'s Ir,
+    pub(crate) layout: Layout<'s>,
+}
+
+/// What the object types behind a wire reference become.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Becomes {
+    /// One IR object (a node or a group).
+    Object(String),
+    /// Variants of one IR union.
+    Union(String),
+    /// No mapped type behind it.
+    Nothing,
+}
+
+/// Prints `maps.rs`.
+pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> Result<TokenStream> {
+    let cx = Cx { schema, map, ir, layout: Layout::new(schema) };
+    let mut items = Vec::new();
+    for (wire, ty) in &map.types {
+        let context = || format!("map of {wire}");
+        items.push(read::object(&cx, wire, ty).with_context(context)?);
+        items.push(write::object(&cx, wire, ty).with_context(context)?);
+    }
+    for (name, def) in &schema.types {
+        let Def::Union(Union::Tag { variants, .. }) = def else { continue };
+        if map.keeps.contains_key(name) || !variants.values().any(|v| map.types.contains_key(v)) {
+            continue;
+        }
+        let context = || format!("map of union {name}");
+        items.push(read::union(&cx, name, variants).with_context(context)?);
+        items.push(write::union(&cx, name, variants).with_context(context)?);
+    }
+    for (wire, entry) in &map.enums {
+        items.push(scalar::enum_maps(&cx, wire, entry));
+    }
+    let roots = roots(&cx);
+    Ok(quote! {
+        use super::types::*;
+        use crate::ir;
+        use crate::prelude::*;
+        use crate::prelude::map::{self, write_num};
+        use crate::prelude::transforms;
+        use crate::prelude::wire::Int64;
+
+        const PROTOCOL: Protocol = super::PROTOCOL;
+
+        #roots
+        #(#items)*
+    })
+}
+
+/// Entry points for whole documents.
+fn roots(cx: &Cx<'_>) -> TokenStream {
+    let docs = [
+        ("request", &cx.schema.roots.request, "a request"),
+        ("response", &cx.schema.roots.response, "a buffered response"),
+        ("error", &cx.schema.roots.error, "an error"),
+    ];
+    let items = docs.iter().filter_map(|(what, wire, words)| {
+        let ty = cx.map.ty(wire)?;
+        let wire_ty = names::ty(wire);
+        let (ir_name, _, _) = cx.ir.object(&ty.ir).ok()?;
+        let ir_ty = names::ty(ir_name);
+        let (read, write) = (format_ident!("{what}_to_ir"), format_ident!("{what}_from_ir"));
+        let (read_node, write_node) = (read_fn(wire), write_fn(wire));
+        let read_doc = format!(" Turns {words} into the IR; nothing is lost.");
+        let write_doc = format!(" Writes {words} from the IR; `cx` reports what has no form here.");
+        Some(quote! {
+            #[doc = #read_doc]
+            pub fn #read<'a>(wire: #wire_ty<'a>, cx: &mut ReadCx) -> ir::#ir_ty<'a> {
+                let mut node = ir::#ir_ty::default();
+                let mut native = Native::default();
+                #read_node(wire, &mut node, &mut native, cx, Paths::ROOT);
+                node.native = native;
+                node
+            }
+
+            #[doc = #write_doc]
+            pub fn #write<'s>(node: &'s ir::#ir_ty<'s>, cx: &mut WriteCx<'_>) -> #wire_ty<'s> {
+                cx.leftovers(&node.native);
+                #write_node(node, &node.native, cx, node.at)
+            }
+        })
+    });
+    quote!(#(#items)*)
+}
+
+pub(crate) fn read_fn(wire: &str) -> Ident {
+    format_ident!("read_{}", names::snake(wire))
+}
+
+pub(crate) fn write_fn(wire: &str) -> Ident {
+    format_ident!("write_{}", names::snake(wire))
+}
+
+impl Cx<'_> {
+    /// The Rust name of the IR object behind `Block.text` or `Turn`.
+    pub(crate) fn ir_ident(&self, ir: &str) -> Result<Ident> {
+        Ok(names::ty(self.ir.object(ir)?.0))
+    }
+
+    /// What the object types behind a reference become.
+    pub(crate) fn becomes(&self, wire: &str) -> Result<Becomes> {
+        let targets: BTreeSet<&str> = self
+            .map
+            .objects(self.schema, wire)
+            .into_iter()
+            .filter_map(|object| self.map.ty(object))
+            .map(|ty| ty.ir.as_str())
+            .collect();
+        let unions: BTreeSet<&str> = targets.iter().filter_map(|t| t.split_once('.')).map(|(u, _)| u).collect();
+        match (unions.len(), targets.len()) {
+            (_, 0) => Ok(Becomes::Nothing),
+            (0, 1) => Ok(Becomes::Object((*targets.first().context("one target")?).to_owned())),
+            (1, _) if targets.iter().all(|t| t.contains('.')) => {
+                Ok(Becomes::Union((*unions.first().context("one union")?).to_owned()))
+            }
+            _ => bail!("{wire} becomes different IR types: {targets:?}"),
+        }
+    }
+
+    /// Conditions under which a wire object type is the one to write: `(path, word)` of its constants.
+    pub(crate) fn conditions<'t>(&self, ty: &'t TypeMap) -> Vec<(&'t str, &'t str)> {
+        ty.fields
+            .values()
+            .filter_map(|fate| match fate {
+                FieldFate::Const { sets: Some((path, word)), .. } => Some((path.as_str(), word.as_str())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// IR leaves that a wire type writes, including through inline members; `home` ones are apart.
+    pub(crate) fn consumed(&self, wire: &str, home: &mut BTreeSet<String>) -> BTreeSet<String> {
+        let mut leaves = BTreeSet::new();
+        let Some(ty) = self.map.ty(wire) else { return leaves };
+        let Some(Def::Object(fields)) = self.schema.types.get(wire) else { return leaves };
+        for (name, fate) in &ty.fields {
+            match fate {
+                FieldFate::Ir { path, home: only_home, via, .. } => {
+                    let top = path.element.as_ref().map_or(&path.leaf, |(list, _)| list);
+                    if *only_home { home.insert(top.clone()) } else { leaves.insert(top.clone()) };
+                    if via.as_deref() == Some("arguments") {
+                        leaves.insert("text".to_owned());
+                    }
+                }
+                FieldFate::Const { sets: Some((path, _)), .. } => {
+                    leaves.insert(path.clone());
+                }
+                FieldFate::Inline => {
+                    if let Some(target) = fields.get(name).and_then(|f| f.ty.target()) {
+                        for object in self.map.objects(self.schema, target) {
+                            leaves.extend(self.consumed(object, home));
+                        }
+                        if let Some(string) = self.map.strings.get(target) {
+                            leaves.insert(string.clone());
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        leaves
+    }
+
+    /// Whether a row that names `row` takes the leaf: itself, or a group it is in.
+    pub(crate) fn covers(rows: &BTreeSet<String>, leaf: &str) -> bool {
+        rows.contains(leaf) || rows.iter().any(|row| leaf.strip_prefix(row.as_str()).is_some_and(|r| r.starts_with('.')))
+    }
+
+    /// Statements that report every IR leaf in `leaves` that has a value.
+    pub(crate) fn report(&self, ir: &str, leaves: &[String], in_group: bool) -> Result<TokenStream> {
+        let all: BTreeMap<String, _> = self.ir.leaves(ir)?.into_iter().collect();
+        let mut out = Vec::new();
+        for leaf in leaves {
+            let field = all.get(leaf).with_context(|| format!("{ir} has no leaf {leaf:?}"))?;
+            if field.form {
+                continue;
+            }
+            let key = format!("{ir}.{leaf}");
+            let reason = self.map.lacks.get(&key).with_context(|| {
+                format!("{key} is written by no row here and [lacks] gives no reason for {}", self.schema.protocol)
+            })?;
+            let slot = slot(quote!(src), leaf);
+            let semantic = field.semantic;
+            let call = if in_group { quote!(lack_in) } else { quote!(lack) };
+            let present = match &field.ty {
+                IrType::List(_) => quote!(#slot.as_ref().is_some_and(|list| !list.is_empty())),
+                _ => quote!(#slot.is_some()),
+            };
+            let args = if in_group { quote!(&Lack) } else { quote!(at, &Lack) };
+            out.push(quote! {
+                if #present {
+                    cx.#call(#args { ir: #ir, path: #leaf, reason: #reason }, #semantic);
+                }
+            });
+        }
+        Ok(quote!(#(#out)*))
+    }
+
+    /// `Some(word)` of an IR enum or text leaf, as an expression.
+    pub(crate) fn word(&self, ir: &str, path: &str, word: &str) -> Result<TokenStream> {
+        match &self.ir.at(ir, path)?.ty {
+            IrType::Text => Ok(quote!(Text::plain(#word))),
+            IrType::Bool => {
+                let value: bool = word.parse().with_context(|| format!("{path}: {word:?} is no boolean"))?;
+                Ok(quote!(#value))
+            }
+            IrType::Ref(name) => match self.ir.types.get(name) {
+                Some(IrDef::Enum { words, .. }) if words.iter().any(|w| w == word) => {
+                    let (ty, variant) = (names::ty(name), names::variant(word));
+                    Ok(quote!(ir::#ty::#variant))
+                }
+                _ => bail!("{word:?} is no word of {name}"),
+            },
+            other => bail!("{path} is {other:?} and cannot be set to {word:?}"),
+        }
+    }
+
+    /// The schema's type of a field.
+    pub(crate) fn field_type(&self, wire: &str, field: &str) -> Result<&Type> {
+        match self.schema.types.get(wire) {
+            Some(Def::Object(fields)) => {
+                fields.get(field).map(|f| &f.ty).with_context(|| format!("{wire}.{field} is not in the schema"))
+            }
+            _ => bail!("{wire} is no object type"),
+        }
+    }
+}
+
+/// `base.a.b` for the dotted path.
+pub(crate) fn slot(base: TokenStream, path: &str) -> TokenStream {
+    let members = path.split('.').map(names::field);
+    quote!(#base #(.#members)*)
+}
+
+/// The IR field at a row's path, list step included.
+pub(crate) fn leaf_type<'i>(cx: &'i Cx<'_>, ir: &str, path: &IrPath) -> Result<&'i IrType> {
+    match &path.element {
+        None => Ok(&cx.ir.at(ir, &path.leaf)?.ty),
+        Some((list, which)) => {
+            let element = element_ir(cx, ir, list, which)?;
+            Ok(&cx.ir.at(&element, &path.leaf)?.ty)
+        }
+    }
+}
+
+/// The IR object type of a list element.
+pub(crate) fn element_ir(cx: &Cx<'_>, ir: &str, list: &str, which: &str) -> Result<String> {
+    let item = cx.ir.at(ir, list)?.ty.target().with_context(|| format!("{list} is no list"))?.to_owned();
+    Ok(if which == "0" { item } else { format!("{item}.{which}") })
+}

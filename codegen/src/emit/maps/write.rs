@@ -1,0 +1,844 @@
+//! Prints `write_*`: a wire value put together from the IR, with a report of what has no form.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::{Context, Result, bail};
+use proc_macro2::TokenStream;
+use quote::quote;
+
+use super::{Becomes, Cx, element_ir, leaf_type, read_fn, scalar, slot, write_fn};
+use crate::emit::names;
+use crate::ir::{IrDef, IrType};
+use crate::map::{FieldFate, TypeMap};
+use crate::schema::{Def, Field, Kind, Type, Union};
+
+/// `write_<type>` of a mapped object type.
+pub(super) fn object(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStream> {
+    let Some(Def::Object(fields)) = cx.schema.types.get(wire) else { bail!("no object type") };
+    let wire_ty = names::ty(wire);
+    let ir_ty = cx.ir_ident(&ty.ir)?;
+    let function = write_fn(wire);
+    let rows = fields
+        .keys()
+        .map(|name| row(cx, wire, ty, name).with_context(|| format!("field {name}")))
+        .collect::<Result<Vec<_>>>()?;
+    let nulls = fields.iter().filter(|(_, f)| f.required && f.nullable).map(|(name, _)| {
+        let ident = names::field(name);
+        quote!(if wire.#ident.is_absent() { wire.#ident = Field::Null; })
+    });
+    let nulls: Vec<_> = nulls.collect();
+    let settle = if nulls.is_empty() {
+        quote!(if cx.home() { native.restore(OWNER, &mut wire); })
+    } else {
+        quote!(if cx.home() { native.restore(OWNER, &mut wire); } else { #(#nulls)* })
+    };
+    let lacks = lacks(cx, wire, ty)?;
+    let strays = strays(cx, ty)?;
+    let doc = format!(" Puts a `{wire}` together from `{}`.", ty.ir);
+    Ok(quote! {
+        #[doc = #doc]
+        pub fn #function<'s>(
+            src: &'s ir::#ir_ty<'s>,
+            native: &'s Native<'s>,
+            cx: &mut WriteCx<'_>,
+            at: At,
+        ) -> #wire_ty<'s> {
+            const OWNER: &str = #wire;
+            let mut wire = #wire_ty::default();
+            #(#rows)*
+            #settle
+            #lacks
+            #strays
+            wire
+        }
+    })
+}
+
+fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream> {
+    let ident = names::field(name);
+    let fate = ty.fields.get(name).context("no fate")?;
+    let wire_type = cx.field_type(wire, name)?;
+    let boxed = cx.layout.boxed_field(wire_type);
+    let wrap = |value: TokenStream| {
+        let value = if boxed { quote!(Box::new(#value)) } else { value };
+        quote!(wire.#ident = Field::Value(#value);)
+    };
+    match fate {
+        FieldFate::Keep(_) => Ok(quote!()),
+        FieldFate::Const { value, sets } => {
+            let text = quote! {
+                wire.#ident = match native.spelled(OWNER, #name).map(|raw| Text::from_checked(raw.checked())) {
+                    Some(Ok(text)) if cx.home() => Field::Value(text),
+                    _ => Field::Value(Text::plain(#value)),
+                };
+            };
+            let holds = match sets {
+                None => quote!(),
+                Some((path, word)) => {
+                    let place = slot(quote!(src), path);
+                    let word = cx.word(&ty.ir, path, word)?;
+                    quote!(#place == Some(#word) &&)
+                }
+            };
+            Ok(quote!(if #holds !(cx.home() && native.is_left(OWNER, #name)) { #text }))
+        }
+        FieldFate::Inline => inline(cx, wire_type, ty, &wrap),
+        FieldFate::Ir { path, via, only, home, .. } => {
+            let leaf = leaf_type(cx, &ty.ir, path)?;
+            let (place, open) = match &path.element {
+                None => (slot(quote!(src), &path.leaf), None),
+                Some((list, which)) => (slot(quote!(element), &path.leaf), Some(element(cx, &ty.ir, list, which)?)),
+            };
+            let ir_path = path.text();
+            let row = Row { cx, ir: &ty.ir, ir_path: &ir_path, only: only.as_deref(), name };
+            let body = match via {
+                Some(via) => through(&row, via, wire_type, leaf, &place, &wrap)?,
+                None => from_slot(&row, ty, wire_type, leaf, &place, &wrap)?,
+            };
+            let body = if *home {
+                let main = has_main(ty, name, &ir_path);
+                let guard = if main {
+                    quote!(cx.home() && native.is_spelled(OWNER, #name))
+                } else {
+                    quote!(cx.home())
+                };
+                quote!(if #guard { #body })
+            } else {
+                let homes: Vec<&String> = homes(ty, name, &ir_path);
+                if homes.is_empty() {
+                    body
+                } else {
+                    quote!(if !(cx.home() && (#(native.is_spelled(OWNER, #homes))||*)) { #body })
+                }
+            };
+            Ok(match open {
+                None => body,
+                Some(open) => quote!(#open { #body }),
+            })
+        }
+    }
+}
+
+struct Row<'r, 's> {
+    cx: &'r Cx<'s>,
+    ir: &'r str,
+    ir_path: &'r str,
+    only: Option<&'r str>,
+    name: &'r str,
+}
+
+impl Row<'_, '_> {
+    /// Reports that a value has no spelling here.
+    fn no_word(&self) -> TokenStream {
+        let (ir, path) = (self.ir, self.ir_path);
+        quote!(cx.lack(at, &Lack { ir: #ir, path: #path, reason: "this protocol has no word for the value" }, false);)
+    }
+
+    /// Tells the writer of a group which member of which node it writes.
+    fn enter(&self) -> TokenStream {
+        if self.cx.ir.is_group(self.ir) {
+            return quote!();
+        }
+        let (ir, path) = (self.ir, self.ir_path);
+        quote!(cx.enter(at, #ir, #path);)
+    }
+}
+
+/// Whether another row that is written everywhere names the same leaf.
+fn has_main(ty: &TypeMap, name: &str, path: &str) -> bool {
+    ty.fields.iter().any(|(other, fate)| {
+        other != name && matches!(fate, FieldFate::Ir { path: p, home: false, .. } if p.text() == path)
+    })
+}
+
+/// Rows for the same leaf that are written only towards home.
+fn homes<'t>(ty: &'t TypeMap, name: &str, path: &str) -> Vec<&'t String> {
+    ty.fields
+        .iter()
+        .filter(|(other, fate)| {
+            *other != name && matches!(fate, FieldFate::Ir { path: p, home: true, .. } if p.text() == path)
+        })
+        .map(|(other, _)| other)
+        .collect()
+}
+
+fn element(cx: &Cx<'_>, ir: &str, list: &str, which: &str) -> Result<TokenStream> {
+    let list_place = slot(quote!(src), list);
+    if which == "0" {
+        return Ok(quote!(if let Some(element) = #list_place.as_ref().and_then(|list| list.first())));
+    }
+    let item = names::ty(cx.ir.at(ir, list)?.ty.target().context("no list of objects")?);
+    let variant = names::variant(which);
+    Ok(quote! {
+        if let Some(element) = #list_place.as_ref().and_then(|list| {
+            list.iter().find_map(|item| match item {
+                ir::#item::#variant(node) => Some(node),
+                _ => None,
+            })
+        })
+    })
+}
+
+fn through(
+    row: &Row<'_, '_>,
+    via: &str,
+    wire: &Type,
+    leaf: &IrType,
+    place: &TokenStream,
+    wrap: &dyn Fn(TokenStream) -> TokenStream,
+) -> Result<TokenStream> {
+    let via = names::field(via);
+    let set = match wire {
+        Type::Ref(name) if scalar::is_enum(row.cx, wire) => {
+            let ty = names::ty(name);
+            wrap(quote!(#ty::from_text(v)))
+        }
+        _ => wrap(quote!(v)),
+    };
+    let is_group = matches!(leaf, IrType::Ref(target) if row.cx.ir.is_group(target));
+    if is_group {
+        let IrType::Ref(group) = leaf else { bail!("a group") };
+        let leaves: Vec<String> = row.cx.ir.leaves(group)?.into_iter().map(|(leaf, _)| leaf).collect();
+        let report = group_report(row, group, &leaves, place)?;
+        return Ok(quote! {
+            if #place != Default::default() {
+                match transforms::#via::write(&#place) {
+                    Some(v) => { #set }
+                    None => { #report }
+                }
+            }
+        });
+    }
+    let no_word = row.no_word();
+    Ok(quote! {
+        if let Some(v) = &#place {
+            match transforms::#via::write(v) {
+                Some(v) => { #set }
+                None => { #no_word }
+            }
+        }
+    })
+}
+
+/// Reports all leaves of a group that has no form here.
+fn group_report(row: &Row<'_, '_>, group: &str, leaves: &[String], place: &TokenStream) -> Result<TokenStream> {
+    let enter = row.enter();
+    let report = row.cx.report(group, leaves, true)?;
+    Ok(quote! {
+        #enter
+        let src = &#place;
+        #report
+    })
+}
+
+fn from_slot(
+    row: &Row<'_, '_>,
+    ty: &TypeMap,
+    wire: &Type,
+    ir: &IrType,
+    place: &TokenStream,
+    wrap: &dyn Fn(TokenStream) -> TokenStream,
+) -> Result<TokenStream> {
+    let cx = row.cx;
+    if let Some(scalar) = scalar::conversion(cx, wire, ir)? {
+        let (write, no_word, set) = (scalar.write, row.no_word(), wrap(quote!(w)));
+        let plain = quote! {
+            match #write {
+                Some(w) => { #set }
+                None => { #no_word }
+            }
+        };
+        if !scalar.lossy {
+            return Ok(quote!(if let Some(v) = &#place { #plain }));
+        }
+        let (read, name, wire_ty) = (
+            read_fn(wire.target().context("an enum")?),
+            row.name,
+            names::ty(wire.target().context("an enum")?),
+        );
+        return Ok(quote! {
+            if let Some(v) = &#place {
+                match native.spelled(OWNER, #name).map(|raw| #wire_ty::from_checked(raw.checked())) {
+                    Some(Ok(w)) if cx.home() && #read(w.clone()) == *v => { #set }
+                    _ => #plain
+                }
+            }
+        });
+    }
+    match (wire, ir) {
+        (Type::Array(item), IrType::List(ir_item)) => {
+            let items = list(row, ty, item, ir_item)?;
+            let set = wrap(quote!(items));
+            Ok(quote! {
+                if let Some(list) = &#place {
+                    let items: Vec<_> = #items;
+                    if !items.is_empty() {
+                        #set
+                    }
+                }
+            })
+        }
+        (Type::Ref(target), IrType::List(ir_item)) => text_or_list(row, ty, target, ir_item, place, wrap),
+        (Type::Ref(target), IrType::Ref(ir_target)) if cx.ir.is_group(ir_target) => {
+            group(row, target, ir_target, place, wrap)
+        }
+        (Type::Ref(target), IrType::Ref(ir_target)) => {
+            let write = write_fn(target);
+            let call = match cx.becomes(target)? {
+                Becomes::Object(_) => quote!(cx.leftovers(&node.native); Some(#write(node, &node.native, cx, node.at))),
+                Becomes::Union(_) => quote!(#write(node, cx)),
+                Becomes::Nothing => bail!("{target} does not become {ir_target}"),
+            };
+            let set = wrap(quote!(w));
+            Ok(quote! {
+                if let Some(node) = #place.as_deref() {
+                    let written = { #call };
+                    if let Some(w) = written {
+                        #set
+                    }
+                }
+            })
+        }
+        _ => bail!("{ir:?} does not become a {wire:?}"),
+    }
+}
+
+/// The items of `list` as wire values; those that have no form are reported.
+fn list(row: &Row<'_, '_>, ty: &TypeMap, item: &Type, ir: &IrType) -> Result<TokenStream> {
+    let cx = row.cx;
+    if let Some(scalar) = scalar::conversion(cx, item, ir)? {
+        let write = scalar.write;
+        return Ok(quote!(list.iter().filter_map(|v| #write).collect()));
+    }
+    let target = item.target().context("a list of objects")?;
+    let write = write_fn(target);
+    let filter = filter(row, ty)?;
+    let is_object = matches!(cx.schema.types.get(target), Some(Def::Object(_)));
+    let call = match (cx.becomes(target)?, is_object) {
+        (Becomes::Object(_), true) => quote! {
+            cx.leftovers(&node.native);
+            Some(#write(node, &node.native, cx, node.at))
+        },
+        (Becomes::Object(_), false) => quote! {
+            let written = #write(node, &node.native, cx, node.at);
+            match &written {
+                Some(_) => cx.leftovers(&node.native),
+                None => cx.lack_node(node.at, "this protocol has no such form", true),
+            }
+            written
+        },
+        (Becomes::Union(_), true) => {
+            let object = cx.map.ty(target).context("a mapped type")?.ir.clone();
+            let (union, tag) = object.split_once('.').context("a variant")?;
+            let (union, variant) = (names::ty(union), names::variant(tag));
+            quote! {
+                match node {
+                    ir::#union::#variant(node) => {
+                        cx.leftovers(&node.native);
+                        Some(#write(node, &node.native, cx, node.at))
+                    }
+                    other => {
+                        cx.lack_node(other.at(), "only another kind of content fits here", other.semantic());
+                        None
+                    }
+                }
+            }
+        }
+        (Becomes::Union(_), false) => quote!(#write(node, cx)),
+        (Becomes::Nothing, _) => bail!("items {target} have no meaning"),
+    };
+    Ok(quote!(list.iter()#filter.filter_map(|node| { #call }).collect()))
+}
+
+/// Which elements of a shared list a row takes.
+fn filter(row: &Row<'_, '_>, ty: &TypeMap) -> Result<TokenStream> {
+    let path = row.ir_path;
+    let cx = row.cx;
+    let union = |ir: &str| -> Result<_> {
+        Ok(names::ty(cx.ir.at(ir, path)?.ty.target().context("a list of objects")?))
+    };
+    if let Some(only) = row.only {
+        let (union, variant) = (union(row.ir)?, names::variant(only));
+        return Ok(quote!(.filter(|item| matches!(item, ir::#union::#variant(_)))));
+    }
+    let claimed = claimed(ty, path);
+    if claimed.is_empty() {
+        return Ok(quote!());
+    }
+    let union = union(row.ir)?;
+    let variants = claimed.iter().map(|tag| names::variant(tag));
+    Ok(quote!(.filter(|item| !matches!(item, #(ir::#union::#variants(_))|*))))
+}
+
+/// Variants of a list that rows of their own take.
+fn claimed<'t>(ty: &'t TypeMap, list: &str) -> BTreeSet<&'t str> {
+    ty.fields
+        .values()
+        .filter_map(|fate| match fate {
+            FieldFate::Ir { path, only: Some(only), .. } if path.text() == list => Some(only.as_str()),
+            FieldFate::Ir { path, .. } => match &path.element {
+                Some((l, which)) if l == list && which != "0" => Some(which.as_str()),
+                _ => None,
+            },
+            _ => None,
+        })
+        .collect()
+}
+
+/// A list that may be written as a bare string.
+fn text_or_list(
+    row: &Row<'_, '_>,
+    ty: &TypeMap,
+    target: &str,
+    ir_item: &IrType,
+    place: &TokenStream,
+    wrap: &dyn Fn(TokenStream) -> TokenStream,
+) -> Result<TokenStream> {
+    let cx = row.cx;
+    let Some(Def::Union(Union::Shape(forms))) = cx.schema.types.get(target) else { bail!("{target} is no list") };
+    let Some(array @ Type::Array(item)) = forms.get(&Kind::Array) else { bail!("{target} has no array form") };
+    let union = names::ty(target);
+    let items = list(row, ty, item, ir_item)?;
+    let filter = filter(row, ty)?;
+    let name = row.name;
+    let as_array = {
+        let items = if cx.layout.boxed_field(array) { quote!(Box::new(items)) } else { quote!(items) };
+        wrap(quote!(#union::Array(#items)))
+    };
+    let as_string = wrap(quote!(#union::String(text)));
+    let (probe, text) = match ir_item {
+        IrType::Text => (
+            quote! {
+                native.is_spelled(OWNER, #name) && list.len() == 1
+            },
+            quote!(list.first().map(Text::reborrow)),
+        ),
+        _ => (
+            quote!(true),
+            quote! {{
+                let mut blocks = list.iter()#filter;
+                match (blocks.next(), blocks.next()) {
+                    (Some(ir::Block::Text(node)), None) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => node.text.as_ref().map(Text::reborrow),
+                    _ => None,
+                }
+            }},
+        ),
+    };
+    Ok(quote! {
+        if let Some(list) = &#place {
+            let bare = if #probe { #text } else { None };
+            if let Some(text) = bare {
+                #as_string
+            } else {
+                let items: Vec<_> = #items;
+                if !items.is_empty() {
+                    #as_array
+                }
+            }
+        }
+    })
+}
+
+/// A group as a wire object or union.
+fn group(
+    row: &Row<'_, '_>,
+    target: &str,
+    group: &str,
+    place: &TokenStream,
+    wrap: &dyn Fn(TokenStream) -> TokenStream,
+) -> Result<TokenStream> {
+    let cx = row.cx;
+    let enter = row.enter();
+    let write = write_fn(target);
+    let leaves: Vec<String> = cx.ir.leaves(group)?.into_iter().map(|(leaf, _)| leaf).collect();
+    let body = match cx.schema.types.get(target) {
+        Some(Def::Object(_)) => {
+            let set = wrap(quote!(w));
+            quote! {
+                #enter
+                let w = #write(&#place, native, cx, at);
+                if w != Default::default() {
+                    #set
+                }
+            }
+        }
+        Some(Def::Union(Union::Tag { .. })) => {
+            let (set, report) = (wrap(quote!(w)), group_report(row, group, &leaves, place)?);
+            quote! {
+                #enter
+                match #write(&#place, native, cx, at) {
+                    Some(w) => { #set }
+                    None => { #report }
+                }
+            }
+        }
+        Some(Def::Union(Union::Shape(forms))) => {
+            let union = names::ty(target);
+            let object = forms.get(&Kind::Object).context("an object form")?;
+            let inner = object.target().context("an object form")?;
+            let write = write_fn(inner);
+            let value = if cx.layout.boxed_field(object) { quote!(Box::new(w)) } else { quote!(w) };
+            let as_object = wrap(quote!(#union::Object(#value)));
+            let as_string = wrap(quote!(#union::String(w)));
+            let path = cx.map.strings.get(target).with_context(|| format!("{target} has no [[union]]"))?;
+            let form = forms.get(&Kind::String).context("a string form")?;
+            let leaf = &cx.ir.at(group, path)?.ty;
+            let string = scalar::conversion(cx, form, leaf)?.context("the string form has no meaning")?.write;
+            let leaf_place = slot(place.clone(), path);
+            let rest: Vec<String> = leaves.iter().filter(|l| *l != path).cloned().collect();
+            let (report, rest) = (group_report(row, group, &leaves, place)?, group_report(row, group, &rest, place)?);
+            let object_form = match cx.schema.types.get(inner) {
+                Some(Def::Union(_)) => quote!(#write(&#place, native, cx, at)),
+                _ => bail!("{target}: the object form is no tagged union"),
+            };
+            quote! {
+                #enter
+                if let Some(w) = #object_form {
+                    #as_object
+                } else {
+                    match #leaf_place.as_ref().and_then(|v| #string) {
+                        Some(w) => {
+                            #as_string
+                            #rest
+                        }
+                        None => { #report }
+                    }
+                }
+            }
+        }
+        _ => bail!("{target} does not become the group {group}"),
+    };
+    Ok(quote!(if #place != Default::default() { #body }))
+}
+
+fn inline(
+    cx: &Cx<'_>,
+    wire: &Type,
+    ty: &TypeMap,
+    wrap: &dyn Fn(TokenStream) -> TokenStream,
+) -> Result<TokenStream> {
+    let target = wire.target().context("inline needs an object")?;
+    let write = write_fn(target);
+    let set = wrap(quote!(w));
+    match cx.schema.types.get(target) {
+        Some(Def::Object(fields)) => {
+            let inner = cx.map.ty(target).context("inline needs a mapped object")?;
+            let consts: Vec<_> = constants(inner, fields).map(names::field).collect();
+            let blank = if consts.is_empty() {
+                quote!(w == Default::default())
+            } else {
+                quote!({
+                    let mut probe = w.clone();
+                    #(probe.#consts = Field::Absent;)*
+                    probe == Default::default()
+                })
+            };
+            Ok(quote! {
+                let w = #write(src, native, cx, at);
+                if !(#blank) {
+                    #set
+                }
+            })
+        }
+        Some(Def::Union(Union::Tag { .. })) => {
+            let mut homes = BTreeSet::new();
+            let mut rows = BTreeSet::new();
+            for object in cx.map.objects(cx.schema, target) {
+                rows.extend(cx.consumed(object, &mut homes));
+            }
+            let report = cx.report(&ty.ir, &covered(cx, &ty.ir, &rows)?, cx.ir.is_group(&ty.ir))?;
+            Ok(quote! {
+                match #write(src, native, cx, at) {
+                    Some(w) => { #set }
+                    None => { #report }
+                }
+            })
+        }
+        _ => bail!("{target} cannot be inline"),
+    }
+}
+
+/// Constants that are written whatever the IR says.
+fn constants<'t>(ty: &'t TypeMap, fields: &'t BTreeMap<String, Field>) -> impl Iterator<Item = &'t str> {
+    fields
+        .keys()
+        .filter(|name| matches!(ty.fields.get(*name), Some(FieldFate::Const { sets: None, .. })))
+        .map(String::as_str)
+}
+
+/// IR leaves of an object that rows take.
+fn covered(cx: &Cx<'_>, ir: &str, rows: &BTreeSet<String>) -> Result<Vec<String>> {
+    Ok(cx.ir.leaves(ir)?.into_iter().map(|(leaf, _)| leaf).filter(|leaf| Cx::covers(rows, leaf)).collect())
+}
+
+/// Reports of IR leaves that a type writes nowhere; inline types leave that to the type around them.
+fn lacks(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStream> {
+    if is_inline(cx, wire) {
+        return Ok(quote!());
+    }
+    let mut homes = BTreeSet::new();
+    let rows = cx.consumed(wire, &mut homes);
+    let in_group = cx.ir.is_group(&ty.ir);
+    let mut never = Vec::new();
+    let mut abroad = Vec::new();
+    for (leaf, _) in cx.ir.leaves(&ty.ir)? {
+        if Cx::covers(&rows, &leaf) {
+            continue;
+        }
+        if Cx::covers(&homes, &leaf) { abroad.push(leaf) } else { never.push(leaf) }
+    }
+    let never = cx.report(&ty.ir, &never, in_group)?;
+    let abroad = cx.report(&ty.ir, &abroad, in_group)?;
+    let abroad = if abroad.is_empty() { quote!() } else { quote!(if !cx.home() { #abroad }) };
+    Ok(quote!(#never #abroad))
+}
+
+/// Whether a type is reached through an inline member.
+fn is_inline(cx: &Cx<'_>, wire: &str) -> bool {
+    cx.map.types.iter().any(|(outer, ty)| {
+        ty.fields.iter().any(|(name, fate)| {
+            *fate == FieldFate::Inline
+                && cx
+                    .field_type(outer, name)
+                    .ok()
+                    .and_then(Type::target)
+                    .is_some_and(|target| cx.map.objects(cx.schema, target).contains(&wire))
+        })
+    })
+}
+
+/// Reports of list elements that no row takes.
+fn strays(cx: &Cx<'_>, ty: &TypeMap) -> Result<TokenStream> {
+    let mut lists: BTreeMap<&str, bool> = BTreeMap::new();
+    for fate in ty.fields.values() {
+        let FieldFate::Ir { path, only, .. } = fate else { continue };
+        match (&path.element, only) {
+            (Some((list, _)), _) => {
+                lists.entry(list).or_insert(false);
+            }
+            (None, Some(_)) => {
+                lists.entry(&path.leaf).or_insert(false);
+            }
+            _ => {}
+        }
+    }
+    for fate in ty.fields.values() {
+        if let FieldFate::Ir { path, only: None, .. } = fate
+            && path.element.is_none()
+            && let Some(full) = lists.get_mut(path.leaf.as_str())
+        {
+            *full = true;
+        }
+    }
+    let mut out = Vec::new();
+    for (list, full) in lists {
+        let place = slot(quote!(src), list);
+        let item = cx.ir.at(&ty.ir, list)?.ty.target().context("a list of objects")?.to_owned();
+        if !matches!(cx.ir.types.get(&item), Some(IrDef::Union { .. })) {
+            out.push(quote! {
+                for extra in #place.iter().flatten().skip(1) {
+                    cx.lack_node(extra.at, "this protocol has room for one", false);
+                }
+            });
+            continue;
+        }
+        let union = names::ty(&item);
+        let mut arms = Vec::new();
+        for tag in claimed(ty, list) {
+            let variant = names::variant(tag);
+            let whole = ty
+                .fields
+                .values()
+                .any(|f| matches!(f, FieldFate::Ir { only: Some(only), path, .. } if only == tag && path.text() == list));
+            arms.push(if whole {
+                quote!(ir::#union::#variant(_) => {})
+            } else {
+                // One element is taken; `seen` tells the first from the rest.
+                quote!(ir::#union::#variant(_) if !seen.contains(&#tag) => seen.push(#tag),)
+            });
+            element_ir(cx, &ty.ir, list, tag)?;
+        }
+        let rest = if full && claimed_singles(ty, list).is_empty() {
+            continue;
+        } else if full {
+            let singles = claimed_singles(ty, list).into_iter().map(names::variant).collect::<Vec<_>>();
+            quote! {
+                item if matches!(item, #(ir::#union::#singles(_))|*) => {
+                    cx.lack_node(item.at(), "this kind of message has room for one", item.semantic());
+                }
+                _ => {}
+            }
+        } else {
+            quote!(item => cx.lack_node(item.at(), "this kind of message has no place for it", item.semantic()),)
+        };
+        let seen = (!claimed_singles(ty, list).is_empty()).then(|| quote!(let mut seen: Vec<&str> = Vec::new();));
+        out.push(quote! {
+            #seen
+            for item in #place.iter().flatten() {
+                match item {
+                    #(#arms)*
+                    #rest
+                }
+            }
+        });
+    }
+    Ok(quote!(#(#out)*))
+}
+
+/// Variants of which a row takes one element.
+fn claimed_singles<'t>(ty: &'t TypeMap, list: &str) -> BTreeSet<&'t str> {
+    ty.fields
+        .values()
+        .filter_map(|fate| match fate {
+            FieldFate::Ir { path, .. } => path.element.as_ref(),
+            _ => None,
+        })
+        .filter(|(l, which)| l == list && which != "0")
+        .map(|(_, which)| which.as_str())
+        .collect()
+}
+
+/// `write_<union>` of a tagged union with mapped variants.
+pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>) -> Result<TokenStream> {
+    let wire_ty = names::ty(name);
+    let function = write_fn(name);
+    // By IR type: the variants that write it, the ones with conditions first.
+    let mut by_ir: BTreeMap<&str, Vec<(&str, &str, Vec<(&str, &str)>)>> = BTreeMap::new();
+    for (tag, target) in variants {
+        if let Some(ty) = cx.map.ty(target) {
+            by_ir.entry(&ty.ir).or_default().push((tag, target, cx.conditions(ty)));
+        }
+    }
+    for (ir, candidates) in &mut by_ir {
+        candidates.sort_by_key(|(_, _, conditions)| usize::MAX - conditions.len());
+        let mut seen = BTreeSet::new();
+        for (tag, _, conditions) in candidates.iter() {
+            if !seen.insert(conditions.clone()) {
+                bail!("{name}: the variant {tag:?} cannot be told from another one that writes {ir}");
+            }
+        }
+    }
+    let value = |target: &str, write: TokenStream| {
+        if cx.layout.boxed_variant(target) { quote!(Box::new(#write)) } else { write }
+    };
+    match cx.becomes(name)? {
+        Becomes::Object(object) => {
+            let ir_ty = cx.ir_ident(&object)?;
+            let is_group = cx.ir.is_group(&object);
+            let mut all = BTreeSet::new();
+            let mut homes = BTreeSet::new();
+            for target in variants.values() {
+                all.extend(cx.consumed(target, &mut homes));
+            }
+            let mut arms = Vec::new();
+            for (tag, target, conditions) in by_ir.values().flatten() {
+                let variant = names::variant(tag);
+                let write = write_fn(target);
+                let tests = conditions
+                    .iter()
+                    .map(|(path, word)| {
+                        let place = slot(quote!(src), path);
+                        let word = cx.word(&object, path, word)?;
+                        Ok(quote!(#place == Some(#word)))
+                    })
+                    .collect::<Result<Vec<_>>>()?;
+                let test = if tests.is_empty() { quote!(true) } else { quote!(#(#tests)&&*) };
+                // Members that a sibling could have held and this form cannot.
+                let own = cx.consumed(target, &mut BTreeSet::new());
+                let siblings: Vec<String> =
+                    if is_group || !is_inline(cx, target) { Vec::new() } else { covered(cx, &object, &(&all - &own))? };
+                let siblings: Vec<String> = siblings.into_iter().filter(|l| !Cx::covers(&own, l)).collect();
+                let report = cx.report(&object, &siblings, is_group)?;
+                let written = value(target, quote!(#write(src, native, cx, at)));
+                arms.push(quote! {
+                    if #test {
+                        #report
+                        return Some(#wire_ty::#variant(#written));
+                    }
+                });
+            }
+            let doc = format!(" The form of `{name}` that says what `{object}` says, if there is one.");
+            Ok(quote! {
+                #[doc = #doc]
+                pub fn #function<'s>(
+                    src: &'s ir::#ir_ty<'s>,
+                    native: &'s Native<'s>,
+                    cx: &mut WriteCx<'_>,
+                    at: At,
+                ) -> Option<#wire_ty<'s>> {
+                    #(#arms)*
+                    #[allow(unreachable_code, reason = "a form without conditions comes last")]
+                    None
+                }
+            })
+        }
+        Becomes::Union(union) => {
+            let ir_ty = names::ty(&union);
+            let mut arms = Vec::new();
+            for (ir, candidates) in &by_ir {
+                let (_, ir_tag) = ir.split_once('.').context("a variant")?;
+                let ir_variant = names::variant(ir_tag);
+                let mut tries = Vec::new();
+                for (tag, target, conditions) in candidates {
+                    let variant = names::variant(tag);
+                    let write = write_fn(target);
+                    let tests = conditions
+                        .iter()
+                        .map(|(path, word)| {
+                            let place = slot(quote!(node), path);
+                            let word = cx.word(ir, path, word)?;
+                            Ok(quote!(#place == Some(#word)))
+                        })
+                        .collect::<Result<Vec<_>>>()?;
+                    let written = value(target, quote!(#write(node, &node.native, cx, node.at)));
+                    let done = quote! {
+                        cx.leftovers(&node.native);
+                        return Some(#wire_ty::#variant(#written));
+                    };
+                    tries.push(if tests.is_empty() { quote!(#done) } else { quote!(if #(#tests)&&* { #done }) });
+                }
+                arms.push(quote!(ir::#ir_ty::#ir_variant(node) => { #(#tries)* }));
+            }
+            let doc = format!(" The form of `{name}` for a `{union}`; reports one that has none.");
+            let schema = &cx.schema.protocol;
+            let mut reasons = Vec::new();
+            if let Some(IrDef::Union { variants: ir_variants, .. }) = cx.ir.types.get(&union) {
+                for tag in ir_variants.keys() {
+                    if let Some(reason) = cx.map.lacks.get(&format!("{union}.{tag}")) {
+                        let variant = names::variant(tag);
+                        reasons.push(quote!(ir::#ir_ty::#variant(_) => #reason,));
+                    } else if !by_ir.contains_key(format!("{union}.{tag}").as_str()) && tag != "native" && !mapped_somewhere(cx, &union, tag) {
+                        bail!("{union}.{tag} is written nowhere and [lacks] gives no reason for {schema}");
+                    }
+                }
+            }
+            Ok(quote! {
+                #[doc = #doc]
+                pub fn #function<'s>(src: &'s ir::#ir_ty<'s>, cx: &mut WriteCx<'_>) -> Option<#wire_ty<'s>> {
+                    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+                    match src {
+                        #(#arms)*
+                        ir::#ir_ty::Native(node) if cx.home() => {
+                            return node.value.as_ref().and_then(|v| #wire_ty::from_checked(v.checked()).ok());
+                        }
+                        _ => {}
+                    }
+                    let reason = match src {
+                        #(#reasons)*
+                        ir::#ir_ty::Native(_) => "another provider's own form",
+                        _ => "it has no place here",
+                    };
+                    cx.lack_node(src.at(), reason, src.semantic());
+                    None
+                }
+            })
+        }
+        Becomes::Nothing => bail!("{name} has no mapped variant"),
+    }
+}
+
+/// Whether any wire type of the protocol becomes this variant.
+fn mapped_somewhere(cx: &Cx<'_>, union: &str, tag: &str) -> bool {
+    cx.map.types.values().any(|ty| ty.ir.split_once('.') == Some((union, tag)))
+}

@@ -1,0 +1,467 @@
+//! What each wire field means: `schemas/<protocol>/map.toml`, parsed and checked against both sides.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use anyhow::{Context, Result, anyhow, bail};
+use serde::Deserialize;
+
+use crate::ir::{Ir, IrDef};
+use crate::schema::{Def, Schema, Union};
+
+/// One protocol's map.
+#[derive(Debug, Clone)]
+pub struct Map {
+    /// Wire object types with a meaning, by name.
+    pub types: BTreeMap<String, TypeMap>,
+    /// Wire types that are carried whole, with the reason.
+    pub keeps: BTreeMap<String, String>,
+    /// Wire types that hand-written stream readers and writers carry.
+    pub streams: BTreeMap<String, BTreeMap<String, String>>,
+    /// Wire enums with a meaning, by name.
+    pub enums: BTreeMap<String, EnumMap>,
+    /// For a union with a string form: the IR path that the string sets, by union name.
+    pub strings: BTreeMap<String, String>,
+    /// Why this protocol has no form for a part of the IR, by `Type.path`.
+    pub lacks: BTreeMap<String, String>,
+}
+
+/// A wire object type and the IR type it becomes or belongs to.
+#[derive(Debug, Clone)]
+pub struct TypeMap {
+    /// IR type, such as `Block.text`.
+    pub ir: String,
+    /// Named transform of the whole node.
+    pub via: Option<String>,
+    /// Fate by wire field.
+    pub fields: BTreeMap<String, FieldFate>,
+}
+
+/// The fate of a wire field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum FieldFate {
+    /// A path in the IR node.
+    Ir {
+        /// Where.
+        path: IrPath,
+        /// Named transform of the value.
+        via: Option<String>,
+        /// Of a list, the one variant that this field holds.
+        only: Option<String>,
+        /// Written only towards the protocol it came from.
+        home: bool,
+        /// Consumed by routing, too.
+        gateway: bool,
+    },
+    /// Its members belong to the same node.
+    Inline,
+    /// It has one value; `ir` is what that value says.
+    Const {
+        /// The value.
+        value: String,
+        /// `path=word` of the IR that it stands for.
+        sets: Option<(String, String)>,
+    },
+    /// Carried as it is.
+    Keep(String),
+}
+
+/// A path in an IR node, with at most one step into a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IrPath {
+    /// A list, and which of its elements: a variant's tag, or `0`.
+    pub element: Option<(String, String)>,
+    /// Dotted path from there.
+    pub leaf: String,
+}
+
+impl IrPath {
+    fn parse(text: &str) -> Result<Self> {
+        let Some((list, rest)) = text.split_once('[') else {
+            return Ok(Self { element: None, leaf: text.to_owned() });
+        };
+        let (which, leaf) = rest.split_once("].").with_context(|| format!("{text:?}: expected list[variant].path"))?;
+        Ok(Self { element: Some((list.to_owned(), which.to_owned())), leaf: leaf.to_owned() })
+    }
+
+    /// As it is written in the map.
+    pub fn text(&self) -> String {
+        match &self.element {
+            None => self.leaf.clone(),
+            Some((list, which)) => format!("{list}[{which}].{}", self.leaf),
+        }
+    }
+}
+
+/// A wire enum and its IR enum.
+#[derive(Debug, Clone)]
+pub struct EnumMap {
+    /// IR enum.
+    pub ir: String,
+    /// IR word by wire word.
+    pub read: BTreeMap<String, String>,
+    /// Wire word by IR word.
+    pub write: BTreeMap<String, String>,
+    /// Wire word for IR words of another protocol; without it they are passed on.
+    pub other: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMap {
+    #[serde(default)]
+    r#type: Vec<RawType>,
+    #[serde(default)]
+    keep: Vec<RawKeep>,
+    #[serde(default)]
+    stream: Vec<RawStream>,
+    #[serde(default)]
+    r#enum: Vec<RawEnum>,
+    #[serde(default)]
+    union: Vec<RawUnion>,
+    #[serde(default)]
+    lacks: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawType {
+    wire: String,
+    ir: String,
+    via: Option<String>,
+    #[serde(default)]
+    fields: BTreeMap<String, RawFate>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawFate {
+    Path(String),
+    Table(RawFateTable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFateTable {
+    ir: Option<String>,
+    via: Option<String>,
+    only: Option<String>,
+    #[serde(default)]
+    home: bool,
+    #[serde(default)]
+    gateway: bool,
+    #[serde(default)]
+    inline: bool,
+    r#const: Option<String>,
+    keep: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKeep {
+    wire: OneOrMany,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawStream {
+    wire: String,
+    fields: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEnum {
+    wire: String,
+    ir: String,
+    words: BTreeMap<String, RawWord>,
+    #[serde(default)]
+    write: BTreeMap<String, String>,
+    other: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum RawWord {
+    Both(String),
+    Alias { alias: String },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUnion {
+    wire: String,
+    string: String,
+}
+
+impl Map {
+    /// Reads a map; it is checked by [`Map::problems`].
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        Self::parse(&text).with_context(|| format!("in {}", path.display()))
+    }
+
+    /// Parses the text of a map.
+    pub fn parse(text: &str) -> Result<Self> {
+        let raw: RawMap = toml::from_str(text)?;
+        let mut map = Self {
+            types: BTreeMap::new(),
+            keeps: BTreeMap::new(),
+            streams: BTreeMap::new(),
+            enums: BTreeMap::new(),
+            strings: raw.union.into_iter().map(|u| (u.wire, u.string)).collect(),
+            lacks: raw.lacks,
+        };
+        for ty in raw.r#type {
+            let mut fields = BTreeMap::new();
+            for (name, fate) in ty.fields {
+                let fate = parse_fate(fate).with_context(|| format!("{}.{name}", ty.wire))?;
+                fields.insert(name, fate);
+            }
+            if map.types.insert(ty.wire.clone(), TypeMap { ir: ty.ir, via: ty.via, fields }).is_some() {
+                bail!("{} has two maps", ty.wire);
+            }
+        }
+        for keep in raw.keep {
+            if keep.reason.trim().is_empty() {
+                bail!("a keep without a reason");
+            }
+            let wires = match keep.wire {
+                OneOrMany::One(wire) => vec![wire],
+                OneOrMany::Many(wires) => wires,
+            };
+            for wire in wires {
+                map.keeps.insert(wire, keep.reason.clone());
+            }
+        }
+        for stream in raw.stream {
+            map.streams.insert(stream.wire, stream.fields);
+        }
+        for entry in raw.r#enum {
+            let mut read = BTreeMap::new();
+            let mut write = BTreeMap::new();
+            for (wire, word) in entry.words {
+                match word {
+                    RawWord::Both(ir) => {
+                        if let Some(twice) = write.insert(ir.clone(), wire.clone()) {
+                            bail!("{}: {twice:?} and {wire:?} both mean {ir:?}; mark one as an alias", entry.wire);
+                        }
+                        read.insert(wire, ir);
+                    }
+                    RawWord::Alias { alias } => {
+                        read.insert(wire, alias);
+                    }
+                }
+            }
+            write.extend(entry.write);
+            map.enums.insert(entry.wire, EnumMap { ir: entry.ir, read, write, other: entry.other });
+        }
+        Ok(map)
+    }
+
+    /// The type map of a wire type.
+    pub fn ty(&self, wire: &str) -> Option<&TypeMap> {
+        self.types.get(wire)
+    }
+
+    /// Everything that is missing or wrong, each naming its field.
+    pub fn problems(&self, schema: &Schema, ir: &Ir) -> Vec<String> {
+        let mut problems = Vec::new();
+        for missing in self.fateless(schema) {
+            problems.push(format!("{missing} has no fate"));
+        }
+        for (wire, ty) in &self.types {
+            let Some(Def::Object(fields)) = schema.types.get(wire) else {
+                problems.push(format!("{wire} is mapped but is no object type of the schema"));
+                continue;
+            };
+            if let Err(e) = ir.object(&ty.ir) {
+                problems.push(format!("{wire}: {e}"));
+                continue;
+            }
+            for (name, fate) in &ty.fields {
+                if !fields.contains_key(name) {
+                    problems.push(format!("{wire}.{name} has a fate but is not in the schema"));
+                } else if let Err(e) = check_fate(ir, &ty.ir, fate) {
+                    problems.push(format!("{wire}.{name}: {e}"));
+                }
+            }
+        }
+        for (wire, entry) in &self.enums {
+            let (Some(Def::Enum(words)), Some(IrDef::Enum { words: ir_words, .. })) =
+                (schema.types.get(wire), ir.types.get(&entry.ir))
+            else {
+                problems.push(format!("enum {wire}: no such pair of enums"));
+                continue;
+            };
+            for word in words {
+                if !entry.read.contains_key(word) {
+                    problems.push(format!("{wire}: the word {word:?} has no meaning"));
+                }
+            }
+            for word in entry.read.values().chain(entry.write.keys()) {
+                if !ir_words.contains(word) {
+                    problems.push(format!("{wire}: {word:?} is no word of {}", entry.ir));
+                }
+            }
+            for word in ir_words {
+                if !entry.write.contains_key(word) && !self.lacks.contains_key(&format!("{}.{word}", entry.ir)) {
+                    problems.push(format!("{wire}: no word for {word:?} of {}, and no lack with a reason", entry.ir));
+                }
+            }
+        }
+        problems
+    }
+
+    /// Reachable wire fields (`Type.field`) and types without a fate.
+    pub fn fateless(&self, schema: &Schema) -> BTreeSet<String> {
+        let mut missing = BTreeSet::new();
+        self.walk(schema, |wire, field, fate| {
+            if fate == Reach::Missing {
+                missing.insert(match field {
+                    Some(field) => format!("{wire}.{field}"),
+                    None => wire.to_owned(),
+                });
+            }
+        });
+        missing
+    }
+
+    /// Counts of reachable fields by fate: ir, const, gateway, keep, stream.
+    pub fn counts(&self, schema: &Schema) -> BTreeMap<&'static str, usize> {
+        let mut counts = BTreeMap::new();
+        self.walk(schema, |_, field, fate| {
+            if field.is_some() {
+                *counts.entry(fate.name()).or_default() += 1;
+            }
+        });
+        counts
+    }
+
+    /// Visits every reachable field once. Beneath what is kept or constant nothing is visited.
+    fn walk(&self, schema: &Schema, mut visit: impl FnMut(&str, Option<&str>, Reach)) {
+        let mut seen = BTreeSet::new();
+        let mut queue: Vec<&str> = schema.roots.all().to_vec();
+        while let Some(name) = queue.pop() {
+            if !seen.insert(name) || self.keeps.contains_key(name) {
+                continue;
+            }
+            match schema.types.get(name) {
+                Some(Def::Object(fields)) => {
+                    let (ty, stream) = (self.types.get(name), self.streams.get(name));
+                    if ty.is_none() && stream.is_none() {
+                        visit(name, None, Reach::Missing);
+                        continue;
+                    }
+                    for (field, facts) in fields {
+                        let fate = match (ty.and_then(|t| t.fields.get(field)), stream.and_then(|s| s.get(field))) {
+                            (Some(FieldFate::Ir { gateway: true, .. }), _) => Reach::Gateway,
+                            (Some(FieldFate::Ir { .. } | FieldFate::Inline), _) => Reach::Ir,
+                            (Some(FieldFate::Const { .. }), _) => Reach::Const,
+                            (Some(FieldFate::Keep(_)), _) => Reach::Keep,
+                            (None, Some(_)) => Reach::Stream,
+                            (None, None) => Reach::Missing,
+                        };
+                        visit(name, Some(field), fate);
+                        if matches!(fate, Reach::Ir | Reach::Gateway | Reach::Stream) {
+                            queue.extend(facts.ty.target());
+                        }
+                    }
+                }
+                Some(def @ Def::Union(_)) => queue.extend(def.refs()),
+                Some(Def::Enum(_)) | None => {}
+            }
+        }
+    }
+
+    /// Object types that a wire type reference can turn out to be.
+    pub fn objects<'s>(&self, schema: &'s Schema, name: &'s str) -> Vec<&'s str> {
+        match schema.types.get(name) {
+            Some(Def::Object(_)) => vec![name],
+            Some(Def::Union(Union::Tag { variants, .. })) => variants.values().map(String::as_str).collect(),
+            Some(Def::Union(Union::Shape(forms))) => {
+                forms.values().filter_map(|t| t.target()).flat_map(|t| self.objects(schema, t)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    Ir,
+    Const,
+    Gateway,
+    Keep,
+    Stream,
+    Missing,
+}
+
+impl Reach {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Ir => "ir",
+            Self::Const => "const",
+            Self::Gateway => "gateway",
+            Self::Keep => "keep",
+            Self::Stream => "stream",
+            Self::Missing => "missing",
+        }
+    }
+}
+
+fn parse_fate(raw: RawFate) -> Result<FieldFate> {
+    let table = match raw {
+        RawFate::Path(path) => {
+            return Ok(FieldFate::Ir { path: IrPath::parse(&path)?, via: None, only: None, home: false, gateway: false });
+        }
+        RawFate::Table(table) => table,
+    };
+    match table {
+        RawFateTable { keep: Some(reason), ir: None, r#const: None, inline: false, .. } => {
+            if reason.trim().is_empty() {
+                bail!("keep without a reason");
+            }
+            Ok(FieldFate::Keep(reason))
+        }
+        RawFateTable { inline: true, ir: None, keep: None, r#const: None, .. } => Ok(FieldFate::Inline),
+        RawFateTable { r#const: Some(value), ir, keep: None, .. } => {
+            let sets = match ir {
+                None => None,
+                Some(text) => {
+                    let (path, word) = text.split_once('=').context("expected ir = \"path=word\"")?;
+                    Some((path.to_owned(), word.to_owned()))
+                }
+            };
+            Ok(FieldFate::Const { value, sets })
+        }
+        RawFateTable { ir: Some(path), via, only, home, gateway, keep: None, .. } => {
+            Ok(FieldFate::Ir { path: IrPath::parse(&path)?, via, only, home, gateway })
+        }
+        _ => Err(anyhow!("expected one of ir, const, inline, keep")),
+    }
+}
+
+fn check_fate(ir: &Ir, object: &str, fate: &FieldFate) -> Result<()> {
+    match fate {
+        FieldFate::Ir { path, .. } => {
+            let Some((list, which)) = &path.element else {
+                return ir.at(object, &path.leaf).map(drop);
+            };
+            let field = ir.at(object, list)?;
+            let item = field.ty.target().with_context(|| format!("{list:?} is no list of objects"))?;
+            let item = if which == "0" { item.to_owned() } else { format!("{item}.{which}") };
+            ir.at(&item, &path.leaf).map(drop)
+        }
+        FieldFate::Const { sets: Some((path, _)), .. } => ir.at(object, path).map(drop),
+        FieldFate::Const { sets: None, .. } | FieldFate::Inline | FieldFate::Keep(_) => Ok(()),
+    }
+}

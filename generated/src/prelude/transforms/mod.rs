@@ -1,0 +1,10 @@
+//! Named conversions that the maps refer to by `via`.
+//!
+//! A conversion of a value has `read` (wire to IR, or the value back when it is of another form) and
+//! `write` (IR to wire, or `None`); what `read` accepts, `write` gives back exactly. A conversion of a
+//! node has `after_read`.
+
+pub mod arguments;
+pub mod audio_format;
+pub mod data_url;
+pub mod usage;
