@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tempfile::TempDir;
 
+use crate::dialect::{self, Dialect};
 use crate::process::Process;
 
 /// How long a start may take on a busy machine.
@@ -70,4 +71,34 @@ fn announced(output: &str) -> Option<SocketAddr> {
     let (_, rest) = output.split_once("http://127.0.0.1:")?;
     let digits = rest.find(|letter: char| !letter.is_ascii_digit())?;
     Some(SocketAddr::from((Ipv4Addr::LOCALHOST, rest[..digits].parse().ok()?)))
+}
+
+/// The model a client names for a protocol in [`config`].
+pub fn model(dialect: Dialect) -> String {
+    format!("{}-model", dialect.name().replace('_', "-"))
+}
+
+/// What the upstream calls every model of [`config`]; no client is to see that a test depends on it.
+pub const UPSTREAM_MODEL: &str = "vendor-2026-01-01";
+
+/// A configuration with one model per protocol, all at one upstream, and whatever else a test adds on top level.
+pub fn config(upstream: SocketAddr, more: &str) -> String {
+    let mut config = format!("listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\n{more}\nproviders:\n");
+    for dialect in dialect::ALL {
+        config.push_str(&format!(
+            "  {0}: {{ protocol: {0}, base_url: \"http://{upstream}{1}\", api_key_env: TEST_PROVIDER_KEY{2} }}\n",
+            dialect.name(),
+            dialect.base(),
+            if dialect == Dialect::Bedrock { ", region: us-east-1" } else { "" },
+        ));
+    }
+    config.push_str("models:\n");
+    for dialect in dialect::ALL {
+        config.push_str(&format!(
+            "  {}: {{ provider: {}, upstream_model: {UPSTREAM_MODEL} }}\n",
+            model(dialect),
+            dialect.name()
+        ));
+    }
+    config
 }

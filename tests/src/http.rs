@@ -2,12 +2,16 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 /// Longest wait for the peer to say anything.
 pub const READ_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How often a wait for two things looks at the second one.
+const CLOSE_POLL: Duration = Duration::from_millis(5);
 
 /// Largest answer a test accepts.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
@@ -163,6 +167,27 @@ impl Connection {
                 Err(error) => return Err(error).context("the peer did not close"),
             }
         }
+    }
+
+    /// Waits until a test says to go on; fails when the peer closes before.
+    pub fn wait_for_close_or(&mut self, gate: &Receiver<()>) -> Result<()> {
+        self.stream.set_nonblocking(true)?;
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let outcome = loop {
+            // Two things to wait for, of which the standard library can wait for one at a time.
+            match gate.recv_timeout(CLOSE_POLL) {
+                Ok(()) => break Ok(()),
+                Err(RecvTimeoutError::Timeout) if Instant::now() < deadline => {}
+                Err(_) => break Err(anyhow!("nobody said to go on")),
+            }
+            match self.fill() {
+                Ok(0) => break Err(anyhow!("the peer closed")),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => break Err(error.into()),
+                _ => {}
+            }
+        };
+        self.stream.set_nonblocking(false)?;
+        outcome
     }
 
     /// Whether the peer has closed and had nothing more to say; waits for it.

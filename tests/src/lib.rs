@@ -5,6 +5,7 @@
 //! [`upstream`] is a scripted peer, and [`python`] runs the providers' own SDKs against it.
 
 pub mod binary;
+pub mod dialect;
 pub mod gateway;
 pub mod http;
 pub mod process;

@@ -1,0 +1,167 @@
+//! Bounds that are reached, and what an upstream can do to a request.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+
+use busbar_tests::dialect::{self, Dialect};
+use busbar_tests::gateway::{Gateway, config, model};
+use busbar_tests::http::{self, Connection};
+use busbar_tests::upstream::{self, Event, Upstream};
+
+#[test]
+fn more_requests_than_allowed_are_told_when_to_come_back() {
+    let (go, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let upstream = Upstream::start(move |_, connection| {
+        gate.lock().unwrap().recv()?;
+        Ok(connection.write(&upstream::response(200, &[], "{}"))?)
+    });
+    let gateway = Gateway::start(&config(upstream.address, "limits: { concurrent_requests: 1 }")).unwrap();
+    let request = chat_request(false);
+    let mut first = Connection::open(gateway.address).unwrap();
+    first.write(&request).unwrap();
+    upstream.next_request().unwrap();
+    for dialect in dialect::ALL {
+        let model = model(dialect);
+        let body = dialect.request(&model, false);
+        let answer = http::post(gateway.address, &dialect.path(&model, false), &[], &body).unwrap();
+        assert!(matches!(answer.status(), 429 | 503 | 529), "{dialect:?}: {} {}", answer.line, answer.text());
+        let wait: u64 = answer.header("retry-after").expect("retry-after").parse().unwrap();
+        assert!((1..=60).contains(&wait), "{wait}");
+        dialect.error(&answer).unwrap();
+    }
+    assert!(upstream.untouched());
+    go.send(()).unwrap();
+    assert_eq!(first.message().unwrap().status(), 200);
+
+    // The place is free again, also after a client that left.
+    let mut leaver = Connection::open(gateway.address).unwrap();
+    leaver.write(&request).unwrap();
+    upstream.next_request().unwrap();
+    drop(leaver);
+    loop {
+        if let Event::Closed = upstream.next().unwrap() {
+            break;
+        }
+    }
+    go.send(()).unwrap();
+    go.send(()).unwrap();
+    let answer = http::send(gateway.address, &request).unwrap();
+    assert_eq!(answer.status(), 200, "{}", answer.text());
+}
+
+#[test]
+fn a_model_has_a_limit_of_its_own() {
+    let (go, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let upstream = Upstream::start(move |request, connection| {
+        if request.text().contains("hold") {
+            gate.lock().unwrap().recv()?;
+        }
+        Ok(connection.write(&upstream::response(200, &[], "{}"))?)
+    });
+    let config = config(upstream.address, "").replace(
+        "openai-chat-model: { provider: openai_chat,",
+        "openai-chat-model: { provider: openai_chat, max_concurrent: 1,",
+    );
+    let gateway = Gateway::start(&config).unwrap();
+    let body = Dialect::OpenaiChat.request(&model(Dialect::OpenaiChat), false);
+    let held = http::request("POST", "/v1/chat/completions", &[], body.replace("Hi", "hold").as_bytes());
+    let mut first = Connection::open(gateway.address).unwrap();
+    first.write(&held).unwrap();
+    upstream.next_request().unwrap();
+    let second = http::send(gateway.address, &chat_request(false)).unwrap();
+    assert!(matches!(second.status(), 429 | 503), "{}", second.text());
+    assert!(second.header("retry-after").is_some());
+    Dialect::OpenaiChat.error(&second).unwrap();
+    let other = model(Dialect::Anthropic);
+    let answer =
+        http::post(gateway.address, "/v1/messages", &[], &Dialect::Anthropic.request(&other, false)).unwrap();
+    assert_eq!(answer.status(), 200);
+    go.send(()).unwrap();
+    assert_eq!(first.message().unwrap().status(), 200);
+}
+
+#[test]
+fn an_upstream_that_is_not_there_is_502() {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
+    let gateway = Gateway::start(&config(free, "")).unwrap();
+    for dialect in dialect::ALL {
+        let model = model(dialect);
+        let body = dialect.request(&model, false);
+        let answer = http::post(gateway.address, &dialect.path(&model, false), &[], &body).unwrap();
+        assert_eq!(answer.status(), 502, "{dialect:?}: {}", answer.text());
+        let error = dialect.error(&answer).unwrap();
+        assert!(!error.message.contains(&free.to_string()), "an upstream's address is told: {error:?}");
+        assert!(!error.message.contains("127.0.0.1"), "an upstream's address is told: {error:?}");
+    }
+}
+
+#[test]
+fn an_upstream_that_says_nothing_is_504() {
+    let (hold, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let upstream = Upstream::start(move |_, _| Ok(gate.lock().unwrap().recv()?));
+    let gateway = Gateway::start(&config(upstream.address, "limits: { first_byte: 300ms }")).unwrap();
+    for dialect in dialect::ALL {
+        let model = model(dialect);
+        let body = dialect.request(&model, false);
+        let answer = http::post(gateway.address, &dialect.path(&model, false), &[], &body).unwrap();
+        assert_eq!(answer.status(), 504, "{dialect:?}: {}", answer.text());
+        dialect.error(&answer).unwrap();
+    }
+    drop(hold);
+}
+
+#[test]
+fn an_upstream_that_talks_nonsense_is_502() {
+    for nonsense in [&b"SSH-2.0-OpenSSH_9\r\n\r\n"[..], b"HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n", b""]
+    {
+        let upstream = Upstream::start(move |_, connection| {
+            connection.write(nonsense)?;
+            anyhow::bail!("closes")
+        });
+        let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
+        let answer = http::send(gateway.address, &chat_request(false)).unwrap();
+        assert_eq!(answer.status(), 502, "{:?}: {}", String::from_utf8_lossy(nonsense), answer.text());
+        Dialect::OpenaiChat.error(&answer).unwrap();
+    }
+}
+
+#[test]
+fn a_stream_that_is_cut_does_not_look_finished() {
+    let upstream = Upstream::start(|_, connection| {
+        connection.write(&upstream::stream_head())?;
+        connection.write(&upstream::chunk(b"data: {\"choices\":[]}\n\n"))?;
+        anyhow::bail!("closes")
+    });
+    let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
+    let mut client = Connection::open(gateway.address).unwrap();
+    client.write(&chat_request(true)).unwrap();
+    client.read_until("data: {\"choices\":[]}").unwrap();
+    let rest = String::from_utf8(client.rest().unwrap()).unwrap();
+    let told = rest.contains("\"error\"");
+    let finished = rest.ends_with("0\r\n\r\n");
+    assert!(told || !finished, "a cut stream ended like a whole one: {rest:?}");
+    assert!(!rest.contains("[DONE]"), "{rest:?}");
+}
+
+#[test]
+fn a_stale_connection_is_replaced_once() {
+    // Closes after each answer without saying so, as an idle timeout does.
+    let upstream = Upstream::start(|_, connection| {
+        connection.write(&upstream::response(200, &[], "{}"))?;
+        anyhow::bail!("closes")
+    });
+    let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
+    for turn in 0..10 {
+        let answer = http::send(gateway.address, &chat_request(false)).unwrap();
+        assert_eq!(answer.status(), 200, "turn {turn}: {}", answer.text());
+    }
+}
+
+fn chat_request(stream: bool) -> Vec<u8> {
+    let body = Dialect::OpenaiChat.request(&model(Dialect::OpenaiChat), stream);
+    http::request("POST", "/v1/chat/completions", &[], body.as_bytes())
+}

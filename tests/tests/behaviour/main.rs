@@ -1,0 +1,8 @@
+//! How the built gateway behaves towards clients and providers that are sockets of a test.
+
+mod bad_input;
+mod command;
+mod forward;
+mod lifecycle;
+mod limits;
+mod translate;
