@@ -1,15 +1,19 @@
-"""Print one JSON Schema document with a protocol's wire types, read from the provider's official package.
+"""Print one document with a protocol's wire types, read from the provider's official package.
 
 Usage: sdk_schema.py <protocol>
 
-The document has `$defs`, and `x-roots` with the names of the request, response, stream event and error
-types. A root may be several types, to be read as one. Names are made from the package's class and module
+For most protocols it is a JSON Schema with `$defs`, and `x-roots` with the names of the request, response,
+stream event and error types (a root may be several types, to be read as one), and `x-aliases` with the names
+that the package has for unions. For gemini it is a set of descriptors, and beside it such a JSON Schema of a
+second package; for bedrock the service model that the package carries. Names are made from class and module
 names, so they stay put when an unrelated class of the same name appears elsewhere.
 """
 
+import gzip
 import importlib
 import inspect
 import json
+import pathlib
 import pkgutil
 import re
 import sys
@@ -20,7 +24,6 @@ from typing import Any, Literal, Union
 import pydantic
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import GenerateJsonSchema
-from typing_extensions import is_typeddict
 
 
 def camel(snake: str) -> str:
@@ -315,15 +318,22 @@ def genai() -> dict[str, Any]:
             fields.setdefault(info.alias or name, info.annotation)
     fields.update(systemInstruction=t.Content | None, tools=list[t.Tool] | None)
 
-    def model(name: str, names: set[str], **more: Any) -> Any:
-        picked = {n: (fields[n] if n in fields else None, None) for n in sorted(names) if n in fields}
-        return pydantic.create_model(name, **picked, **more)
+    def members(names: set[str]) -> dict[str, Any]:
+        return {name: (fields[name], None) for name in sorted(names) if name in fields}
 
-    config = model("GenerationConfig", inner)
-    request = model("GenerateContentRequest", outer, contents=(list[t.Content] | None, None), generationConfig=(config | None, None))
+    known = {info.alias or name for name, info in t.GenerationConfig.model_fields.items()}
+    config = pydantic.create_model("GenerationConfig", __base__=t.GenerationConfig, **members(inner - known))
+    own = {"contents": (list[t.Content] | None, None), "generationConfig": (config | None, None)}
+    request = pydantic.create_model("GenerateContentRequest", **members(outer), **own)
     inputs = [("q", "validation", TypeAdapter(request)), ("r", "validation", TypeAdapter(t.GenerateContentResponse))]
     _, shared = TypeAdapter.json_schemas(inputs)
     defs = {name: gemini_only(schema) for name, schema in shared["$defs"].items()}
+    # The converters refuse what only the sibling API takes.
+    for owner, body in re.findall(r"^def _(\w+)_to_mldev\((.*?)(?=^def |\Z)", inspect.getsource(models), re.M | re.S):
+        refused = re.findall(r"getv\(from_object, \['(\w+)'\]\) is not None:\s*raise ValueError", body)
+        for name in refused:
+            camel_name = name.split("_")[0] + camel("_".join(name.split("_")[1:]))
+            defs.get(owner, {}).get("properties", {}).pop(camel_name, None)
     roots = {"request": "GenerateContentRequest", "response": "GenerateContentResponse", "stream": "GenerateContentResponse"}
     used = reachable(defs, list(roots.values()))
     return absent_not_null({"x-roots": {**roots, "error": []}, "$defs": {k: strip(v) for k, v in defs.items() if k in used}})
@@ -342,7 +352,22 @@ def gemini_only(schema: Any) -> Any:
 NOT_TAKEN = r"not supported in (the )?Gemini (Developer )?API"
 
 
-PROTOCOLS = {"openai_chat": openai_chat, "openai_responses": openai_responses, "anthropic": anthropic, "gemini": gemini, "cohere": cohere}
+def bedrock() -> dict[str, Any]:
+    import botocore
+
+    models = pathlib.Path(botocore.__file__).parent / "data" / "bedrock-runtime"
+    newest = sorted(models.iterdir())[-1]
+    return json.loads(gzip.decompress((newest / "service-2.json.gz").read_bytes()))
+
+
+PROTOCOLS = {
+    "openai_chat": openai_chat,
+    "openai_responses": openai_responses,
+    "anthropic": anthropic,
+    "gemini": gemini,
+    "bedrock": bedrock,
+    "cohere": cohere,
+}
 
 
 def main() -> None:

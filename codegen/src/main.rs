@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use busbar_codegen::generate;
-use busbar_codegen::import::{Extras, import, overlay::Overlay, read_document};
+use busbar_codegen::import::{Extras, import, overlay::Overlay, read_document, sdk};
 use busbar_codegen::leaves::leaves;
 use busbar_codegen::schema::{PROTOCOLS, Schema};
 use clap::{Parser, Subcommand};
@@ -40,14 +40,12 @@ enum Command {
         /// Protocol name.
         #[arg(value_parser = PROTOCOLS)]
         protocol: String,
-        /// The document.
-        document: PathBuf,
-        /// An older document of the same provider.
+        /// The document: JSON Schema with x-roots, OpenAPI, AWS service model, Google descriptors or discovery.
+        #[arg(required_unless_present = "sdk", conflicts_with = "sdk")]
+        document: Option<PathBuf>,
+        /// Read the packages that schemas/sources.toml pins instead (needs python3).
         #[arg(long)]
-        older: Option<PathBuf>,
-        /// A member of the older document that clients still send (`Type.member`).
-        #[arg(long, requires = "older")]
-        keep: Vec<String>,
+        sdk: bool,
         /// Forget what is committed: members the document does not have go.
         #[arg(long)]
         fresh: bool,
@@ -85,15 +83,28 @@ fn run(cli: Cli) -> Result<ExitCode> {
             generate::check(&cli.root)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Import { protocol, document, older, keep, fresh } => {
+        Command::Import { protocol, document, sdk: _, fresh } => {
             let dir = cli.root.join("schemas").join(&protocol);
             let target = dir.join("schema.json");
             let previous = if fresh || !target.exists() { None } else { Some(Schema::load(&target)?) };
             let overlay = Overlay::load(&dir.join("overlay.json"))?;
-            let older = older.map(|path| read_document(&path)).transpose()?;
-            let older = older.as_ref().map(|document| (document, keep.into_iter().collect()));
+            let pins = sdk::pins(&cli.root)?
+                .remove(&protocol)
+                .context("the protocol is not in schemas/sources.toml")?;
+            let newer = match &document {
+                Some(path) => read_document(path)?,
+                None => sdk::document(&cli.root, &protocol, &pins.packages)?,
+            };
+            // A document given by hand comes without the older release: what that had is in the committed schema.
+            let older = match &pins.older {
+                Some(older) if document.is_none() => {
+                    Some((sdk::document(&cli.root, &protocol, &older.packages)?, &older.keep))
+                }
+                _ => None,
+            };
+            let older = older.as_ref().map(|(document, keep)| (document, *keep));
             let extras = Extras { older, previous, overlay };
-            let schema = import(&protocol, &read_document(&document)?, &extras)?;
+            let schema = import(&protocol, &newer, &extras)?;
             write(&target, &schema.to_text())?;
             Ok(ExitCode::SUCCESS)
         }

@@ -18,7 +18,8 @@ const RESPONSE: &str = "GenerateContentResponse";
 pub fn read(document: &Value) -> Result<Document> {
     let schemas = document.get("schemas").and_then(Value::as_object).context("no schemas")?;
     let mut out = Document { defs: json_schema::definitions(schemas)?, ..Document::default() };
-    let request = out.defs.keys().find(|name| name.ends_with(REQUEST)).context("no GenerateContentRequest")?;
+    let request =
+        out.defs.keys().find(|name| name.ends_with(REQUEST)).context("no GenerateContentRequest")?;
     let prefix = request.trim_end_matches(REQUEST).to_owned();
     let rename: BTreeMap<String, String> = out
         .defs

@@ -47,9 +47,13 @@ fn decide(one: &OneOf, document: &Document) -> Node {
         return Node::Map;
     }
     let mut fields: Vec<&str> = one.tag.as_deref().into_iter().chain(USUAL).collect();
-    let others: BTreeSet<&str> = alts.iter().flat_map(|(_, props)| props.keys().map(String::as_str)).collect();
+    let others: BTreeSet<&str> =
+        alts.iter().flat_map(|(_, props)| props.keys().map(String::as_str)).collect();
     fields.extend(others);
-    fields.into_iter().find_map(|field| by_field(field, &alts, document)).unwrap_or_else(|| together(alts.iter().map(|(_, props)| Node::Object((*props).clone())), document))
+    fields
+        .into_iter()
+        .find_map(|field| by_field(field, &alts, document))
+        .unwrap_or_else(|| together(alts.iter().map(|(_, props)| Node::Object((*props).clone())), document))
 }
 
 fn usual(field: &str) -> bool {
@@ -104,7 +108,7 @@ fn one_variant(same: &[&Node], document: &Document) -> Node {
         return (**only).clone();
     }
     let kept: Vec<&Node> = if kept.is_empty() { same.to_vec() } else { kept.into_iter().copied().collect() };
-        together(kept.iter().map(|node| document.resolve(node).clone()), document)
+    together(kept.iter().map(|node| document.resolve(node).clone()), document)
 }
 
 /// One object of several; unions that this makes of its members are decided like any other.
@@ -130,15 +134,22 @@ fn declare_constants(document: &mut Document) {
         if let Node::Tag { field, variants, .. } = node {
             for (value, variant) in variants {
                 if let Node::Ref(name) = variant {
-                    found.entry(name.clone()).or_insert_with(|| (field.clone(), BTreeSet::new())).1.insert(value.clone());
+                    found
+                        .entry(name.clone())
+                        .or_insert_with(|| (field.clone(), BTreeSet::new()))
+                        .1
+                        .insert(value.clone());
                 }
             }
         }
     });
     for (name, (field, values)) in found {
         if let Some(Node::Object(props)) = document.defs.get_mut(&name) {
-            let prop =
-                props.entry(field).or_insert_with(|| Prop { node: Node::String, required: true, nullable: false });
+            let prop = props.entry(field).or_insert_with(|| Prop {
+                node: Node::String,
+                required: true,
+                nullable: false,
+            });
             if prop.node == Node::String {
                 prop.node = Node::Enum(values.into_iter().collect());
             }

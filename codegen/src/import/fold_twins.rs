@@ -26,8 +26,12 @@ pub struct Rules {
 
 /// Gives twins one name, and merges them.
 pub fn run(document: &mut Document, rules: &Rules) {
-    let rename: BTreeMap<String, String> =
-        document.defs.keys().chain(document.aliases.keys()).map(|name| (name.clone(), rules.name(name))).collect();
+    let rename: BTreeMap<String, String> = document
+        .defs
+        .keys()
+        .chain(document.aliases.keys())
+        .map(|name| (name.clone(), rules.name(name)))
+        .collect();
     let defs = std::mem::take(&mut document.defs);
     let aliases = std::mem::take(&mut document.aliases);
     document.rename(&rename);
@@ -103,7 +107,10 @@ mod tests {
 
     #[test]
     fn rules_say_what_is_one() {
-        let rules = Rules { callers: true, same: vec![("Input*".into(), "Item*".into()), ("*Direct".into(), "Direct".into())] };
+        let rules = Rules {
+            callers: true,
+            same: vec![("Input*".into(), "Item*".into()), ("*Direct".into(), "Direct".into())],
+        };
         let mut document = read(
             r##"{
               "ADirect": {"type": "object", "required": ["t"], "properties": {"t": {"type": "string"}}},

@@ -36,7 +36,8 @@ pub fn run(base: &mut Document, mut extra: Document) {
                 }
             }
             (Some(Node::Enum(known)), Some(Node::Enum(values))) => {
-                let more: Vec<String> = values.iter().filter(|value| !known.contains(value)).cloned().collect();
+                let more: Vec<String> =
+                    values.iter().filter(|value| !known.contains(value)).cloned().collect();
                 known.extend(more);
             }
             _ => {}
@@ -51,13 +52,20 @@ pub fn run(base: &mut Document, mut extra: Document) {
     }
 }
 
-fn pair(base: &Document, extra: &Document, pairs: &mut BTreeMap<String, String>, queue: &mut Vec<(String, String)>) {
+fn pair(
+    base: &Document,
+    extra: &Document,
+    pairs: &mut BTreeMap<String, String>,
+    queue: &mut Vec<(String, String)>,
+) {
     while let Some((theirs, ours)) = queue.pop() {
         if pairs.contains_key(&theirs) {
             continue;
         }
         pairs.insert(theirs.clone(), ours.clone());
-        if let (Some(Node::Object(known)), Some(Node::Object(props))) = (base.defs.get(&ours), extra.defs.get(&theirs)) {
+        if let (Some(Node::Object(known)), Some(Node::Object(props))) =
+            (base.defs.get(&ours), extra.defs.get(&theirs))
+        {
             for (name, prop) in props {
                 if let Some(known) = known.get(name)
                     && let (Some(ours), Some(theirs)) = (target(&known.node), target(&prop.node))
@@ -74,7 +82,9 @@ fn reachable(base: &Document, extra: &Document, pairs: &BTreeMap<String, String>
     let mut seen = BTreeSet::new();
     let mut queue: Vec<String> = Vec::new();
     for (theirs, ours) in pairs {
-        if let (Some(Node::Object(known)), Some(Node::Object(props))) = (base.defs.get(ours), extra.defs.get(theirs)) {
+        if let (Some(Node::Object(known)), Some(Node::Object(props))) =
+            (base.defs.get(ours), extra.defs.get(theirs))
+        {
             for (_, prop) in props.iter().filter(|(name, _)| !known.contains_key(*name)) {
                 refs(&prop.node, &mut queue);
             }

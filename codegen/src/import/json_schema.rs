@@ -136,14 +136,24 @@ fn object(schema: &Map<String, Value>, depth: usize) -> Result<Node> {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
         // An object that declares nothing but may not have more is empty on purpose.
         let closed = schema.get("additionalProperties") == Some(&Value::Bool(false));
-        return Ok(if closed || schema.contains_key("properties") { Node::Object(BTreeMap::new()) } else { Node::Map });
+        return Ok(if closed || schema.contains_key("properties") {
+            Node::Object(BTreeMap::new())
+        } else {
+            Node::Map
+        });
     };
-    let required: BTreeSet<&str> =
-        schema.get("required").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let required: BTreeSet<&str> = schema
+        .get("required")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
     let mut props = BTreeMap::new();
     for (name, property) in properties {
         let node = node(property, depth + 1).with_context(|| format!("property {name}"))?;
-        props.insert(name.clone(), Prop { node, required: required.contains(name.as_str()), nullable: false });
+        props
+            .insert(name.clone(), Prop { node, required: required.contains(name.as_str()), nullable: false });
     }
     Ok(Node::Object(props))
 }

@@ -39,7 +39,8 @@ mod tests {
 
     fn schema(types: &str) -> Schema {
         let roots = r#"{"request": "R", "response": "R", "stream": "R", "error": "R"}"#;
-        serde_json::from_str(&format!(r#"{{"protocol": "cohere", "roots": {roots}, "types": {types}}}"#)).unwrap()
+        serde_json::from_str(&format!(r#"{{"protocol": "cohere", "roots": {roots}, "types": {types}}}"#))
+            .unwrap()
     }
 
     #[test]

@@ -12,7 +12,11 @@ pub fn run(document: &Document, protocol: &str) -> Result<Schema> {
     let root = |index: usize| -> Result<String> {
         match document.roots[index].as_slice() {
             [one] => Ok(one.clone()),
-            other => bail!("{} types are the {} root, not one", other.len(), ["request", "response", "stream", "error"][index]),
+            other => bail!(
+                "{} types are the {} root, not one",
+                other.len(),
+                ["request", "response", "stream", "error"][index]
+            ),
         }
     };
     let roots = Roots { request: root(0)?, response: root(1)?, stream: root(2)?, error: root(3)? };
@@ -51,7 +55,10 @@ fn def(node: &Node) -> Result<Def> {
         Node::Enum(values) => Def::Enum(values.clone()),
         Node::Tag { field, variants, untagged } => Def::Union(Union::Tag {
             field: field.clone(),
-            variants: variants.iter().map(|(value, node)| Ok((value.clone(), target(node)?))).collect::<Result<_>>()?,
+            variants: variants
+                .iter()
+                .map(|(value, node)| Ok((value.clone(), target(node)?)))
+                .collect::<Result<_>>()?,
             untagged: untagged.as_deref().map(target).transpose()?,
         }),
         Node::Shape(forms) => {
@@ -71,7 +78,13 @@ fn field(prop: &Prop) -> Result<Field> {
         Node::Enum(values) if values.len() == 1 => values.first().cloned(),
         _ => None,
     };
-    Ok(Field { ty: ty(&prop.node)?, required: prop.required, nullable: prop.nullable, constant, source: None })
+    Ok(Field {
+        ty: ty(&prop.node)?,
+        required: prop.required,
+        nullable: prop.nullable,
+        constant,
+        source: None,
+    })
 }
 
 fn ty(node: &Node) -> Result<Type> {

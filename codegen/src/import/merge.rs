@@ -27,7 +27,9 @@ pub fn merge(a: Node, b: Node) -> Node {
             a.extend(b);
             Node::Key(a)
         }
-        (Node::Shape(a), Node::Shape(b)) => Node::Shape(b.into_iter().fold(a, |forms, (kind, form)| at(forms, kind, form))),
+        (Node::Shape(a), Node::Shape(b)) => {
+            Node::Shape(b.into_iter().fold(a, |forms, (kind, form)| at(forms, kind, form)))
+        }
         (Node::Shape(forms), node) | (node, Node::Shape(forms)) => {
             // A reference that is not resolved here is to an object: scalars and lists have no names.
             let kind = kind(&node).unwrap_or(Kind::Object);

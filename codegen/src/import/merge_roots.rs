@@ -9,7 +9,8 @@ pub fn run(document: &mut Document) {
         let mut names = std::mem::take(&mut document.roots[index]);
         names.dedup();
         if names.len() > 1 {
-            let merged: Option<Node> = names.iter().filter_map(|name| document.defs.get(name).cloned()).reduce(merge);
+            let merged: Option<Node> =
+                names.iter().filter_map(|name| document.defs.get(name).cloned()).reduce(merge);
             let name = common(&names);
             document.defs.extend(merged.map(|node| (name.clone(), node)));
             names = vec![name];

@@ -24,6 +24,7 @@ pub mod open_enums;
 pub mod openapi;
 pub mod overlay;
 pub mod resolve_aliases;
+pub mod sdk;
 pub mod service_model;
 pub mod shape_unions;
 #[cfg(test)]
@@ -43,7 +44,7 @@ use overlay::Overlay;
 #[derive(Debug, Default)]
 pub struct Extras<'a> {
     /// An older document of the same provider, and which of the members it alone has are still in use.
-    pub older: Option<(&'a Value, BTreeSet<String>)>,
+    pub older: Option<(&'a Value, &'a BTreeSet<String>)>,
     /// What is committed now: members it has stay.
     pub previous: Option<Schema>,
     /// Facts that are in no document.
@@ -55,12 +56,13 @@ pub fn import(protocol: &str, document: &Value, extras: &Extras<'_>) -> Result<S
     let mut schema = lowered(protocol, document, &extras.overlay)?;
     if let Some((older, wanted)) = &extras.older {
         let older = lowered(protocol, older, &extras.overlay).context("the older document")?;
-        legacy::run(&mut schema, &older, Some(wanted));
+        legacy::run(&mut schema, &older, Some(*wanted));
     }
-    overlay::run(&mut schema, &extras.overlay)?;
     if let Some(previous) = &extras.previous {
         legacy::run(&mut schema, previous, None);
     }
+    // Last, so that what the overlay drops does not come back from an older document.
+    overlay::run(&mut schema, &extras.overlay)?;
     lower::prune(&mut schema);
     schema.check()?;
     Ok(schema)
@@ -105,7 +107,9 @@ fn read(protocol: &str, document: &Value) -> Result<Document> {
     } else if has("schemas") {
         discovery::read(document)
     } else {
-        bail!("the document is none of: JSON Schema with x-roots, OpenAPI, AWS service model, descriptors, discovery")
+        bail!(
+            "the document is none of: JSON Schema with x-roots, OpenAPI, AWS service model, descriptors, discovery"
+        )
     }
 }
 

@@ -11,7 +11,12 @@ use crate::schema::Kind;
 
 /// Names everything that is not a scalar, a list or a reference.
 pub fn run(document: &mut Document) {
-    let mut names = Names { defs: BTreeMap::new(), by_content: BTreeMap::new(), enums: BTreeMap::new(), aliases: BTreeMap::new() };
+    let mut names = Names {
+        defs: BTreeMap::new(),
+        by_content: BTreeMap::new(),
+        enums: BTreeMap::new(),
+        aliases: BTreeMap::new(),
+    };
     let taken = places(document);
     let aliases: BTreeMap<String, Node> = std::mem::take(&mut document.aliases)
         .into_iter()
@@ -137,7 +142,8 @@ impl Names {
                 }
                 // Equal enums are one where they are about one thing.
                 let is_enum = matches!(inner, Node::Enum(_));
-                let key = if is_enum { (inner.clone(), member.to_owned()) } else { (Node::Any, String::new()) };
+                let key =
+                    if is_enum { (inner.clone(), member.to_owned()) } else { (Node::Any, String::new()) };
                 if let Some(name) = self.enums.get(&key) {
                     *node = Node::to(name);
                     return;
@@ -178,7 +184,8 @@ impl Names {
 
 /// An enum may have the same values as an unrelated one, so its name must speak of the same member.
 fn fits(node: &Node, alias: &str, member: &str) -> bool {
-    !matches!(node, Node::Enum(_)) || (!member.is_empty() && alias.to_lowercase().ends_with(&camel(member).to_lowercase()))
+    !matches!(node, Node::Enum(_))
+        || (!member.is_empty() && alias.to_lowercase().ends_with(&camel(member).to_lowercase()))
 }
 
 fn join(name: &str, member: &str) -> String {
@@ -191,7 +198,9 @@ pub fn camel(name: &str) -> String {
     words
         .map(|word| {
             let mut chars = word.chars();
-            chars.next().map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
+            chars
+                .next()
+                .map_or_else(String::new, |first| first.to_ascii_uppercase().to_string() + chars.as_str())
         })
         .collect()
 }

@@ -32,7 +32,9 @@ pub fn run(document: &mut Document) {
         .aliases
         .keys()
         .map(|name| (name.clone(), short(name)))
-        .filter(|(old, new)| old != new && !document.aliases.contains_key(new) && !document.defs.contains_key(new))
+        .filter(|(old, new)| {
+            old != new && !document.aliases.contains_key(new) && !document.defs.contains_key(new)
+        })
         .collect();
     document.rename(&rename);
     let defs = &document.defs;

@@ -153,7 +153,8 @@ impl Document {
             }
             root.dedup();
         }
-        self.defs = std::mem::take(&mut self.defs).into_iter().map(|(name, node)| (new(&name), node)).collect();
+        self.defs =
+            std::mem::take(&mut self.defs).into_iter().map(|(name, node)| (new(&name), node)).collect();
         self.aliases =
             std::mem::take(&mut self.aliases).into_iter().map(|(name, node)| (new(&name), node)).collect();
     }

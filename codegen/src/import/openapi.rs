@@ -16,20 +16,24 @@ const PATHS: [(&str, &str); 4] = [
 
 /// Reads an OpenAPI document. `protocol` says which operation.
 pub fn read(protocol: &str, document: &Value) -> Result<Document> {
-    let schemas = document.pointer("/components/schemas").and_then(Value::as_object).context("no components")?;
+    let schemas =
+        document.pointer("/components/schemas").and_then(Value::as_object).context("no components")?;
     let mut out = Document { defs: json_schema::definitions(schemas)?, ..Document::default() };
     let Some((_, end)) = PATHS.iter().find(|(name, _)| *name == protocol) else {
         bail!("no path is known for {protocol} in an OpenAPI document");
     };
     let paths = document.get("paths").and_then(Value::as_object).context("no paths")?;
     // Of several versions, the newest is the last.
-    let mut fitting: Vec<&String> = paths.iter().filter(|(p, v)| p.ends_with(end) && v.get("post").is_some()).map(|(p, _)| p).collect();
+    let mut fitting: Vec<&String> =
+        paths.iter().filter(|(p, v)| p.ends_with(end) && v.get("post").is_some()).map(|(p, _)| p).collect();
     fitting.sort();
     let path = fitting.last().with_context(|| format!("no path ends in {end}"))?;
     let post = &paths[*path]["post"];
     let response = &post["responses"]["200"]["content"];
     let request = &post["requestBody"]["content"]["application/json"]["schema"];
-    let streamed = [&response["text/event-stream"]["schema"], &post["x-oaiMeta"]["stream"]].into_iter().find(|s| !s.is_null());
+    let streamed = [&response["text/event-stream"]["schema"], &post["x-oaiMeta"]["stream"]]
+        .into_iter()
+        .find(|s| !s.is_null());
     let roots = [
         ("Request", Some(request)),
         ("Response", Some(&response["application/json"]["schema"])),
@@ -62,16 +66,23 @@ fn root(out: &mut Document, name: &str, schema: Option<&Value>, index: usize) ->
 fn guess(out: &Document, part: &str) -> Result<String> {
     let response = out.roots[1].first().cloned().unwrap_or_default();
     let stem = response.trim_end_matches("Response");
-    [format!("{stem}{part}Response"), format!("{stem}{part}"), format!("{response}{part}Event"), part.to_owned()]
-        .into_iter()
-        .find(|name| out.defs.contains_key(name))
-        .with_context(|| format!("no {part} type"))
+    [
+        format!("{stem}{part}Response"),
+        format!("{stem}{part}"),
+        format!("{response}{part}Event"),
+        part.to_owned(),
+    ]
+    .into_iter()
+    .find(|name| out.defs.contains_key(name))
+    .with_context(|| format!("no {part} type"))
 }
 
 fn error(post: &Value) -> Option<&Value> {
     let responses = post.get("responses")?.as_object()?;
     let errors = responses.iter().filter(|(status, _)| status.starts_with('4') || *status == "default");
-    errors.map(|(_, response)| &response["content"]["application/json"]["schema"]).find(|schema| !schema.is_null())
+    errors
+        .map(|(_, response)| &response["content"]["application/json"]["schema"])
+        .find(|schema| !schema.is_null())
 }
 
 #[cfg(test)]

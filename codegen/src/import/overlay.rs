@@ -139,7 +139,9 @@ fn visit_refs(def: &mut Def, new: &impl Fn(&mut String)) {
     match def {
         Def::Object(fields) => fields.values_mut().for_each(|field| inside(&mut field.ty, new)),
         Def::Enum(_) => {}
-        Def::Union(Union::Tag { variants, untagged, .. }) => variants.values_mut().chain(untagged).for_each(new),
+        Def::Union(Union::Tag { variants, untagged, .. }) => {
+            variants.values_mut().chain(untagged).for_each(new)
+        }
         Def::Union(Union::Shape(forms)) => forms.values_mut().for_each(|ty| inside(ty, new)),
         Def::Union(Union::Key(forms)) => forms.values_mut().for_each(|ty| inside(ty, new)),
     }
@@ -181,7 +183,8 @@ mod tests {
 
     #[test]
     fn members_of_unknown_types_are_refused_by_name() {
-        let overlay: Overlay = serde_json::from_str(r#"{"fields": {"Gone": {"x": {"type": "string"}}}}"#).unwrap();
+        let overlay: Overlay =
+            serde_json::from_str(r#"{"fields": {"Gone": {"x": {"type": "string"}}}}"#).unwrap();
         let error = run(&mut schema(), &overlay).unwrap_err().to_string();
         assert_eq!(error, "overlay adds members to Gone, which is not an object type");
     }

@@ -28,7 +28,13 @@ pub fn run(document: &mut Document) {
 fn stands_for_another(node: &Node) -> bool {
     !matches!(
         node,
-        Node::Object(_) | Node::OneOf(_) | Node::AllOf(_) | Node::Enum(_) | Node::Key(_) | Node::Tag { .. } | Node::Shape(_)
+        Node::Object(_)
+            | Node::OneOf(_)
+            | Node::AllOf(_)
+            | Node::Enum(_)
+            | Node::Key(_)
+            | Node::Tag { .. }
+            | Node::Shape(_)
     )
 }
 

@@ -27,7 +27,11 @@ pub fn read(document: &Value) -> Result<Document> {
         let operation = operations.get(name).with_context(|| format!("no operation {name}"))?;
         out.roots[0].push(shape_name(operation.get("input"))?.to_owned());
         let output = shape_name(operation.get("output"))?;
-        out.roots[1 + index].push(if index == 0 { output.to_owned() } else { events(shapes, output)?.to_owned() });
+        out.roots[1 + index].push(if index == 0 {
+            output.to_owned()
+        } else {
+            events(shapes, output)?.to_owned()
+        });
         for shape in operation.get("errors").and_then(Value::as_array).into_iter().flatten() {
             let body = out.defs.get(shape_name(Some(shape))?).cloned();
             error = match (error, body) {
@@ -49,7 +53,9 @@ fn node(shape: &Value) -> Result<Node> {
             let members = shape.get("members").and_then(Value::as_object).context("no members")?;
             // A union is an object of one member, and an event a frame that says which member it is.
             if flag("union") || flag("eventstream") {
-                let forms = members.iter().map(|(name, member)| Ok((name.clone(), Node::to(shape_name(Some(member))?))));
+                let forms = members
+                    .iter()
+                    .map(|(name, member)| Ok((name.clone(), Node::to(shape_name(Some(member))?))));
                 return Ok(Node::Key(forms.collect::<Result<_>>()?));
             }
             structure(members, shape.get("required"))?
@@ -78,7 +84,10 @@ fn structure(members: &Map<String, Value>, required: Option<&Value>) -> Result<N
         if member.get("location").is_none() {
             let wire = member.get("locationName").and_then(Value::as_str).unwrap_or(name);
             let node = Node::to(shape_name(Some(member))?);
-            props.insert(wire.to_owned(), Prop { node, required: required.contains(name.as_str()), nullable: false });
+            props.insert(
+                wire.to_owned(),
+                Prop { node, required: required.contains(name.as_str()), nullable: false },
+            );
         }
     }
     Ok(Node::Object(props))

@@ -35,7 +35,8 @@ pub fn split(one: OneOf, document: &Document) -> Node {
             alts.remove(0)
         } else {
             // Numbers, lists and texts of one kind cannot be told apart: one type that admits all.
-            let merged = alts.into_iter().map(|alt| document.resolve(&alt).clone()).reduce(merge).unwrap_or(Node::Any);
+            let merged =
+                alts.into_iter().map(|alt| document.resolve(&alt).clone()).reduce(merge).unwrap_or(Node::Any);
             match merged {
                 Node::Array(item) => match *item {
                     Node::OneOf(inner) => Node::Array(Box::new(split(inner, document))),
