@@ -182,7 +182,13 @@ impl<'a> Native<'a> {
         self.0.push(Leftover { at, owner, name, value, why: Why::Kept });
     }
 
-    pub(crate) fn keep_wire(&mut self, at: At, owner: &'static str, name: &'static str, value: &impl Wire<'a>) {
+    pub(crate) fn keep_wire(
+        &mut self,
+        at: At,
+        owner: &'static str,
+        name: &'static str,
+        value: &impl Wire<'a>,
+    ) {
         self.keep(at, owner, Text::plain(name), Json::written(value.to_json()));
     }
 
@@ -191,10 +197,22 @@ impl<'a> Native<'a> {
     }
 
     pub(crate) fn empty(&mut self, at: At, owner: &'static str, name: &'static str, value: Vec<u8>) {
-        self.0.push(Leftover { at, owner, name: Text::plain(name), value: Json::written(value), why: Why::Empty });
+        self.0.push(Leftover {
+            at,
+            owner,
+            name: Text::plain(name),
+            value: Json::written(value),
+            why: Why::Empty,
+        });
     }
 
-    pub(crate) fn spelling(&mut self, at: At, owner: &'static str, name: &'static str, value: &impl Wire<'a>) {
+    pub(crate) fn spelling(
+        &mut self,
+        at: At,
+        owner: &'static str,
+        name: &'static str,
+        value: &impl Wire<'a>,
+    ) {
         let value = Json::written(value.to_json());
         self.0.push(Leftover { at, owner, name: Text::plain(name), value, why: Why::Spelling });
     }
@@ -300,7 +318,12 @@ impl<'p> WriteCx<'p> {
     /// Reports a part of the IR that the target has no form for.
     pub(crate) fn lack(&mut self, at: At, lack: &Lack, semantic: bool) {
         let path = self.path(at, lack.ir, lack.path);
-        self.ledger.push(Effect { path, kind: EffectKind::Dropped, reason: Cow::Borrowed(lack.reason), semantic });
+        self.ledger.push(Effect {
+            path,
+            kind: EffectKind::Dropped,
+            reason: Cow::Borrowed(lack.reason),
+            semantic,
+        });
     }
 
     /// Says which member of which node the next group belongs to.
@@ -314,7 +337,12 @@ impl<'p> WriteCx<'p> {
             Some(Scope { at, ir, member }) => self.path(at, ir, &format!("{member}.{}", lack.path)),
             None => lack.path.to_owned(),
         };
-        self.ledger.push(Effect { path, kind: EffectKind::Dropped, reason: Cow::Borrowed(lack.reason), semantic });
+        self.ledger.push(Effect {
+            path,
+            kind: EffectKind::Dropped,
+            reason: Cow::Borrowed(lack.reason),
+            semantic,
+        });
     }
 
     /// Reports a node that the target has no form for at this place.

@@ -35,6 +35,9 @@ pub mod openai_responses;
 #[cfg(feature = "anthropic")]
 #[rustfmt::skip]
 pub mod anthropic;
+#[cfg(feature = "gemini")]
+#[rustfmt::skip]
+pub mod gemini;
 #[cfg(feature = "bedrock")]
 #[rustfmt::skip]
 pub mod bedrock;
@@ -57,6 +60,8 @@ pub fn rows(protocol: Protocol) -> &'static [Row] {
         Protocol::OpenaiResponses => openai_responses::ROWS,
         #[cfg(feature = "anthropic")]
         Protocol::Anthropic => anthropic::ROWS,
+        #[cfg(feature = "gemini")]
+        Protocol::Gemini => gemini::ROWS,
         #[cfg(feature = "bedrock")]
         Protocol::Bedrock => bedrock::ROWS,
         #[cfg(feature = "cohere")]
@@ -74,6 +79,8 @@ pub fn lacks(protocol: Protocol) -> &'static [Lack] {
         Protocol::OpenaiResponses => openai_responses::LACKS,
         #[cfg(feature = "anthropic")]
         Protocol::Anthropic => anthropic::LACKS,
+        #[cfg(feature = "gemini")]
+        Protocol::Gemini => gemini::LACKS,
         #[cfg(feature = "bedrock")]
         Protocol::Bedrock => bedrock::LACKS,
         #[cfg(feature = "cohere")]
@@ -95,6 +102,8 @@ pub(crate) fn wire_name(
         Protocol::OpenaiResponses => openai_responses::wire_name(ir, path),
         #[cfg(feature = "anthropic")]
         Protocol::Anthropic => anthropic::wire_name(ir, path),
+        #[cfg(feature = "gemini")]
+        Protocol::Gemini => gemini::wire_name(ir, path),
         #[cfg(feature = "bedrock")]
         Protocol::Bedrock => bedrock::wire_name(ir, path),
         #[cfg(feature = "cohere")]

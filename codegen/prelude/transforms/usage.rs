@@ -42,7 +42,8 @@ mod tests {
 
     #[test]
     fn a_total_tells_what_is_fresh() {
-        let mut usage = Usage { input: Some(Num::from(1000)), cache_read: Some(Num::from(800)), ..Usage::default() };
+        let mut usage =
+            Usage { input: Some(Num::from(1000)), cache_read: Some(Num::from(800)), ..Usage::default() };
         after_read(&mut usage);
         assert_eq!(usage.fresh_input.unwrap().as_u64(), Some(200));
         assert_eq!(usage.total, None);

@@ -119,7 +119,9 @@ fn member(ir: &Ir, ty: &IrType) -> TokenStream {
     let plain = plain(ty);
     match ty {
         // A node inside a node is rare and large.
-        IrType::Ref(name) if matches!(ir.types.get(name), Some(IrDef::Object { .. } | IrDef::Union { .. })) => {
+        IrType::Ref(name)
+            if matches!(ir.types.get(name), Some(IrDef::Object { .. } | IrDef::Union { .. })) =>
+        {
             quote!(Option<Box<#plain>>)
         }
         _ => quote!(Option<#plain>),

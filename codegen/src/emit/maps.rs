@@ -135,7 +135,8 @@ impl Cx<'_> {
             .filter_map(|object| self.map.ty(object))
             .map(|ty| ty.ir.as_str())
             .collect();
-        let unions: BTreeSet<&str> = targets.iter().filter_map(|t| t.split_once('.')).map(|(u, _)| u).collect();
+        let unions: BTreeSet<&str> =
+            targets.iter().filter_map(|t| t.split_once('.')).map(|(u, _)| u).collect();
         match (unions.len(), targets.len()) {
             (_, 0) => Ok(Becomes::Nothing),
             (0, 1) => Ok(Becomes::Object((*targets.first().context("one target")?).to_owned())),
@@ -166,7 +167,11 @@ impl Cx<'_> {
             match fate {
                 FieldFate::Ir { path, home: only_home, via, .. } => {
                     let top = path.element.as_ref().map_or(&path.leaf, |(list, _)| list);
-                    if *only_home { home.insert(top.clone()) } else { leaves.insert(top.clone()) };
+                    if *only_home {
+                        home.insert(top.clone())
+                    } else {
+                        leaves.insert(top.clone())
+                    };
                     if via.as_deref() == Some("arguments") {
                         leaves.insert("text".to_owned());
                     }
@@ -192,7 +197,8 @@ impl Cx<'_> {
 
     /// Whether a row that names `row` takes the leaf: itself, or a group it is in.
     pub(crate) fn covers(rows: &BTreeSet<String>, leaf: &str) -> bool {
-        rows.contains(leaf) || rows.iter().any(|row| leaf.strip_prefix(row.as_str()).is_some_and(|r| r.starts_with('.')))
+        rows.contains(leaf)
+            || rows.iter().any(|row| leaf.strip_prefix(row.as_str()).is_some_and(|r| r.starts_with('.')))
     }
 
     /// Statements that report every IR leaf in `leaves` that has a value.
@@ -206,7 +212,10 @@ impl Cx<'_> {
             }
             let key = format!("{ir}.{leaf}");
             let reason = self.map.lacks.get(&key).with_context(|| {
-                format!("{key} is written by no row here and [lacks] gives no reason for {}", self.schema.protocol)
+                format!(
+                    "{key} is written by no row here and [lacks] gives no reason for {}",
+                    self.schema.protocol
+                )
             })?;
             let slot = slot(quote!(src), leaf);
             let semantic = field.semantic;
@@ -247,9 +256,10 @@ impl Cx<'_> {
     /// The schema's type of a field.
     pub(crate) fn field_type(&self, wire: &str, field: &str) -> Result<&Type> {
         match self.schema.types.get(wire) {
-            Some(Def::Object(fields)) => {
-                fields.get(field).map(|f| &f.ty).with_context(|| format!("{wire}.{field} is not in the schema"))
-            }
+            Some(Def::Object(fields)) => fields
+                .get(field)
+                .map(|f| &f.ty)
+                .with_context(|| format!("{wire}.{field} is not in the schema")),
             _ => bail!("{wire} is no object type"),
         }
     }

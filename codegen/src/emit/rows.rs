@@ -186,7 +186,17 @@ fn collect(
                     for object in map.objects(schema, target) {
                         if map.ty(object).is_some_and(|t| ir.is_group(&t.ir)) {
                             let ir_prefix = format!("{ir_prefix}{}.", ir_path.text());
-                            collect(schema, map, ir, object, node, &format!("{path}."), &ir_prefix, depth + 1, names);
+                            collect(
+                                schema,
+                                map,
+                                ir,
+                                object,
+                                node,
+                                &format!("{path}."),
+                                &ir_prefix,
+                                depth + 1,
+                                names,
+                            );
                         }
                     }
                 }

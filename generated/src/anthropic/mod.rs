@@ -13,3 +13,15 @@ pub use types::*;
 
 /// This protocol.
 pub const PROTOCOL: crate::prelude::Protocol = crate::prelude::Protocol::Anthropic;
+
+/// The types of whole documents, under the same names in every protocol.
+pub mod root {
+    /// A request body.
+    pub type Request<'a> = super::types::MessageCreateParams<'a>;
+    /// A buffered response body.
+    pub type Response<'a> = super::types::Message<'a>;
+    /// One streamed event.
+    pub type StreamEvent<'a> = super::types::RawMessageStreamEvent<'a>;
+    /// An error body.
+    pub type Error<'a> = super::types::ErrorResponse<'a>;
+}

@@ -13,3 +13,15 @@ pub use types::*;
 
 /// This protocol.
 pub const PROTOCOL: crate::prelude::Protocol = crate::prelude::Protocol::Bedrock;
+
+/// The types of whole documents, under the same names in every protocol.
+pub mod root {
+    /// A request body.
+    pub type Request<'a> = super::types::ConverseRequest<'a>;
+    /// A buffered response body.
+    pub type Response<'a> = super::types::ConverseResponse<'a>;
+    /// One streamed event.
+    pub type StreamEvent<'a> = super::types::ConverseStreamOutput<'a>;
+    /// An error body.
+    pub type Error<'a> = super::types::ErrorBody<'a>;
+}

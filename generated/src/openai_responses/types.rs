@@ -8112,13 +8112,15 @@ impl<'a> Object<'a> for ResponseFunctionCallArgumentsDeltaEvent<'a> {
         &mut self.unknown
     }
 }
-/// The object `ResponseFunctionCallArgumentsDoneEvent`, 5 declared members.
+/// The object `ResponseFunctionCallArgumentsDoneEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionCallArgumentsDoneEvent<'a> {
     /// `arguments`: text, required.
     pub arguments: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
+    /// `name`: text, required; on the wire, in no document.
+    pub name: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
@@ -8138,6 +8140,7 @@ impl<'a> Wire<'a> for ResponseFunctionCallArgumentsDoneEvent<'a> {
             |members| {
                 members.field("arguments", &self.arguments);
                 members.field("item_id", &self.item_id);
+                members.field("name", &self.name);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
                 members.field("type", &self.r#type);
@@ -8155,6 +8158,7 @@ impl<'a> Object<'a> for ResponseFunctionCallArgumentsDoneEvent<'a> {
         match name {
             "arguments" => self.arguments = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
+            "name" => self.name = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
@@ -8166,6 +8170,7 @@ impl<'a> Object<'a> for ResponseFunctionCallArgumentsDoneEvent<'a> {
         match name {
             "arguments" => !self.arguments.is_absent(),
             "item_id" => !self.item_id.is_absent(),
+            "name" => !self.name.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
             "type" => !self.r#type.is_absent(),

@@ -161,7 +161,9 @@ impl From<u64> for Num<'_> {
 impl From<f64> for Num<'_> {
     /// A number that is not finite has no JSON spelling and becomes 0.
     fn from(value: f64) -> Self {
-        Self(Cow::Owned(serde_json::Number::from_f64(value).map_or_else(|| "0".to_owned(), |n| n.to_string())))
+        Self(Cow::Owned(
+            serde_json::Number::from_f64(value).map_or_else(|| "0".to_owned(), |n| n.to_string()),
+        ))
     }
 }
 

@@ -88,11 +88,19 @@ impl Ledger {
     /// bytes; what does not fit is counted as `+N`.
     pub fn summary(&self, limit: usize) -> String {
         let mut line = String::new();
-        for kind in
-            [EffectKind::Dropped, EffectKind::Emulated, EffectKind::Adapted, EffectKind::Carried, EffectKind::Injected]
-        {
-            let mut names: Vec<String> =
-                self.0.iter().filter(|effect| effect.kind == kind).map(|effect| compact(&effect.path)).collect();
+        for kind in [
+            EffectKind::Dropped,
+            EffectKind::Emulated,
+            EffectKind::Adapted,
+            EffectKind::Carried,
+            EffectKind::Injected,
+        ] {
+            let mut names: Vec<String> = self
+                .0
+                .iter()
+                .filter(|effect| effect.kind == kind)
+                .map(|effect| compact(&effect.path))
+                .collect();
             let mut seen = std::collections::BTreeSet::new();
             names.retain(|name| seen.insert(name.clone()));
             if names.is_empty() {

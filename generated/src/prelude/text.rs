@@ -189,7 +189,9 @@ impl PartialEq<str> for Text<'_> {
     fn eq(&self, other: &str) -> bool {
         match &self.0 {
             Inner::Plain(text) => text == other,
-            Inner::Escaped(text) => text == other && memchr::memchr(b'\\', text.as_bytes()).is_none() || self.decode() == other,
+            Inner::Escaped(text) => {
+                text == other && memchr::memchr(b'\\', text.as_bytes()).is_none() || self.decode() == other
+            }
         }
     }
 }

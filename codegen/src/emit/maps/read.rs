@@ -80,7 +80,9 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
             let leaf = leaf_type(cx, &ty.ir, path)?;
             let (place, open) = match &path.element {
                 None => (slot(quote!(out), &path.leaf), None),
-                Some((list, which)) => (slot(quote!(element), &path.leaf), Some(element(cx, &ty.ir, list, which)?)),
+                Some((list, which)) => {
+                    (slot(quote!(element), &path.leaf), Some(element(cx, &ty.ir, list, which)?))
+                }
             };
             let body = match via {
                 Some(via) => through(cx, via, wire_type, leaf, &place, name),
@@ -207,7 +209,9 @@ fn into_slot(cx: &Cx<'_>, wire: &Type, ir: &IrType, place: &TokenStream, name: &
             let Some(Def::Union(Union::Shape(forms))) = cx.schema.types.get(target) else {
                 bail!("{target} does not become a list")
             };
-            let Some(Type::Array(item)) = forms.get(&Kind::Array) else { bail!("{target} has no array form") };
+            let Some(Type::Array(item)) = forms.get(&Kind::Array) else {
+                bail!("{target} has no array form")
+            };
             let union = names::ty(target);
             let list = list(cx, item, ir_item, place)?;
             let string = match &**ir_item {
@@ -299,10 +303,15 @@ fn group(cx: &Cx<'_>, target: &str, group: &str, place: &TokenStream, name: &str
             for (kind, form) in forms {
                 let (ident, body) = match kind {
                     Kind::String => {
-                        let path = cx.map.strings.get(target).with_context(|| format!("{target} has no [[union]]"))?;
+                        let path = cx
+                            .map
+                            .strings
+                            .get(target)
+                            .with_context(|| format!("{target} has no [[union]]"))?;
                         let leaf = &cx.ir.at(group, path)?.ty;
                         let place = slot(place.clone(), path);
-                        let scalar = scalar::conversion(cx, form, leaf)?.context("the string form has no meaning")?;
+                        let scalar =
+                            scalar::conversion(cx, form, leaf)?.context("the string form has no meaning")?;
                         let read = scalar.read;
                         (quote!(String), quote!(#place = Some(#read);))
                     }
@@ -427,7 +436,9 @@ pub(super) fn union(
         let unbox = cx.layout.boxed_variant(target).then(|| quote!(let v = *v;));
         let read = read_fn(target);
         arms.push(match &becomes {
-            Becomes::Object(_) => quote!(#wire_ty::#variant(v) => { #unbox #read(v, out, native, cx, at); Ok(()) }),
+            Becomes::Object(_) => {
+                quote!(#wire_ty::#variant(v) => { #unbox #read(v, out, native, cx, at); Ok(()) })
+            }
             Becomes::Union(_) => {
                 let (union, ir_tag) = ty.ir.split_once('.').context("a variant")?;
                 let (union, ir_variant) = (names::ty(union), names::variant(ir_tag));
@@ -440,7 +451,8 @@ pub(super) fn union(
     match becomes {
         Becomes::Object(object) => {
             let ir_ty = cx.ir_ident(&object)?;
-            let doc = format!(" Takes a `{name}` apart into `{object}`; gives back a form that is no part of it.");
+            let doc =
+                format!(" Takes a `{name}` apart into `{object}`; gives back a form that is no part of it.");
             Ok(quote! {
                 #[doc = #doc]
                 #[expect(clippy::result_large_err, reason = "the error is the value itself, handed back")]
@@ -465,7 +477,8 @@ pub(super) fn union(
                 Some(Def::Union(Union::Tag { field, .. })) => field.clone(),
                 _ => bail!("{name} is no tagged union"),
             };
-            let doc = format!(" Turns a `{name}` into a `{union}`; a form without a meaning is carried as it is.");
+            let doc =
+                format!(" Turns a `{name}` into a `{union}`; a form without a meaning is carried as it is.");
             Ok(quote! {
                 #[doc = #doc]
                 pub fn #function<'a>(wire: #wire_ty<'a>, cx: &mut ReadCx, at: At) -> ir::#ir_ty<'a> {

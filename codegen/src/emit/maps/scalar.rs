@@ -45,18 +45,20 @@ pub(super) fn conversion(cx: &Cx<'_>, wire: &Type, ir: &IrType) -> Result<Option
             }
             _ => None,
         },
-        (Type::Ref(name), IrType::Ref(ir_name)) => match (cx.schema.types.get(name), cx.ir.types.get(ir_name)) {
-            (Some(Def::Enum(_)), Some(IrDef::Enum { .. })) => {
-                let Some(entry) = cx.map.enums.get(name) else { bail!("enum {name} has no [[enum]]") };
-                if entry.ir != *ir_name {
-                    bail!("enum {name} means {}, not {ir_name}", entry.ir);
+        (Type::Ref(name), IrType::Ref(ir_name)) => {
+            match (cx.schema.types.get(name), cx.ir.types.get(ir_name)) {
+                (Some(Def::Enum(_)), Some(IrDef::Enum { .. })) => {
+                    let Some(entry) = cx.map.enums.get(name) else { bail!("enum {name} has no [[enum]]") };
+                    if entry.ir != *ir_name {
+                        bail!("enum {name} means {}, not {ir_name}", entry.ir);
+                    }
+                    let (read, write) = (read_fn(name), write_fn(name));
+                    let lossy = entry.read.len() != entry.write.len();
+                    Some(Scalar { read: quote!(#read(v)), write: quote!(#write(v)), lossy })
                 }
-                let (read, write) = (read_fn(name), write_fn(name));
-                let lossy = entry.read.len() != entry.write.len();
-                Some(Scalar { read: quote!(#read(v)), write: quote!(#write(v)), lossy })
+                _ => None,
             }
-            _ => None,
-        },
+        }
         _ => None,
     })
 }

@@ -28,7 +28,9 @@ pub(super) fn object(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStrea
     });
     let nulls: Vec<_> = nulls.collect();
     let settle = if nulls.is_empty() {
-        quote!(if cx.home() { native.restore(OWNER, &mut wire); })
+        quote!(if cx.home() {
+            native.restore(OWNER, &mut wire);
+        })
     } else {
         quote!(if cx.home() { native.restore(OWNER, &mut wire); } else { #(#nulls)* })
     };
@@ -87,7 +89,9 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
             let leaf = leaf_type(cx, &ty.ir, path)?;
             let (place, open) = match &path.element {
                 None => (slot(quote!(src), &path.leaf), None),
-                Some((list, which)) => (slot(quote!(element), &path.leaf), Some(element(cx, &ty.ir, list, which)?)),
+                Some((list, which)) => {
+                    (slot(quote!(element), &path.leaf), Some(element(cx, &ty.ir, list, which)?))
+                }
             };
             let ir_path = path.text();
             let row = Row { cx, ir: &ty.ir, ir_path: &ir_path, only: only.as_deref(), name };
@@ -221,7 +225,12 @@ fn through(
 }
 
 /// Reports all leaves of a group that has no form here.
-fn group_report(row: &Row<'_, '_>, group: &str, leaves: &[String], place: &TokenStream) -> Result<TokenStream> {
+fn group_report(
+    row: &Row<'_, '_>,
+    group: &str,
+    leaves: &[String],
+    place: &TokenStream,
+) -> Result<TokenStream> {
     let enter = row.enter();
     let report = row.cx.report(group, leaves, true)?;
     Ok(quote! {
@@ -285,7 +294,9 @@ fn from_slot(
         (Type::Ref(target), IrType::Ref(ir_target)) => {
             let write = write_fn(target);
             let call = match cx.becomes(target)? {
-                Becomes::Object(_) => quote!(cx.leftovers(&node.native); Some(#write(node, &node.native, cx, node.at))),
+                Becomes::Object(_) => {
+                    quote!(cx.leftovers(&node.native); Some(#write(node, &node.native, cx, node.at)))
+                }
                 Becomes::Union(_) => quote!(#write(node, cx)),
                 Becomes::Nothing => bail!("{target} does not become {ir_target}"),
             };
@@ -395,8 +406,12 @@ fn text_or_list(
     wrap: &dyn Fn(TokenStream) -> TokenStream,
 ) -> Result<TokenStream> {
     let cx = row.cx;
-    let Some(Def::Union(Union::Shape(forms))) = cx.schema.types.get(target) else { bail!("{target} is no list") };
-    let Some(array @ Type::Array(item)) = forms.get(&Kind::Array) else { bail!("{target} has no array form") };
+    let Some(Def::Union(Union::Shape(forms))) = cx.schema.types.get(target) else {
+        bail!("{target} is no list")
+    };
+    let Some(array @ Type::Array(item)) = forms.get(&Kind::Array) else {
+        bail!("{target} has no array form")
+    };
     let union = names::ty(target);
     let items = list(row, ty, item, ir_item)?;
     let filter = filter(row, ty)?;
@@ -487,7 +502,8 @@ fn group(
             let string = scalar::conversion(cx, form, leaf)?.context("the string form has no meaning")?.write;
             let leaf_place = slot(place.clone(), path);
             let rest: Vec<String> = leaves.iter().filter(|l| *l != path).cloned().collect();
-            let (report, rest) = (group_report(row, group, &leaves, place)?, group_report(row, group, &rest, place)?);
+            let (report, rest) =
+                (group_report(row, group, &leaves, place)?, group_report(row, group, &rest, place)?);
             let object_form = match cx.schema.types.get(inner) {
                 Some(Def::Union(_)) => quote!(#write(&#place, native, cx, at)),
                 _ => bail!("{target}: the object form is no tagged union"),
@@ -672,7 +688,8 @@ fn strays(cx: &Cx<'_>, ty: &TypeMap) -> Result<TokenStream> {
         } else {
             quote!(item => cx.lack_node(item.at(), "this kind of message has no place for it", item.semantic()),)
         };
-        let seen = (!claimed_singles(ty, list).is_empty()).then(|| quote!(let mut seen: Vec<&str> = Vec::new();));
+        let seen =
+            (!claimed_singles(ty, list).is_empty()).then(|| quote!(let mut seen: Vec<&str> = Vec::new();));
         out.push(quote! {
             #seen
             for item in #place.iter().flatten() {
@@ -746,8 +763,11 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
                 let test = if tests.is_empty() { quote!(true) } else { quote!(#(#tests)&&*) };
                 // Members that a sibling could have held and this form cannot.
                 let own = cx.consumed(target, &mut BTreeSet::new());
-                let siblings: Vec<String> =
-                    if is_group || !is_inline(cx, target) { Vec::new() } else { covered(cx, &object, &(&all - &own))? };
+                let siblings: Vec<String> = if is_group || !is_inline(cx, target) {
+                    Vec::new()
+                } else {
+                    covered(cx, &object, &(&all - &own))?
+                };
                 let siblings: Vec<String> = siblings.into_iter().filter(|l| !Cx::covers(&own, l)).collect();
                 let report = cx.report(&object, &siblings, is_group)?;
                 let written = value(target, quote!(#write(src, native, cx, at)));
@@ -796,7 +816,11 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
                         cx.leftovers(&node.native);
                         return Some(#wire_ty::#variant(#written));
                     };
-                    tries.push(if tests.is_empty() { quote!(#done) } else { quote!(if #(#tests)&&* { #done }) });
+                    tries.push(if tests.is_empty() {
+                        quote!(#done)
+                    } else {
+                        quote!(if #(#tests)&&* { #done })
+                    });
                 }
                 arms.push(quote!(ir::#ir_ty::#ir_variant(node) => { #(#tries)* }));
             }
@@ -808,7 +832,10 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
                     if let Some(reason) = cx.map.lacks.get(&format!("{union}.{tag}")) {
                         let variant = names::variant(tag);
                         reasons.push(quote!(ir::#ir_ty::#variant(_) => #reason,));
-                    } else if !by_ir.contains_key(format!("{union}.{tag}").as_str()) && tag != "native" && !mapped_somewhere(cx, &union, tag) {
+                    } else if !by_ir.contains_key(format!("{union}.{tag}").as_str())
+                        && tag != "native"
+                        && !mapped_somewhere(cx, &union, tag)
+                    {
                         bail!("{union}.{tag} is written nowhere and [lacks] gives no reason for {schema}");
                     }
                 }

@@ -55,7 +55,12 @@ mod tests {
 
     #[test]
     fn everything_else_is_an_address() {
-        for url in ["https://example.com/a,b.png", "data:text/plain;charset=utf-8;base64,QQ==", "gs://b/x", "data:,hi"] {
+        for url in [
+            "https://example.com/a,b.png",
+            "data:text/plain;charset=utf-8;base64,QQ==",
+            "gs://b/x",
+            "data:,hi",
+        ] {
             let source = read(Text::plain(url)).unwrap();
             assert_eq!(source.kind, Some(SourceKind::Url));
             assert_eq!(write(&source).unwrap(), url);
