@@ -1,7 +1,13 @@
 //! A self-hosted LLM gateway: six wire protocols in, six out, nothing lost in silence.
 
 pub mod config;
+pub mod dialect;
 pub mod fault;
+pub mod gateway;
+pub mod observe;
+pub mod route;
+pub mod server;
+pub mod upstream;
 
 /// One of the six wire protocols.
 pub use busbar_catalog::Protocol;

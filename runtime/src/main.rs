@@ -1,10 +1,11 @@
 //! The `busbar` command.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use busbar::config::{self, Environment};
+use busbar::server;
 use clap::{Parser, Subcommand};
 
 /// A self-hosted LLM gateway: six wire protocols in, six out, nothing lost in silence.
@@ -20,6 +21,8 @@ struct Arguments {
 
 #[derive(Clone, Copy, Debug, Subcommand)]
 enum Command {
+    /// Serve; what happens without a command as well.
+    Serve,
     /// Validate the configuration without serving.
     Check,
     /// Print the JSON Schema of the configuration.
@@ -47,9 +50,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         Some(Command::Schema) => {
             writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&config::schema())?)?;
         }
-        Some(Command::Check) | None => {
+        Some(Command::Check) => {
             let settings = config::load(file.as_deref(), &environment)?;
-            let named = file.map_or_else(|| "no configuration file".to_owned(), |file| file.display().to_string());
+            let named =
+                file.map_or_else(|| "no configuration file".to_owned(), |file| file.display().to_string());
             writeln!(
                 std::io::stdout(),
                 "{named}: {} providers, {} models, {} pools",
@@ -58,6 +62,18 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 settings.pools.len()
             )?;
         }
+        Some(Command::Serve) | None => serve(file.as_deref(), &environment)?,
     }
     Ok(())
+}
+
+fn serve(file: Option<&Path>, environment: &Environment) -> anyhow::Result<()> {
+    let settings = config::load(file, environment)?;
+    busbar::observe::init(settings.log);
+    let (address, listeners) = server::listen(settings.listen, settings.workers)?;
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "busbar {} listens on http://{address}", env!("CARGO_PKG_VERSION"))?;
+    out.flush()?;
+    drop(out);
+    server::run(settings, listeners)
 }

@@ -150,7 +150,7 @@ pub struct Limits {
     /// Time from the request to the first byte of the answer; 10m when absent.
     #[serde(default)]
     pub first_byte: Option<Span>,
-    /// Longest pause in a provider's answer; 5m when absent.
+    /// Longest pause in a provider's answer; 10m when absent.
     #[serde(default)]
     pub idle: Option<Span>,
     /// Longest time of a request from first to last; 1h when absent.

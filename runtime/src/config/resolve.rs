@@ -7,7 +7,9 @@ use busbar_catalog::{Catalog, Protocol};
 use secrecy::SecretString;
 use serde_saphyr::{Location, Spanned};
 
-use super::settings::{BaseUrl, Credential, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings};
+use super::settings::{
+    BaseUrl, Credential, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings,
+};
 use super::{ConfigError, raw};
 
 /// Most worker threads.
@@ -125,7 +127,10 @@ impl Resolver<'_> {
         ConfigError::at(self.file, location, message)
     }
 
-    fn providers(&self, raw: &BTreeMap<String, Spanned<raw::Provider>>) -> Result<Vec<Provider>, ConfigError> {
+    fn providers(
+        &self,
+        raw: &BTreeMap<String, Spanned<raw::Provider>>,
+    ) -> Result<Vec<Provider>, ConfigError> {
         if raw.is_empty() {
             return self.catalog_providers();
         }
@@ -137,7 +142,8 @@ impl Resolver<'_> {
         let known = self.catalog.providers().iter();
         let with_key = known.filter(|known| {
             self.first(&known.key_env).is_some()
-                || (self.first(&known.access_key_env).is_some() && self.first(&known.secret_key_env).is_some())
+                || (self.first(&known.access_key_env).is_some()
+                    && self.first(&known.secret_key_env).is_some())
         });
         with_key
             .map(|known| self.provider(&known.name, &raw::Provider::default(), Location::UNKNOWN))
@@ -159,13 +165,16 @@ impl Resolver<'_> {
             (None, None) => known.map(|known| known.protocols.clone()).unwrap_or_default(),
         };
         if protocols.is_empty() {
-            let message =
-                format!("{path}.protocol: missing; `{name}` is not in the catalog, so say which protocol it speaks");
+            let message = format!(
+                "{path}.protocol: missing; `{name}` is not in the catalog, so say which protocol it speaks"
+            );
             return Err(self.error(at, message));
         }
         let region = raw.region.clone().or_else(|| known.and_then(|known| self.first(&known.region_env)));
-        let Some(base_url) = raw.base_url.clone().or_else(|| known.map(|known| known.base_url.clone())) else {
-            let message = format!("{path}.base_url: missing; `{name}` is not in the catalog, so say where it is");
+        let Some(base_url) = raw.base_url.clone().or_else(|| known.map(|known| known.base_url.clone()))
+        else {
+            let message =
+                format!("{path}.base_url: missing; `{name}` is not in the catalog, so say where it is");
             return Err(self.error(at, message));
         };
         let base_url = match (base_url.contains("{region}"), &region) {
@@ -192,13 +201,20 @@ impl Resolver<'_> {
         at: Location,
     ) -> Result<Credential, ConfigError> {
         if let Some(variable) = &raw.api_key_env {
-            return Ok(Credential::Key(SecretString::from(self.variable(path, "api_key_env", variable, at)?)));
+            return Ok(Credential::Key(SecretString::from(self.variable(
+                path,
+                "api_key_env",
+                variable,
+                at,
+            )?)));
         }
         let signs = raw.access_key_env.is_some() || raw.secret_key_env.is_some();
         if !signs && let Some(key) = known.and_then(|known| self.first(&known.key_env)) {
             return Ok(Credential::Key(SecretString::from(key)));
         }
-        let pick = |field: &'static str, named: &Option<String>, usual: fn(&busbar_catalog::Provider) -> &[String]| {
+        let pick = |field: &'static str,
+                    named: &Option<String>,
+                    usual: fn(&busbar_catalog::Provider) -> &[String]| {
             match named {
                 Some(variable) => self.variable(path, field, variable, at).map(Some),
                 None => Ok(known.and_then(|known| self.first(usual(known)))),
@@ -206,12 +222,14 @@ impl Resolver<'_> {
         };
         let access_key = pick("access_key_env", &raw.access_key_env, |known| &known.access_key_env)?;
         let secret_key = pick("secret_key_env", &raw.secret_key_env, |known| &known.secret_key_env)?;
-        let session_token = pick("session_token_env", &raw.session_token_env, |known| &known.session_token_env)?;
+        let session_token =
+            pick("session_token_env", &raw.session_token_env, |known| &known.session_token_env)?;
         match (access_key, secret_key) {
             (Some(access_key), Some(secret_key)) => {
-                let region = region.map(str::to_owned).or_else(|| region_of_host(&base.host)).ok_or_else(|| {
-                    self.error(at, format!("{path}.region: missing; a signature is made for one region"))
-                })?;
+                let region =
+                    region.map(str::to_owned).or_else(|| region_of_host(&base.host)).ok_or_else(|| {
+                        self.error(at, format!("{path}.region: missing; a signature is made for one region"))
+                    })?;
                 Ok(Credential::SigV4 {
                     access_key,
                     secret_key: SecretString::from(secret_key),
@@ -229,18 +247,26 @@ impl Resolver<'_> {
                 }
                 _ => Ok(Credential::None),
             },
-            (Some(_), None) => Err(self.error(at, format!("{path}.secret_key_env: missing beside the access key"))),
-            (None, Some(_)) => Err(self.error(at, format!("{path}.access_key_env: missing beside the secret key"))),
+            (Some(_), None) => {
+                Err(self.error(at, format!("{path}.secret_key_env: missing beside the access key")))
+            }
+            (None, Some(_)) => {
+                Err(self.error(at, format!("{path}.access_key_env: missing beside the secret key")))
+            }
         }
     }
 
     /// The value of a variable that the configuration names.
     fn variable(&self, path: &str, field: &str, variable: &str, at: Location) -> Result<String, ConfigError> {
-        let value = self.environment.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty());
+        let value =
+            self.environment.get(variable).map(|value| value.trim()).filter(|value| !value.is_empty());
         let Some(value) = value else {
             // A secret pasted where a name belongs must not be echoed.
-            let shown = if is_variable_name(variable) { format!("`{variable}`") } else { "what it names".to_owned() };
-            return Err(self.error(at, format!("{path}.{field}: the environment variable {shown} is not set")));
+            let shown =
+                if is_variable_name(variable) { format!("`{variable}`") } else { "what it names".to_owned() };
+            return Err(
+                self.error(at, format!("{path}.{field}: the environment variable {shown} is not set"))
+            );
         };
         if http::HeaderValue::from_str(value).is_err() {
             let message = format!("{path}.{field}: the value of `{variable}` cannot be sent in a header");
@@ -272,8 +298,10 @@ impl Resolver<'_> {
             }
             let Some(provider) = providers.iter().position(|provider| provider.name == model.provider) else {
                 let names = providers.iter().map(|provider| provider.name.as_str());
-                let message =
-                    format!("models.{name}.provider: {}", no_such("provider", &model.provider, names, "providers"));
+                let message = format!(
+                    "models.{name}.provider: {}",
+                    no_such("provider", &model.provider, names, "providers")
+                );
                 return Err(self.error(at, message));
             };
             if model.max_concurrent == Some(0) {
@@ -289,7 +317,11 @@ impl Resolver<'_> {
         Ok(lanes)
     }
 
-    fn pools(&self, raw: &BTreeMap<String, Spanned<raw::Pool>>, lanes: &[Lane]) -> Result<Vec<Pool>, ConfigError> {
+    fn pools(
+        &self,
+        raw: &BTreeMap<String, Spanned<raw::Pool>>,
+        lanes: &[Lane],
+    ) -> Result<Vec<Pool>, ConfigError> {
         let mut pools = Vec::with_capacity(raw.len());
         for (name, pool) in raw {
             if lanes.iter().any(|lane| lane.name == *name) {
@@ -300,7 +332,8 @@ impl Resolver<'_> {
                 let path = format!("pools.{name}.members[{number}]");
                 let Some(lane) = lanes.iter().position(|lane| lane.name == member.value.model) else {
                     let names = lanes.iter().map(|lane| lane.name.as_str());
-                    let message = format!("{path}.model: {}", no_such("model", &member.value.model, names, "models"));
+                    let message =
+                        format!("{path}.model: {}", no_such("model", &member.value.model, names, "models"));
                     return Err(self.error(member.referenced, message));
                 };
                 if member.value.standby && member.value.weight.is_some() {
@@ -311,7 +344,8 @@ impl Resolver<'_> {
                 members.push(Member { lane, weight });
             }
             if members.iter().all(|member| member.weight == 0) {
-                let message = format!("pools.{name}.members: at least one must have a weight and not be on standby");
+                let message =
+                    format!("pools.{name}.members: at least one must have a weight and not be on standby");
                 return Err(self.error(pool.referenced, message));
             }
             members.sort_by_key(|member| member.weight == 0);
@@ -327,7 +361,8 @@ fn is_variable_name(text: &str) -> bool {
 }
 
 fn no_such<'a>(what: &str, name: &str, names: impl Iterator<Item = &'a str>, section: &str) -> String {
-    let close = names.map(|known| (distance(known, name), known)).min().filter(|(distance, _)| *distance <= 2);
+    let close =
+        names.map(|known| (distance(known, name), known)).min().filter(|(distance, _)| *distance <= 2);
     match close {
         Some((_, known)) => format!("there is no {what} `{name}`; did you mean `{known}`?"),
         None => format!("there is no {what} `{name}` under `{section}`"),

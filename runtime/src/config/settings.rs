@@ -91,7 +91,7 @@ impl Default for Limits {
             body_read: Duration::from_secs(30),
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(600),
-            idle: Duration::from_secs(300),
+            idle: Duration::from_secs(600),
             total: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
         }

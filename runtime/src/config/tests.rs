@@ -93,7 +93,9 @@ fn bedrock_signs_with_the_usual_variables() {
     ]);
     let settings = resolve(raw::Config::default(), "f", &catalog, &environment).unwrap();
     assert_eq!(settings.providers[0].base.host, "bedrock-runtime.eu-west-1.amazonaws.com");
-    assert!(matches!(&settings.providers[0].credential, Credential::SigV4 { region, .. } if region == "eu-west-1"));
+    assert!(
+        matches!(&settings.providers[0].credential, Credential::SigV4 { region, .. } if region == "eu-west-1")
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
-use serde::de::{self, Deserializer, Visitor};
 use serde::Deserialize;
+use serde::de::{self, Deserializer, Visitor};
 
 /// A length of time: `500ms`, `30s`, `10m`, `2h`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema)]
@@ -17,7 +17,8 @@ pub struct Span(pub Duration);
 pub struct Size(pub usize);
 
 const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
-const SIZE_UNITS: [(&str, u64); 5] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("KB", 1_000), ("MB", 1_000_000), ("B", 1)];
+const SIZE_UNITS: [(&str, u64); 5] =
+    [("KiB", 1 << 10), ("MiB", 1 << 20), ("KB", 1_000), ("MB", 1_000_000), ("B", 1)];
 
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let (unit, factor) = units.iter().find(|(unit, _)| text.ends_with(unit))?;
@@ -29,7 +30,9 @@ impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
         parse(&text, &TIME_UNITS).map(|ms| Span(Duration::from_millis(ms))).ok_or_else(|| {
-            de::Error::custom(format!("`{text}` is not a length of time; write it like 500ms, 30s, 10m or 2h"))
+            de::Error::custom(format!(
+                "`{text}` is not a length of time; write it like 500ms, 30s, 10m or 2h"
+            ))
         })
     }
 }
@@ -46,9 +49,9 @@ impl<'de> Deserialize<'de> for Size {
                 usize::try_from(bytes).map(Size).map_err(E::custom)
             }
             fn visit_str<E: de::Error>(self, text: &str) -> Result<Size, E> {
-                parse(text, &SIZE_UNITS).and_then(|bytes| usize::try_from(bytes).ok()).map(Size).ok_or_else(|| {
-                    E::custom(format!("`{text}` is not a size; write it like 65536, 64KiB or 64MiB"))
-                })
+                parse(text, &SIZE_UNITS).and_then(|bytes| usize::try_from(bytes).ok()).map(Size).ok_or_else(
+                    || E::custom(format!("`{text}` is not a size; write it like 65536, 64KiB or 64MiB")),
+                )
             }
         }
         deserializer.deserialize_any(SizeVisitor)

@@ -1,0 +1,215 @@
+//! The walk: one request from its head to its last byte, read top to bottom.
+
+mod body;
+mod context;
+mod read;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+
+use bytes::Bytes;
+use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use tokio::time::Instant;
+
+pub use self::body::{Aborted, Body};
+use self::context::Ctx;
+use crate::config::{Limits, Settings};
+use crate::dialect::{self, Operation, Recognised, carriers, headers, sniff};
+use crate::fault::{Class, Fault};
+use crate::route::Router;
+use crate::upstream::{self, TlsError, Upstream};
+
+/// Names the model that served a request.
+pub const LANE_HEADER: HeaderName = HeaderName::from_static("x-busbar-lane");
+/// The gateway's own id of a request.
+pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-busbar-request-id");
+
+/// What all workers share.
+#[derive(Debug)]
+pub struct Shared {
+    /// The settings.
+    pub settings: Arc<Settings>,
+    /// Set once the gateway takes no more requests.
+    pub draining: AtomicBool,
+    router: Router,
+    running: AtomicUsize,
+    lanes: Vec<AtomicUsize>,
+}
+
+impl Shared {
+    /// What a gateway with these settings shares.
+    pub fn new(settings: Arc<Settings>) -> Self {
+        Self {
+            router: Router::new(Arc::clone(&settings)),
+            draining: AtomicBool::new(false),
+            running: AtomicUsize::new(0),
+            lanes: settings.lanes.iter().map(|_| AtomicUsize::new(0)).collect(),
+            settings,
+        }
+    }
+}
+
+/// One worker's gateway.
+#[derive(Debug)]
+pub struct Gateway {
+    shared: Arc<Shared>,
+    limits: Limits,
+    upstreams: Vec<Arc<Upstream>>,
+}
+
+impl Gateway {
+    /// A worker's own connections in front of what all share.
+    ///
+    /// # Errors
+    /// [`TlsError`] when a provider's certificates cannot be used.
+    pub fn new(shared: Arc<Shared>) -> Result<Self, TlsError> {
+        let limits = shared.settings.limits;
+        let providers = shared.settings.providers.iter();
+        let upstreams = providers
+            .map(|provider| Upstream::new(provider, &limits).map(Arc::new))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { shared, limits, upstreams })
+    }
+
+    /// Closes idle connections that are of no more use.
+    pub fn sweep(&self) {
+        for upstream in &self.upstreams {
+            upstream.sweep();
+        }
+    }
+
+    /// Answers one request; never fails, since every failure has a form in the caller's dialect.
+    pub async fn handle(&self, request: Request<hyper::body::Incoming>) -> Response<Body> {
+        let mut ctx = Ctx::new(&request);
+        match self.walk(&mut ctx, request).await {
+            Ok(response) => response,
+            Err(fault) => ctx.refuse(&fault),
+        }
+    }
+
+    async fn walk(
+        &self,
+        ctx: &mut Ctx,
+        request: Request<hyper::body::Incoming>,
+    ) -> Result<Response<Body>, Fault> {
+        let settings = &self.shared.settings;
+        let (parts, incoming) = request.into_parts();
+        let deadline = Instant::from_std(ctx.started) + self.limits.total;
+
+        // 1. Recognise protocol and operation by method and raw path.
+        let call = match dialect::recognise(&parts.method, parts.uri.path(), &parts.headers) {
+            Recognised::Call(call) => call,
+            Recognised::WrongMethod(protocol, allowed) => {
+                ctx.protocol = protocol;
+                ctx.allow = Some(allowed);
+                let message = format!("{} is not allowed here, {allowed} is", parts.method.as_str());
+                return Err(Fault::client(Class::MethodNotAllowed, message));
+            }
+            Recognised::Unknown(protocol) => {
+                ctx.protocol = protocol;
+                return Err(Fault::client(Class::NotFound, "there is nothing at this path"));
+            }
+        };
+        ctx.protocol = call.protocol;
+
+        // 2. Admit: bounded in number; the caller's key is recognised in any carrier, and goes no further.
+        ctx.permit = Some(context::Permit::take(&self.shared, self.limits.concurrent_requests)?);
+
+        // 3. Read the body; find model and streaming.
+        let body = read::body(incoming, &parts.headers, &self.limits).await?;
+        let sniffed = sniff::sniff(&body).map_err(|malformed| {
+            let fault = Fault::client(Class::InvalidRequest, malformed.to_string());
+            match malformed.param() {
+                Some(param) => fault.with_param(param),
+                None => fault,
+            }
+        })?;
+        let in_body = dialect::model_in_body(call.protocol);
+        let asked = match (&call.model, &sniffed.model) {
+            (Some(model), _) => model.as_ref(),
+            (None, Some((model, _))) => model.as_str(),
+            (None, None) => {
+                let fault = Fault::client(Class::InvalidRequest, "`model` is missing");
+                return Err(fault.with_param("model"));
+            }
+        };
+        let streamed =
+            call.operation == Operation::GenerateStream || (in_body && sniffed.stream.unwrap_or(false));
+
+        // 4. Choose a lane.
+        let choice = self.shared.router.choose(asked).ok_or_else(|| {
+            Fault::client(Class::NotFound, format!("the model `{}` does not exist", context::excerpt(asked)))
+                .with_param("model")
+                .with_code("model_not_found")
+        })?;
+        let provider = &settings.providers[choice.provider];
+        let backend = provider.protocol_for(call.protocol);
+        ctx.lane = Some(match choice.lane {
+            Some(lane) => settings.lanes[lane].name.clone(),
+            None => asked.to_owned(),
+        });
+
+        // 5. Forward, or translate.
+        if backend != call.protocol {
+            let message =
+                format!("the model speaks {backend}, and {} cannot be translated to it", call.protocol);
+            return Err(Fault::gateway(Class::Unsupported, message));
+        }
+        let mut path = dialect::upstream_path(backend, call.operation, &choice.upstream_model, call.version)
+            .into_owned();
+        if let Some(query) = carriers::without_key(parts.uri.query()) {
+            path.push('?');
+            path.push_str(&query);
+        }
+        let pieces = match &sniffed.model {
+            Some((model, range)) if in_body && *model != choice.upstream_model => {
+                let name = serde_json::to_vec(&choice.upstream_model)
+                    .map_err(|error| Fault::gateway(Class::Internal, error.to_string()))?;
+                [body.slice(..range.start), Bytes::from(name), body.slice(range.end..)]
+            }
+            _ => [body, Bytes::new(), Bytes::new()],
+        };
+        let up: HeaderMap = parts
+            .headers
+            .iter()
+            .filter(|(name, _)| headers::goes_up(name))
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect();
+
+        // 6. Send.
+        let mut answer = self.upstreams[choice.provider]
+            .send(upstream::Request {
+                protocol: backend,
+                path: &path,
+                headers: &up,
+                body: pieces,
+                deadline,
+                keep: headers::comes_back,
+            })
+            .await?;
+
+        // 7. Commit: of a stream, nothing is sent before its first bytes are there.
+        let first = if streamed && answer.status.is_success() {
+            answer.body.next().await.transpose().map_err(upstream::fault)?
+        } else {
+            None
+        };
+        Ok(ctx.forward(answer, first, streamed))
+    }
+}
+
+/// An answer of the gateway's own, in JSON.
+pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body> {
+    let body = body.into();
+    let mut response = Response::new(Body::Empty);
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
+    *response.body_mut() = Body::full(body);
+    response
+}
+
+fn allow(response: &mut Response<Body>, allowed: &'static str) {
+    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+}

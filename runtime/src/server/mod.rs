@@ -1,0 +1,187 @@
+//! Listens and serves: one thread for each worker, each with its own listener, runtime and connections.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http::{Method, Request, Response, StatusCode};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::config::{Limits, Settings};
+use crate::gateway::{Body, Gateway, Shared, json};
+
+/// Connections that wait to be accepted, for each worker.
+const BACKLOG: i32 = 4096;
+/// How often idle connections to providers are looked at.
+const SWEEP: Duration = Duration::from_secs(10);
+/// How long accepting rests after a failure that time alone can heal.
+const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Listeners on one address, one for each worker; the kernel spreads connections over them.
+///
+/// # Errors
+/// When the address cannot be listened on.
+pub fn listen(
+    address: SocketAddr,
+    workers: usize,
+) -> anyhow::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
+    let first = listener(address, workers > 1).with_context(|| format!("cannot listen on {address}"))?;
+    let address = first.local_addr()?;
+    let mut listeners = vec![first];
+    for _ in 1..workers {
+        listeners.push(listener(address, true).with_context(|| format!("cannot listen on {address}"))?);
+    }
+    Ok((address, listeners))
+}
+
+fn listener(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Serves with these settings until a signal says to stop, and all workers have drained.
+///
+/// # Errors
+/// When a worker cannot be set up, or fails.
+pub fn run(settings: Settings, listeners: Vec<std::net::TcpListener>) -> anyhow::Result<()> {
+    let shared = Arc::new(Shared::new(Arc::new(settings)));
+    let (stop, stopped) = watch::channel(false);
+    let mut workers = Vec::new();
+    for (number, listener) in listeners.into_iter().enumerate() {
+        let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
+        let worker = std::thread::Builder::new().name(format!("worker-{number}"));
+        workers.push(worker.spawn(move || work(shared, listener, stopped))?);
+    }
+    let signals = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
+    signals.block_on(signalled())?;
+    tracing::info!("stopping: no new requests; running ones are drained");
+    shared.draining.store(true, Ordering::Relaxed);
+    stop.send_replace(true);
+    for worker in workers {
+        worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+    }
+    Ok(())
+}
+
+/// Waits for a signal to stop.
+async fn signalled() -> std::io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Serves until `stop` says so, then lets running requests go on for as long as the drain limit allows.
+///
+/// Blocks the calling thread, which is to be a worker's own.
+///
+/// # Errors
+/// When the runtime or the listener cannot be set up.
+pub fn work(
+    shared: Arc<Shared>,
+    listener: std::net::TcpListener,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    runtime.block_on(serve(shared, listener, stop))
+}
+
+async fn serve(
+    shared: Arc<Shared>,
+    listener: std::net::TcpListener,
+    mut stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let limits = shared.settings.limits;
+    let listener = TcpListener::from_std(listener)?;
+    let gateway = Arc::new(Gateway::new(Arc::clone(&shared))?);
+    let connections = GracefulShutdown::new();
+    let builder = builder(&limits);
+    let mut sweep = tokio::time::interval(SWEEP);
+    loop {
+        let socket = tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((socket, _)) => socket,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_REST).await;
+                    continue;
+                }
+            },
+            _ = sweep.tick() => {
+                gateway.sweep();
+                continue;
+            }
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        if connections.count() >= limits.connections || socket.set_nodelay(true).is_err() {
+            continue;
+        }
+        let gateway = Arc::clone(&gateway);
+        let shared = Arc::clone(&shared);
+        let service = service_fn(move |request| {
+            let gateway = Arc::clone(&gateway);
+            let shared = Arc::clone(&shared);
+            async move { Ok::<_, Infallible>(answer(&gateway, &shared, request).await) }
+        });
+        let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();
+        let connection = connections.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a client's connection ended");
+            }
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(limits.drain, connections.shutdown()).await.is_err() {
+        tracing::warn!("requests still ran after the drain limit and were cut");
+    }
+    Ok(())
+}
+
+fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read)
+        .max_buf_size(limits.headers.max(8 << 10))
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX));
+    builder
+}
+
+async fn answer(gateway: &Gateway, shared: &Shared, request: Request<Incoming>) -> Response<Body> {
+    match request.uri().path() {
+        "/healthz" => json(StatusCode::OK, r#"{"status":"alive"}"#),
+        "/readyz" if shared.draining.load(Ordering::Relaxed) => {
+            json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#)
+        }
+        "/readyz" => json(StatusCode::OK, r#"{"status":"serving"}"#),
+        "/" if request.method() == Method::HEAD || request.method() == Method::GET => {
+            json(StatusCode::OK, r#"{"name":"busbar"}"#)
+        }
+        _ => gateway.handle(request).await,
+    }
+}
