@@ -219,7 +219,7 @@ def anthropic() -> dict[str, Any]:
             "stream": [stable.RawMessageStreamEvent, beta.BetaRawMessageStreamEvent],
             "error": errors,
         },
-        aliases(["anthropic.types", "anthropic.types.beta"], ("parsed_", "batch", "count_tokens", "analytics")),
+        aliases(["anthropic.types", "anthropic.types.shared", "anthropic.types.beta"], ("parsed_", "batch", "count_tokens", "analytics")),
     )
 
 

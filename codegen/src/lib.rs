@@ -1,5 +1,6 @@
 //! Imports provider schemas, generates wire types and maps, and checks that both are current.
 
+pub mod diff;
 mod emit;
 pub mod generate;
 pub mod import;

@@ -1,13 +1,16 @@
 //! The `busbar-codegen` command.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
+use busbar_codegen::diff::diff;
 use busbar_codegen::generate;
-use busbar_codegen::import::{Extras, import, overlay::Overlay, read_document, sdk};
+use busbar_codegen::import::{Extras, import, keep_names, overlay::Overlay, read_document, sdk};
 use busbar_codegen::leaves::leaves;
-use busbar_codegen::schema::{PROTOCOLS, Schema};
+use busbar_codegen::map::Map;
+use busbar_codegen::schema::{Def, PROTOCOLS, Schema};
 use clap::{Parser, Subcommand};
 
 /// Imports provider schemas, generates wire types and maps, and checks that both are current.
@@ -23,6 +26,26 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Print what a newer document changes; exits with 0 when nothing, 1 when something, 2 on an error.
+    Diff {
+        /// Protocol name.
+        #[arg(value_parser = PROTOCOLS)]
+        protocol: String,
+        /// The newer document, in any form that `import` reads.
+        newer: PathBuf,
+        /// The older document; the committed schema when there is none.
+        #[arg(long)]
+        from: Option<PathBuf>,
+    },
+    /// Print the document that the pinned packages, or other releases of them, amount to (needs python3).
+    Document {
+        /// Protocol name.
+        #[arg(value_parser = PROTOCOLS)]
+        protocol: String,
+        /// Another release than the pinned one, as NAME==VERSION.
+        #[arg(long)]
+        package: Vec<String>,
+    },
     /// List the leaf paths that only schemas/<PROTOCOL>/schema.json or only another document has.
     ClosureReport {
         /// Protocol name.
@@ -64,6 +87,36 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
+        Command::Diff { protocol, newer, from } => {
+            let dir = cli.root.join("schemas").join(&protocol);
+            let read = |path: &Path| -> Result<Schema> {
+                let overlay = Overlay::load(&dir.join("overlay.json"))?;
+                import(&protocol, &read_document(path)?, &Extras { overlay, ..Extras::default() })
+            };
+            let mut newer = read(&newer)?;
+            let older = match &from {
+                Some(path) => read(path)?,
+                None => Schema::load(&dir.join("schema.json"))?,
+            };
+            keep_names::run(&mut newer, &older);
+            let map = dir.join("map.toml");
+            let fateless = if map.exists() { fateless(&Map::load(&map)?, &newer) } else { BTreeSet::new() };
+            let changes = diff(&older, &newer, &fateless);
+            for change in &changes {
+                print(&change.to_string());
+            }
+            Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Document { protocol, package } => {
+            let mut packages = pinned(&cli.root, &protocol)?.packages;
+            for wanted in package {
+                let (name, version) = wanted.split_once("==").context("--package is NAME==VERSION")?;
+                let pin = packages.iter_mut().find(|p| p.name == name);
+                version.clone_into(&mut pin.with_context(|| format!("{name} is not a package of {protocol}"))?.version);
+            }
+            print(&serde_json::to_string_pretty(&sdk::document(&cli.root, &protocol, &packages)?)?);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::ClosureReport { protocol, document } => {
             let ours = leaves(&Schema::load(&cli.root.join("schemas").join(&protocol).join("schema.json"))?);
             let theirs = leaves(&import(&protocol, &read_document(&document)?, &Extras::default())?);
@@ -88,9 +141,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             let target = dir.join("schema.json");
             let previous = if fresh || !target.exists() { None } else { Some(Schema::load(&target)?) };
             let overlay = Overlay::load(&dir.join("overlay.json"))?;
-            let pins = sdk::pins(&cli.root)?
-                .remove(&protocol)
-                .context("the protocol is not in schemas/sources.toml")?;
+            let pins = pinned(&cli.root, &protocol)?;
             let newer = match &document {
                 Some(path) => read_document(path)?,
                 None => sdk::document(&cli.root, &protocol, &pins.packages)?,
@@ -109,6 +160,21 @@ fn run(cli: Cli) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
     }
+}
+
+fn pinned(root: &Path, protocol: &str) -> Result<sdk::Pins> {
+    sdk::pins(root)?.remove(protocol).with_context(|| format!("{protocol} is not in schemas/sources.toml"))
+}
+
+/// What has no fate in the map: types, members, and values of enums that have a map.
+fn fateless(map: &Map, schema: &Schema) -> BTreeSet<String> {
+    let mut places = map.fateless(schema);
+    for (name, words) in &map.enums {
+        if let Some(Def::Enum(values)) = schema.types.get(name) {
+            places.extend(values.iter().filter(|v| !words.read.contains_key(*v)).map(|v| format!("{name}#{v}")));
+        }
+    }
+    places
 }
 
 fn write(path: &Path, text: &str) -> Result<()> {

@@ -11,6 +11,7 @@ pub mod fold_twins;
 pub mod free_form;
 pub mod graft;
 pub mod json_schema;
+pub mod keep_names;
 pub mod legacy;
 pub mod lift_null;
 pub mod lower;
@@ -59,6 +60,7 @@ pub fn import(protocol: &str, document: &Value, extras: &Extras<'_>) -> Result<S
         legacy::run(&mut schema, &older, Some(*wanted));
     }
     if let Some(previous) = &extras.previous {
+        keep_names::run(&mut schema, previous);
         legacy::run(&mut schema, previous, None);
     }
     // Last, so that what the overlay drops does not come back from an older document.

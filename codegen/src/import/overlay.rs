@@ -45,8 +45,34 @@ impl Overlay {
 /// Gives types their better names; several types may get one name if they are the same. Names that are not there are skipped: documents of several forms and
 /// versions go through one overlay.
 pub fn rename(schema: &mut Schema, overlay: &Overlay) -> Result<()> {
+    let mut by_new: BTreeMap<&String, Vec<&String>> = BTreeMap::new();
+    for name in schema.types.keys() {
+        by_new.entry(overlay.rename.get(name).unwrap_or(name)).or_default().push(name);
+    }
+    let mut renamed = schema.clone();
+    rename_refs(&mut renamed, &overlay.rename);
+    for (new, olds) in by_new {
+        let mut defs = olds.iter().map(|old| &renamed.types[*old]);
+        let first = defs.next();
+        if defs.any(|def| Some(def) != first) {
+            bail!("overlay calls {olds:?} {new}, but they are not the same");
+        }
+    }
+    rename_all(schema, &overlay.rename);
+    Ok(())
+}
+
+/// Renames types and everything that refers to them.
+pub fn rename_all(schema: &mut Schema, names: &BTreeMap<String, String>) {
+    rename_refs(schema, names);
+    let types = std::mem::take(&mut schema.types);
+    schema.types =
+        types.into_iter().map(|(name, def)| (names.get(&name).cloned().unwrap_or(name), def)).collect();
+}
+
+fn rename_refs(schema: &mut Schema, names: &BTreeMap<String, String>) {
     let new = |name: &mut String| {
-        if let Some(better) = overlay.rename.get(name) {
+        if let Some(better) = names.get(name) {
             name.clone_from(better);
         }
     };
@@ -55,24 +81,12 @@ pub fn rename(schema: &mut Schema, overlay: &Overlay) -> Result<()> {
     }
     let roots = &mut schema.roots;
     [&mut roots.request, &mut roots.response, &mut roots.stream, &mut roots.error].into_iter().for_each(new);
-    let types = std::mem::take(&mut schema.types);
-    for (old, def) in types {
-        let mut name = old.clone();
-        new(&mut name);
-        match schema.types.get(&name) {
-            Some(other) if *other != def => bail!("overlay calls {old} {name}, which another type is called"),
-            _ => {
-                schema.types.insert(name, def);
-            }
-        }
-    }
-    Ok(())
 }
 
 /// Drops and adds.
 pub fn run(schema: &mut Schema, overlay: &Overlay) -> Result<()> {
     for place in &overlay.drop {
-        drop_place(schema, place).with_context(|| format!("overlay drops {place}"))?;
+        drop_place(schema, place)?;
     }
     for (name, def) in &overlay.types {
         let mut def = def.clone();
@@ -110,21 +124,24 @@ pub fn run(schema: &mut Schema, overlay: &Overlay) -> Result<()> {
     Ok(())
 }
 
+/// An older or another document need not have what the pinned one has too much, so nothing to drop is no error.
 fn drop_place(schema: &mut Schema, place: &str) -> Result<()> {
-    let (name, part) = place.split_once(['.', '#']).context("neither Type.member nor Union#value")?;
-    let dropped = match schema.types.get_mut(name) {
-        Some(Def::Object(fields)) => fields.remove(part).is_some(),
-        Some(Def::Enum(values)) => {
-            let before = values.len();
-            values.retain(|value| value != part);
-            values.len() < before
-        }
-        Some(Def::Union(Union::Tag { variants, .. })) => variants.remove(part).is_some(),
-        Some(Def::Union(Union::Key(forms))) => forms.remove(part).is_some(),
-        _ => false,
+    let Some((name, part)) = place.split_once(['.', '#']) else {
+        bail!("overlay drops {place:?}, which is neither Type.member nor Union#value");
     };
-    // An older or another document need not have what the pinned one has too much.
-    let _ = dropped;
+    match schema.types.get_mut(name) {
+        Some(Def::Object(fields)) => {
+            fields.remove(part);
+        }
+        Some(Def::Enum(values)) => values.retain(|value| value != part),
+        Some(Def::Union(Union::Tag { variants, .. })) => {
+            variants.remove(part);
+        }
+        Some(Def::Union(Union::Key(forms))) => {
+            forms.remove(part);
+        }
+        Some(Def::Union(Union::Shape(_))) | None => {}
+    }
     Ok(())
 }
 
