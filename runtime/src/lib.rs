@@ -1,5 +1,6 @@
 //! A self-hosted LLM gateway: six wire protocols in, six out, nothing lost in silence.
 
+pub mod admin;
 pub mod config;
 pub mod dialect;
 pub mod fault;
@@ -7,6 +8,7 @@ pub mod gateway;
 pub mod observe;
 pub mod route;
 pub mod server;
+pub mod stream;
 pub mod upstream;
 
 /// One of the six wire protocols.

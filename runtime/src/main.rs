@@ -4,6 +4,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::Context;
 use busbar::config::{self, Environment};
 use busbar::server;
 use clap::{Parser, Subcommand};
@@ -71,9 +72,12 @@ fn serve(file: Option<&Path>, environment: &Environment) -> anyhow::Result<()> {
     let settings = config::load(file, environment)?;
     busbar::observe::init(settings.log);
     let (address, listeners) = server::listen(settings.listen, settings.workers)?;
+    let (admin_address, mut admin) = server::listen(settings.admin_listen, 1)?;
+    let admin = admin.pop().context("no listener for operators")?;
     let mut out = std::io::stdout().lock();
     writeln!(out, "busbar {} listens on http://{address}", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "operators: http://{admin_address}/metrics")?;
     out.flush()?;
     drop(out);
-    server::run(settings, listeners)
+    server::run(settings, listeners, admin)
 }

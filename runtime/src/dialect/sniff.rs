@@ -56,12 +56,12 @@ impl Malformed {
     }
 }
 
-/// Reads a body once.
+/// Reads a body once; looks for what routing needs if the protocol has that in its bodies.
 ///
 /// # Errors
 /// [`Malformed`] when it is not an object, or says `model` or `stream` in a way that cannot be routed.
-pub fn sniff(body: &[u8]) -> Result<Sniffed, Malformed> {
-    let mut scan = Scan { body, at: 0 };
+pub fn sniff(body: &[u8], routing: bool) -> Result<Sniffed, Malformed> {
+    let mut scan = Scan { body, at: 0, routing };
     let result = scan.document();
     result.map_err(|stop| match stop {
         Stop::Syntax(what) => {
@@ -86,6 +86,7 @@ enum Stop {
 struct Scan<'a> {
     body: &'a [u8],
     at: usize,
+    routing: bool,
 }
 
 impl Scan<'_> {
@@ -110,7 +111,8 @@ impl Scan<'_> {
         }
         loop {
             let key = self.key()?;
-            match Member::of(&self.body[key.clone()]) {
+            match Member::of(&self.body[key]) {
+                _ if !self.routing => self.value()?,
                 Member::Other => self.value()?,
                 Member::Model => self.model(&mut sniffed)?,
                 Member::Stream => self.stream(&mut sniffed)?,
@@ -373,7 +375,12 @@ impl Nesting {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::Malformed;
+    use super::{MAX_DEPTH, Sniffed};
+
+    fn sniff(body: &[u8]) -> Result<Sniffed, Malformed> {
+        super::sniff(body, true)
+    }
 
     fn model(body: &str) -> Option<String> {
         sniff(body.as_bytes()).unwrap().model.map(|(name, _)| name)
@@ -431,6 +438,7 @@ mod tests {
         assert_eq!(sniff(br#"{"model":"a","model":"b"}"#), Err(Malformed::Duplicate("model")));
         assert_eq!(sniff(br#"{"model":"a","mode\u006c":"b"}"#), Err(Malformed::Duplicate("model")));
         assert_eq!(sniff(br#"{"stream":"yes"}"#), Err(Malformed::WrongType("stream", "boolean")));
+        assert_eq!(super::sniff(br#"{"model":3,"stream":[]}"#, false), Ok(Sniffed::default()));
         assert_eq!(sniff(br#"{"stream":null}"#).unwrap().stream, Some(false));
     }
 

@@ -6,8 +6,9 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
-use crate::Protocol;
+use super::settle::Settlement;
 use crate::fault::stream_event;
+use crate::observe::metrics::Outcome;
 use crate::upstream;
 
 /// The answer cannot be completed; the connection is cut, so that nobody takes it for a whole one.
@@ -39,9 +40,42 @@ pub struct Pump {
     /// What was read before the answer was committed.
     pub(super) first: Option<Bytes>,
     pub(super) body: upstream::Body,
-    /// How to tell the client, within the stream, that it broke: possible in server-sent events alone.
-    pub(super) events: Option<(Protocol, String)>,
-    pub(super) permit: Option<super::context::Permit>,
+    /// Whether the client can be told within the stream that it broke: in server-sent events alone.
+    pub(super) is_events: bool,
+    pub(super) settlement: Settlement,
+}
+
+impl Pump {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        let piece = match self.first.take() {
+            Some(first) => Some(Ok(first)),
+            None => std::task::ready!(self.body.poll(cx)),
+        };
+        let settlement = &mut self.settlement;
+        if self.first.is_none() && self.body.is_done() {
+            settlement.outcome = Outcome::Complete;
+        }
+        Poll::Ready(match piece {
+            Some(Ok(bytes)) => {
+                if settlement.first_byte.is_none() {
+                    settlement.first_byte = Some(settlement.started.elapsed());
+                }
+                if settlement.wants_error() {
+                    settlement.note_error(&bytes);
+                }
+                settlement.bytes_out += bytes.len() as u64;
+                Some(Ok(bytes))
+            }
+            Some(Err(broken)) => {
+                let fault = upstream::fault(broken);
+                settlement.failed(Outcome::Cut, &fault);
+                let told =
+                    self.is_events.then(|| stream_event(settlement.protocol, &fault, &settlement.request_id));
+                Some(told.flatten().map(Bytes::from).ok_or(Aborted))
+            }
+            None => None,
+        })
+    }
 }
 
 impl hyper::body::Body for Body {
@@ -61,21 +95,12 @@ impl hyper::body::Body for Body {
                 Poll::Ready(Some(Ok(Frame::data(bytes))))
             }
             Body::Pump(pump) => {
-                if let Some(first) = pump.first.take() {
-                    return Poll::Ready(Some(Ok(Frame::data(first))));
+                let frame = std::task::ready!(pump.poll(cx));
+                let over = !matches!(frame, Some(Ok(_))) || matches!(pump.settlement.outcome, Outcome::Cut);
+                if over {
+                    *this = Body::Empty;
                 }
-                let frame = match std::task::ready!(pump.body.poll(cx)) {
-                    Some(Ok(bytes)) => return Poll::Ready(Some(Ok(Frame::data(bytes)))),
-                    None => None,
-                    Some(Err(broken)) => {
-                        let fault = upstream::fault(broken);
-                        let event =
-                            pump.events.take().and_then(|(protocol, id)| stream_event(protocol, &fault, &id));
-                        Some(event.map(|event| Frame::data(event.into())).ok_or(Aborted))
-                    }
-                };
-                *this = Body::Empty;
-                Poll::Ready(frame)
+                Poll::Ready(frame.map(|frame| frame.map(Frame::data)))
             }
         }
     }

@@ -1,125 +1,95 @@
-//! What one request carries along its walk.
+//! What one request carries along its walk, and how its answer is made.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use super::body::{Body, Pump};
+use super::settle::Settlement;
 use super::{LANE_HEADER, REQUEST_ID_HEADER, Shared};
-use crate::Protocol;
 use crate::dialect::{headers, request_id_header};
-use crate::fault::{Class, Fault, render};
+use crate::fault::{Fault, render};
+use crate::observe::metrics::Outcome;
 use crate::upstream;
 
 /// The most of a caller's text that an answer or a log repeats, in bytes.
 const MAX_EXCERPT: usize = 128;
 
-/// One request, from its head to its end.
+/// One request, from its head to its answer.
 #[derive(Debug)]
 pub(super) struct Ctx {
-    pub(super) started: Instant,
-    pub(super) request_id: String,
-    pub(super) protocol: Protocol,
+    /// What will be counted and recorded; travels with the answer's body.
+    pub(super) settlement: Settlement,
+    /// What a wrong method's answer says is allowed.
     pub(super) allow: Option<&'static str>,
-    pub(super) lane: Option<String>,
-    pub(super) permit: Option<Permit>,
 }
 
 impl Ctx {
-    pub(super) fn new<B>(request: &Request<B>) -> Self {
-        Self {
-            started: Instant::now(),
-            request_id: headers::caller_request_id(request.headers())
-                .map_or_else(new_request_id, str::to_owned),
-            protocol: Protocol::OpenaiChat,
-            allow: None,
-            lane: None,
-            permit: None,
-        }
+    pub(super) fn new<B>(shared: &Arc<Shared>, request: &Request<B>) -> Self {
+        let id = headers::caller_request_id(request.headers()).map_or_else(new_request_id, str::to_owned);
+        Self { settlement: Settlement::new(shared, id), allow: None }
     }
 
     /// A failure, in the caller's own dialect.
-    pub(super) fn refuse(&mut self, fault: &Fault) -> Response<Body> {
-        let rendered = render(self.protocol, fault, &self.request_id);
+    pub(super) fn refuse(mut self, fault: &Fault) -> Response<Body> {
+        let protocol = self.settlement.protocol;
+        let rendered = render(protocol, fault, &self.settlement.request_id);
+        self.settlement.status = rendered.status;
+        self.settlement.failed(Outcome::Refused, fault);
+        self.settlement.bytes_out = rendered.body.len() as u64;
         let status = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = super::json(status, rendered.body);
+        let headers = response.headers_mut();
         if let Some(kind) = rendered.error_type.and_then(|kind| HeaderValue::from_str(&kind).ok()) {
-            response.headers_mut().insert(HeaderName::from_static("x-amzn-errortype"), kind);
+            headers.insert(HeaderName::from_static("x-amzn-errortype"), kind);
         }
         if let Some(seconds) = rendered.retry_after {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         if let Some(allowed) = self.allow {
-            super::allow(&mut response, allowed);
+            headers.insert(ALLOW, HeaderValue::from_static(allowed));
         }
         self.stamp(&mut response);
         response
     }
 
     /// A provider's answer, handed on as it is.
-    pub(super) fn forward(
-        &mut self,
-        answer: upstream::Answer,
-        first: Option<Bytes>,
-        streamed: bool,
-    ) -> Response<Body> {
+    pub(super) fn forward(self, answer: upstream::Answer, first: Option<Bytes>) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = answer.status;
-        let is_events = answer
-            .headers
-            .get(CONTENT_TYPE)
-            .is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        let is_events = is_event_stream(&answer);
         *response.headers_mut() = answer.headers;
         self.stamp(&mut response);
-        *response.body_mut() = Body::Pump(Box::new(Pump {
-            first,
-            body: answer.body,
-            events: (streamed && is_events).then(|| (self.protocol, self.request_id.clone())),
-            permit: self.permit.take(),
-        }));
+        let mut settlement = self.settlement;
+        settlement.status = answer.status.as_u16();
+        if !answer.status.is_success() {
+            settlement.upstream_failed(answer.status.as_u16());
+        }
+        *response.body_mut() = Body::Pump(Box::new(Pump { first, body: answer.body, is_events, settlement }));
         response
     }
 
     /// Names the request and the lane.
     fn stamp(&self, response: &mut Response<Body>) {
         let headers = response.headers_mut();
-        if let Ok(id) = HeaderValue::from_str(&self.request_id) {
-            let native = HeaderName::from_static(request_id_header(self.protocol));
+        if let Ok(id) = HeaderValue::from_str(&self.settlement.request_id) {
+            let native = HeaderName::from_static(request_id_header(self.settlement.protocol));
             headers.entry(native).or_insert_with(|| id.clone());
             headers.insert(REQUEST_ID_HEADER, id);
         }
-        if let Some(lane) = self.lane.as_deref().and_then(|lane| HeaderValue::from_str(lane).ok()) {
+        if let Some(lane) = HeaderValue::from_str(&self.settlement.lane).ok().filter(|lane| !lane.is_empty())
+        {
             headers.insert(LANE_HEADER, lane);
         }
     }
 }
 
-/// A place among the requests that run at a time; given back when it is dropped.
-#[derive(Debug)]
-pub(super) struct Permit {
-    shared: Arc<Shared>,
-}
-
-impl Permit {
-    pub(super) fn take(shared: &Arc<Shared>, limit: usize) -> Result<Self, Fault> {
-        let running = shared.running.fetch_add(1, Ordering::Relaxed);
-        let permit = Self { shared: Arc::clone(shared) };
-        if running < limit {
-            return Ok(permit);
-        }
-        let fault = Fault::gateway(Class::Overloaded, "the gateway serves as many requests as it may");
-        Err(fault.with_retry_after(Duration::from_secs(1)))
-    }
-}
-
-impl Drop for Permit {
-    fn drop(&mut self) {
-        self.shared.running.fetch_sub(1, Ordering::Relaxed);
-    }
+/// Whether an answer is a stream of server-sent events.
+pub(super) fn is_event_stream(answer: &upstream::Answer) -> bool {
+    answer.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
 /// The beginning of a caller's text, fit to be shown.

@@ -3,13 +3,14 @@
 mod body;
 mod context;
 mod read;
+mod settle;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 pub use self::body::{Aborted, Body};
@@ -48,6 +49,11 @@ impl Shared {
             settings,
         }
     }
+
+    /// How many requests run at the moment, on all workers.
+    pub fn running(&self) -> usize {
+        self.running.load(Ordering::Relaxed)
+    }
 }
 
 /// One worker's gateway.
@@ -81,9 +87,9 @@ impl Gateway {
 
     /// Answers one request; never fails, since every failure has a form in the caller's dialect.
     pub async fn handle(&self, request: Request<hyper::body::Incoming>) -> Response<Body> {
-        let mut ctx = Ctx::new(&request);
+        let mut ctx = Ctx::new(&self.shared, &request);
         match self.walk(&mut ctx, request).await {
-            Ok(response) => response,
+            Ok((answer, first)) => ctx.forward(answer, first),
             Err(fault) => ctx.refuse(&fault),
         }
     }
@@ -92,40 +98,35 @@ impl Gateway {
         &self,
         ctx: &mut Ctx,
         request: Request<hyper::body::Incoming>,
-    ) -> Result<Response<Body>, Fault> {
+    ) -> Result<(upstream::Answer, Option<Bytes>), Fault> {
         let settings = &self.shared.settings;
         let (parts, incoming) = request.into_parts();
-        let deadline = Instant::from_std(ctx.started) + self.limits.total;
+        let deadline = Instant::from_std(ctx.settlement.started) + self.limits.total;
 
         // 1. Recognise protocol and operation by method and raw path.
         let call = match dialect::recognise(&parts.method, parts.uri.path(), &parts.headers) {
             Recognised::Call(call) => call,
             Recognised::WrongMethod(protocol, allowed) => {
-                ctx.protocol = protocol;
+                ctx.settlement.protocol = protocol;
                 ctx.allow = Some(allowed);
                 let message = format!("{} is not allowed here, {allowed} is", parts.method.as_str());
                 return Err(Fault::client(Class::MethodNotAllowed, message));
             }
             Recognised::Unknown(protocol) => {
-                ctx.protocol = protocol;
+                ctx.settlement.protocol = protocol;
                 return Err(Fault::client(Class::NotFound, "there is nothing at this path"));
             }
         };
-        ctx.protocol = call.protocol;
+        ctx.settlement.protocol = call.protocol;
+        ctx.settlement.operation = Some(call.operation);
 
         // 2. Admit: bounded in number; the caller's key is recognised in any carrier, and goes no further.
-        ctx.permit = Some(context::Permit::take(&self.shared, self.limits.concurrent_requests)?);
+        ctx.settlement.admit(self.limits.concurrent_requests)?;
 
-        // 3. Read the body; find model and streaming.
+        // 3. Read the body; find model and streaming, where the body and not the path names them.
         let body = read::body(incoming, &parts.headers, &self.limits).await?;
-        let sniffed = sniff::sniff(&body).map_err(|malformed| {
-            let fault = Fault::client(Class::InvalidRequest, malformed.to_string());
-            match malformed.param() {
-                Some(param) => fault.with_param(param),
-                None => fault,
-            }
-        })?;
-        let in_body = dialect::model_in_body(call.protocol);
+        ctx.settlement.bytes_in = body.len() as u64;
+        let sniffed = sniff::sniff(&body, dialect::model_in_body(call.protocol)).map_err(malformed)?;
         let asked = match (&call.model, &sniffed.model) {
             (Some(model), _) => model.as_ref(),
             (None, Some((model, _))) => model.as_str(),
@@ -134,21 +135,26 @@ impl Gateway {
                 return Err(fault.with_param("model"));
             }
         };
-        let streamed =
-            call.operation == Operation::GenerateStream || (in_body && sniffed.stream.unwrap_or(false));
+        let streamed = call.operation == Operation::GenerateStream || sniffed.stream.unwrap_or(false);
+        ctx.settlement.model = context::excerpt(asked);
+        ctx.settlement.streamed = streamed;
 
         // 4. Choose a lane.
-        let choice = self.shared.router.choose(asked).ok_or_else(|| {
-            Fault::client(Class::NotFound, format!("the model `{}` does not exist", context::excerpt(asked)))
-                .with_param("model")
-                .with_code("model_not_found")
-        })?;
+        let choice = self.shared.router.choose(asked).ok_or_else(|| unknown_model(asked))?;
         let provider = &settings.providers[choice.provider];
         let backend = provider.protocol_for(call.protocol);
-        ctx.lane = Some(match choice.lane {
-            Some(lane) => settings.lanes[lane].name.clone(),
-            None => asked.to_owned(),
-        });
+        ctx.settlement.backend = Some(backend);
+        if let Some(lane) = choice.lane {
+            let lane_settings = &settings.lanes[lane];
+            ctx.settlement.lane.clone_from(&lane_settings.name);
+            ctx.settlement.label.clone_from(&lane_settings.name);
+            if let Some(limit) = lane_settings.max_concurrent {
+                ctx.settlement.occupy(lane, limit)?;
+            }
+        } else {
+            ctx.settlement.lane = context::excerpt(asked);
+            ctx.settlement.label = format!("{}/*", provider.name);
+        }
 
         // 5. Forward, or translate.
         if backend != call.protocol {
@@ -163,40 +169,46 @@ impl Gateway {
             path.push_str(&query);
         }
         let pieces = match &sniffed.model {
-            Some((model, range)) if in_body && *model != choice.upstream_model => {
+            Some((model, range)) if *model != choice.upstream_model => {
                 let name = serde_json::to_vec(&choice.upstream_model)
                     .map_err(|error| Fault::gateway(Class::Internal, error.to_string()))?;
                 [body.slice(..range.start), Bytes::from(name), body.slice(range.end..)]
             }
             _ => [body, Bytes::new(), Bytes::new()],
         };
-        let up: HeaderMap = parts
-            .headers
-            .iter()
-            .filter(|(name, _)| headers::goes_up(name))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect();
-
         // 6. Send.
         let mut answer = self.upstreams[choice.provider]
             .send(upstream::Request {
                 protocol: backend,
                 path: &path,
-                headers: &up,
+                headers: &parts.headers,
+                goes_up: headers::goes_up,
                 body: pieces,
                 deadline,
                 keep: headers::comes_back,
             })
             .await?;
 
-        // 7. Commit: of a stream, nothing is sent before its first bytes are there.
-        let first = if streamed && answer.status.is_success() {
-            answer.body.next().await.transpose().map_err(upstream::fault)?
-        } else {
-            None
-        };
-        Ok(ctx.forward(answer, first, streamed))
+        // 7. Commit: of a stream, nothing is sent before its first event is there.
+        let first =
+            if streamed && answer.status.is_success() { read::first_event(&mut answer).await? } else { None };
+
+        // 8. Pump; the settlement goes along with the body and is made when that is over or dropped.
+        Ok((answer, first))
     }
+}
+
+fn malformed(malformed: sniff::Malformed) -> Fault {
+    let fault = Fault::client(Class::InvalidRequest, malformed.to_string());
+    match malformed.param() {
+        Some(param) => fault.with_param(param),
+        None => fault,
+    }
+}
+
+fn unknown_model(asked: &str) -> Fault {
+    let message = format!("the model `{}` does not exist", context::excerpt(asked));
+    Fault::client(Class::NotFound, message).with_param("model").with_code("model_not_found")
 }
 
 /// An answer of the gateway's own, in JSON.
@@ -208,8 +220,4 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>) -> Response<Body>
     response.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(body.len()));
     *response.body_mut() = Body::full(body);
     response
-}
-
-fn allow(response: &mut Response<Body>, allowed: &'static str) {
-    response.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
 }

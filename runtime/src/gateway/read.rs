@@ -9,11 +9,15 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use hyper::body::{Body as _, Incoming};
 
+use super::context;
 use crate::config::Limits;
 use crate::fault::{Class, Fault};
+use crate::upstream;
 
 /// Most bytes that are set aside on the caller's word.
 const TRUSTED_LENGTH: usize = 1 << 20;
+/// Most bytes of comments that are held back at the beginning of a stream.
+const MAX_HELD: usize = 64 << 10;
 
 /// The whole body as one piece; a body that came as one piece is not copied.
 pub(super) async fn body(
@@ -50,6 +54,32 @@ pub(super) async fn body(
         }
     }
     Ok(rest.map(BytesMut::freeze).or(first).unwrap_or_default())
+}
+
+/// The first bytes of a stream: all that came up to the first that are more than comments and blank lines.
+///
+/// A stream that is over before is handed on as it is, and one that is not of events at once.
+pub(super) async fn first_event(answer: &mut upstream::Answer) -> Result<Option<Bytes>, Fault> {
+    let is_events = context::is_event_stream(answer);
+    let mut held = BytesMut::new();
+    while let Some(piece) = answer.body.next().await {
+        let piece = piece.map_err(upstream::fault)?;
+        if held.is_empty() && (!is_events || carries_event(&piece)) {
+            return Ok(Some(piece));
+        }
+        held.extend_from_slice(&piece);
+        if held.len() > MAX_HELD || carries_event(&held) {
+            break;
+        }
+    }
+    Ok((!held.is_empty()).then(|| held.freeze()))
+}
+
+/// Whether any line is more than a comment.
+fn carries_event(bytes: &[u8]) -> bool {
+    bytes
+        .split(|byte| matches!(byte, b'\n' | b'\r'))
+        .any(|line| line.first().is_some_and(|byte| *byte != b':'))
 }
 
 /// The next piece of data; a timer runs only while nothing comes.

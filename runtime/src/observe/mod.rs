@@ -1,5 +1,8 @@
 //! What the gateway tells its operator: log, access records, metrics.
 
+pub mod access;
+pub mod metrics;
+
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::config::LogSettings;

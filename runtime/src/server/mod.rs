@@ -17,13 +17,17 @@ use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use crate::admin;
 use crate::config::{Limits, Settings};
 use crate::gateway::{Body, Gateway, Shared, json};
+use crate::observe::access;
 
 /// Connections that wait to be accepted, for each worker.
 const BACKLOG: i32 = 4096;
 /// How often idle connections to providers are looked at.
 const SWEEP: Duration = Duration::from_secs(10);
+/// How often access records are written.
+const FLUSH: Duration = Duration::from_millis(250);
 /// How long accepting rests after a failure that time alone can heal.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
@@ -58,7 +62,11 @@ fn listener(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpL
 ///
 /// # Errors
 /// When a worker cannot be set up, or fails.
-pub fn run(settings: Settings, listeners: Vec<std::net::TcpListener>) -> anyhow::Result<()> {
+pub fn run(
+    settings: Settings,
+    listeners: Vec<std::net::TcpListener>,
+    admin: std::net::TcpListener,
+) -> anyhow::Result<()> {
     let shared = Arc::new(Shared::new(Arc::new(settings)));
     let (stop, stopped) = watch::channel(false);
     let mut workers = Vec::new();
@@ -67,8 +75,13 @@ pub fn run(settings: Settings, listeners: Vec<std::net::TcpListener>) -> anyhow:
         let worker = std::thread::Builder::new().name(format!("worker-{number}"));
         workers.push(worker.spawn(move || work(shared, listener, stopped))?);
     }
-    let signals = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
-    signals.block_on(signalled())?;
+    let rim = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    rim.block_on(async {
+        let operators = tokio::spawn(admin::serve(Arc::clone(&shared), TcpListener::from_std(admin)?));
+        let signalled = signalled().await;
+        operators.abort();
+        signalled
+    })?;
     tracing::info!("stopping: no new requests; running ones are drained");
     shared.draining.store(true, Ordering::Relaxed);
     stop.send_replace(true);
@@ -116,6 +129,7 @@ async fn serve(
     let connections = GracefulShutdown::new();
     let builder = builder(&limits);
     let mut sweep = tokio::time::interval(SWEEP);
+    let mut flush = tokio::time::interval(FLUSH);
     loop {
         let socket = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -128,6 +142,10 @@ async fn serve(
             },
             _ = sweep.tick() => {
                 gateway.sweep();
+                continue;
+            }
+            _ = flush.tick() => {
+                access::flush();
                 continue;
             }
             _ = stop.wait_for(|stop| *stop) => break,
@@ -154,6 +172,7 @@ async fn serve(
     if tokio::time::timeout(limits.drain, connections.shutdown()).await.is_err() {
         tracing::warn!("requests still ran after the drain limit and were cut");
     }
+    access::flush();
     Ok(())
 }
 

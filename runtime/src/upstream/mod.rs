@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use busbar_catalog::Protocol;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -55,8 +55,10 @@ pub struct Request<'a> {
     pub protocol: Protocol,
     /// Path below the base URL, with the query.
     pub path: &'a str,
-    /// Header fields besides those that belong to the connection and the credential.
+    /// The caller's header fields.
     pub headers: &'a HeaderMap,
+    /// Which of them go up.
+    pub goes_up: fn(&HeaderName) -> bool,
     /// The body, in pieces.
     pub body: [Bytes; 3],
     /// When the whole must be over.

@@ -34,7 +34,7 @@ pub(super) fn head(base: &BaseUrl, credential: &Credential, request: &Request<'_
             return Err(Fault::gateway(Class::Unsupported, "signed requests are not available"));
         }
     }
-    for (name, value) in request.headers {
+    for (name, value) in request.headers.iter().filter(|(name, _)| (request.goes_up)(name)) {
         field(&mut head, name.as_str(), value.as_bytes());
     }
     if request.protocol == Protocol::Anthropic && !request.headers.contains_key("anthropic-version") {

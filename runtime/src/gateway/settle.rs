@@ -1,0 +1,194 @@
+//! The end of a request: counted and recorded exactly once, by completion or by drop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use super::Shared;
+use crate::Protocol;
+use crate::dialect::Operation;
+use crate::fault::{Blame, Class, Fault};
+use crate::observe::access::{self, Record};
+use crate::observe::metrics::{self, Counted, Outcome};
+
+/// The most of a failure's text that a record holds, in bytes.
+const MAX_ERROR: usize = 256;
+
+/// What is known of a request so far; dropping it settles it.
+///
+/// Until something else is said the caller counts as gone: that is what a drop in the middle means.
+#[derive(Debug)]
+pub(super) struct Settlement {
+    shared: Arc<Shared>,
+    pub(super) started: Instant,
+    pub(super) request_id: String,
+    pub(super) protocol: Protocol,
+    pub(super) operation: Option<Operation>,
+    pub(super) model: String,
+    pub(super) lane: String,
+    /// The lane's name in metrics; bounded by what is configured.
+    pub(super) label: String,
+    pub(super) backend: Option<Protocol>,
+    pub(super) streamed: bool,
+    pub(super) status: u16,
+    pub(super) outcome: Outcome,
+    pub(super) fidelity: String,
+    pub(super) bytes_in: u64,
+    pub(super) bytes_out: u64,
+    pub(super) first_byte: Option<Duration>,
+    failure: Option<(Blame, Class)>,
+    error: String,
+    permits: [Option<Permit>; 2],
+}
+
+impl Settlement {
+    pub(super) fn new(shared: &Arc<Shared>, request_id: String) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            started: Instant::now(),
+            request_id,
+            protocol: Protocol::OpenaiChat,
+            operation: None,
+            model: String::new(),
+            lane: String::new(),
+            label: String::new(),
+            backend: None,
+            streamed: false,
+            status: 0,
+            outcome: Outcome::ClientGone,
+            fidelity: String::new(),
+            bytes_in: 0,
+            bytes_out: 0,
+            first_byte: None,
+            failure: None,
+            error: String::new(),
+            permits: [None, None],
+        }
+    }
+
+    /// Takes a place among all requests that run at a time.
+    pub(super) fn admit(&mut self, limit: usize) -> Result<(), Fault> {
+        let permit = Permit::take(&self.shared, Place::Gateway, limit).ok_or_else(|| {
+            Fault::gateway(Class::Overloaded, "the gateway serves as many requests as it may")
+                .with_retry_after(Duration::from_secs(1))
+        })?;
+        self.permits[0] = Some(permit);
+        Ok(())
+    }
+
+    /// Takes a place among the requests of a lane.
+    pub(super) fn occupy(&mut self, lane: usize, limit: usize) -> Result<(), Fault> {
+        let permit = Permit::take(&self.shared, Place::Lane(lane), limit).ok_or_else(|| {
+            let mut fault = Fault::gateway(Class::RateLimited, "the model serves as many requests as it may")
+                .with_retry_after(Duration::from_secs(1));
+            fault.retry_safe = true;
+            fault
+        })?;
+        self.permits[1] = Some(permit);
+        Ok(())
+    }
+
+    /// Notes a failure.
+    pub(super) fn failed(&mut self, outcome: Outcome, fault: &Fault) {
+        metrics::count_fault(fault);
+        self.outcome = outcome;
+        self.failure = Some((fault.blame, fault.class));
+        self.note_error(fault.message.as_bytes());
+    }
+
+    /// Notes an upstream's failure that is handed on as it is.
+    pub(super) fn upstream_failed(&mut self, status: u16) {
+        let fault = Fault::upstream(Class::of_status(status), "");
+        metrics::count_fault(&fault);
+        self.failure =
+            Some((if status < 500 && status != 429 { Blame::Client } else { fault.blame }, fault.class));
+    }
+
+    /// Notes the beginning of a failure's text.
+    pub(super) fn note_error(&mut self, text: &[u8]) {
+        if self.error.is_empty() {
+            self.error = String::from_utf8_lossy(&text[..text.len().min(MAX_ERROR)]).into_owned();
+        }
+    }
+
+    /// Whether the text of a failure is still wanted.
+    pub(super) fn wants_error(&self) -> bool {
+        self.failure.is_some() && self.error.is_empty()
+    }
+}
+
+impl Drop for Settlement {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        metrics::count(&Counted {
+            protocol: self.protocol,
+            lane: &self.label,
+            status: self.status,
+            outcome: self.outcome,
+            duration,
+            first_byte: self.first_byte,
+        });
+        let log = self.shared.settings.log;
+        if !log.access {
+            return;
+        }
+        access::record(
+            log.format,
+            &Record {
+                time: access::now(),
+                request_id: &self.request_id,
+                protocol: self.protocol.name(),
+                operation: self.operation.map_or("", Operation::name),
+                model: &self.model,
+                lane: &self.lane,
+                backend: self.backend.map_or("", Protocol::name),
+                stream: self.streamed,
+                status: self.status,
+                outcome: self.outcome.name(),
+                blame: self.failure.map_or("", |(blame, _)| blame.name()),
+                class: self.failure.map_or("", |(_, class)| class.name()),
+                fidelity: &self.fidelity,
+                error: &self.error,
+                bytes_in: self.bytes_in,
+                bytes_out: self.bytes_out,
+                first_byte_us: self.first_byte.map(access::micros),
+                duration_us: access::micros(duration),
+            },
+        );
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Place {
+    Gateway,
+    Lane(usize),
+}
+
+/// A place among requests that run at a time; given back when it is dropped.
+#[derive(Debug)]
+struct Permit {
+    shared: Arc<Shared>,
+    place: Place,
+}
+
+impl Permit {
+    fn take(shared: &Arc<Shared>, place: Place, limit: usize) -> Option<Self> {
+        let running = counter(shared, place).fetch_add(1, Ordering::Relaxed);
+        // Built before the check: a refusal gives its place back by dropping it.
+        let permit = Self { shared: Arc::clone(shared), place };
+        (running < limit).then_some(permit)
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        counter(&self.shared, self.place).fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+fn counter(shared: &Shared, place: Place) -> &AtomicUsize {
+    match place {
+        Place::Gateway => &shared.running,
+        Place::Lane(lane) => &shared.lanes[lane],
+    }
+}

@@ -1,0 +1,239 @@
+//! The metrics, all of them; nothing else names one.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
+    TextEncoder,
+};
+
+use crate::Protocol;
+use crate::fault::Fault;
+
+/// Most combinations of labels that a thread keeps handles for.
+const MAX_HANDLES: usize = 4096;
+/// Bounds of the buckets, in seconds: a model's answer takes milliseconds to minutes.
+const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
+
+static METRICS: LazyLock<Metrics> = LazyLock::new(Metrics::new);
+
+struct Metrics {
+    registry: Registry,
+    requests: IntCounterVec,
+    duration: HistogramVec,
+    first_byte: HistogramVec,
+    faults: IntCounterVec,
+    effects: IntCounterVec,
+    dropped_records: IntCounter,
+    running: IntGauge,
+}
+
+impl Metrics {
+    fn new() -> Self {
+        let registry = Registry::new();
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register(&registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let histograms = |name: &str, help: &str, labels: &[&str]| {
+            let options = HistogramOpts::new(name, help).buckets(SECONDS.to_vec());
+            register(&registry, HistogramVec::new(options, labels))
+        };
+        Self {
+            requests: counters(
+                "busbar_requests_total",
+                "Requests that have ended, by the caller's protocol, the lane, the status and how they ended.",
+                &["protocol", "lane", "status", "outcome"],
+            ),
+            duration: histograms(
+                "busbar_request_seconds",
+                "Time from a request's head to the last byte of its answer.",
+                &["protocol", "lane"],
+            ),
+            first_byte: histograms(
+                "busbar_first_byte_seconds",
+                "Time from a request's head to the first byte of a provider's answer.",
+                &["protocol", "lane"],
+            ),
+            faults: counters(
+                "busbar_faults_total",
+                "Failures, by who is to blame and their class.",
+                &["blame", "class"],
+            ),
+            effects: counters(
+                "busbar_fidelity_effects_total",
+                "What translation changed, by pair of protocols, kind and path.",
+                &["client", "backend", "kind", "path"],
+            ),
+            dropped_records: register(
+                &registry,
+                IntCounter::new(
+                    "busbar_access_records_dropped_total",
+                    "Access records that could not be written.",
+                ),
+            ),
+            running: register(
+                &registry,
+                IntGauge::new("busbar_requests_running", "Requests that run at the moment."),
+            ),
+            registry,
+        }
+    }
+}
+
+/// Registers a metric; the names and labels here are constants that a test registers too.
+#[expect(clippy::expect_used, reason = "a wrong constant fails the first test that touches a metric")]
+fn register<C: prometheus::core::Collector + Clone + 'static>(
+    registry: &Registry,
+    collector: prometheus::Result<C>,
+) -> C {
+    let collector = collector.expect("the metric is well formed");
+    registry.register(Box::new(collector.clone())).expect("the metric has a name of its own");
+    collector
+}
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// The answer reached its end, whatever its status.
+    Complete,
+    /// The gateway answered with a failure of its own rendering.
+    Refused,
+    /// The provider broke off its answer.
+    Cut,
+    /// The caller went away before the end.
+    ClientGone,
+}
+
+impl Outcome {
+    /// The name in logs and metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Outcome::Complete => "complete",
+            Outcome::Refused => "refused",
+            Outcome::Cut => "cut",
+            Outcome::ClientGone => "client_gone",
+        }
+    }
+}
+
+/// What is counted about a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Counted<'a> {
+    /// The caller's protocol.
+    pub protocol: Protocol,
+    /// The configured lane, or the provider of one that is not configured; empty when none was chosen.
+    pub lane: &'a str,
+    /// The status of the answer.
+    pub status: u16,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// From head to last byte.
+    pub duration: Duration,
+    /// From head to the first byte of a provider's answer.
+    pub first_byte: Option<Duration>,
+}
+
+struct Handles {
+    requests: IntCounter,
+    duration: Histogram,
+    first_byte: Histogram,
+}
+
+type Key = (Protocol, u16, Outcome);
+
+thread_local! {
+    static HANDLES: RefCell<HashMap<String, Vec<(Key, Handles)>>> = RefCell::new(HashMap::new());
+}
+
+/// Counts a request that has ended.
+pub fn count(counted: &Counted<'_>) {
+    let key = (counted.protocol, counted.status, counted.outcome);
+    HANDLES.with_borrow_mut(|handles| {
+        if handles.len() >= MAX_HANDLES {
+            handles.clear();
+        }
+        if !handles.contains_key(counted.lane) {
+            handles.insert(counted.lane.to_owned(), Vec::new());
+        }
+        let Some(of_lane) = handles.get_mut(counted.lane) else { return };
+        let found = of_lane.iter().position(|(known, _)| *known == key);
+        let at = found.unwrap_or_else(|| {
+            of_lane.push((key, resolve(counted)));
+            of_lane.len() - 1
+        });
+        let (_, handles) = &of_lane[at];
+        handles.requests.inc();
+        handles.duration.observe(counted.duration.as_secs_f64());
+        if let Some(first_byte) = counted.first_byte {
+            handles.first_byte.observe(first_byte.as_secs_f64());
+        }
+    });
+}
+
+fn resolve(counted: &Counted<'_>) -> Handles {
+    let protocol = counted.protocol.name();
+    let status = counted.status.to_string();
+    let labels = [protocol, counted.lane, status.as_str(), counted.outcome.name()];
+    Handles {
+        requests: METRICS.requests.with_label_values(&labels),
+        duration: METRICS.duration.with_label_values(&[protocol, counted.lane]),
+        first_byte: METRICS.first_byte.with_label_values(&[protocol, counted.lane]),
+    }
+}
+
+/// Counts a failure.
+pub fn count_fault(fault: &Fault) {
+    METRICS.faults.with_label_values(&[fault.blame.name(), fault.class.name()]).inc();
+}
+
+/// Counts what a translation changed; `path` is a path of the schema, never a caller's text.
+pub fn count_effect(client: Protocol, backend: Protocol, kind: &str, path: &str) {
+    METRICS.effects.with_label_values(&[client.name(), backend.name(), kind, path]).inc();
+}
+
+/// Counts access records that were lost.
+pub(super) fn count_dropped(records: u64) {
+    METRICS.dropped_records.inc_by(records);
+}
+
+/// All metrics in the text form that Prometheus reads; `running` is the number of requests at the moment.
+///
+/// # Errors
+/// When they cannot be encoded.
+pub fn render(running: usize) -> prometheus::Result<Vec<u8>> {
+    METRICS.running.set(i64::try_from(running).unwrap_or(i64::MAX));
+    let mut out = Vec::new();
+    TextEncoder::new().encode(&METRICS.registry.gather(), &mut out)?;
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_counted_under_its_labels() {
+        let counted = Counted {
+            protocol: Protocol::Cohere,
+            lane: "metrics-test",
+            status: 200,
+            outcome: Outcome::Complete,
+            duration: Duration::from_millis(30),
+            first_byte: Some(Duration::from_millis(20)),
+        };
+        count(&counted);
+        count(&counted);
+        let text = String::from_utf8(render(3).unwrap()).unwrap();
+        let line = r#"busbar_requests_total{lane="metrics-test",outcome="complete",protocol="cohere",status="200"} 2"#;
+        assert!(text.contains(line), "{text}");
+        assert!(
+            text.contains(
+                r#"busbar_request_seconds_bucket{lane="metrics-test",protocol="cohere",le="0.05"} 2"#
+            )
+        );
+        assert!(text.contains("busbar_requests_running 3"));
+    }
+}
