@@ -1,5 +1,10 @@
 //! The head of a request to a provider: address, credential, the caller's vendor headers.
 
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
+use aws_sigv4::sign::v4;
 use busbar_catalog::Protocol;
 use bytes::Bytes;
 use secrecy::ExposeSecret;
@@ -30,9 +35,7 @@ pub(super) fn head(base: &BaseUrl, credential: &Credential, request: &Request<'_
                 _ => bearer(&mut head, key),
             }
         }
-        Credential::SigV4 { .. } => {
-            return Err(Fault::gateway(Class::Unsupported, "signed requests are not available"));
-        }
+        Credential::SigV4 { .. } => signature(&mut head, base, credential, request, SystemTime::now())?,
     }
     for (name, value) in request.headers.iter().filter(|(name, _)| (request.goes_up)(name)) {
         field(&mut head, name.as_str(), value.as_bytes());
@@ -48,6 +51,43 @@ pub(super) fn head(base: &BaseUrl, credential: &Credential, request: &Request<'_
     Ok(head)
 }
 
+/// Signs method, address, host and body as AWS asks for; the caller's header fields stay out of it.
+fn signature(
+    head: &mut Vec<u8>,
+    base: &BaseUrl,
+    credential: &Credential,
+    request: &Request<'_>,
+    now: SystemTime,
+) -> Result<(), Fault> {
+    let Credential::SigV4 { access_key, secret_key, session_token, region } = credential else {
+        return Ok(());
+    };
+    let token = session_token.as_ref().map(|token| token.expose_secret().to_owned());
+    let credentials = Credentials::new(access_key, secret_key.expose_secret(), token, None, "busbar");
+    let identity = credentials.into();
+    let failed = |_| Fault::gateway(Class::Internal, "the request to the provider could not be signed");
+    let parameters = v4::SigningParams::builder()
+        .identity(&identity)
+        .region(region)
+        .name("bedrock")
+        .time(now)
+        .settings(SigningSettings::default())
+        .build()
+        .map_err(failed)?;
+    let scheme = if base.tls { "https" } else { "http" };
+    let url = format!("{scheme}://{}{}{}", base.authority, base.path, request.path);
+    let body = request.body.concat();
+    let fields = [("host", base.authority.as_str())];
+    let unsigned = |_| Fault::gateway(Class::Internal, "the request to the provider could not be signed");
+    let signable = SignableRequest::new("POST", &url, fields.into_iter(), SignableBody::Bytes(&body))
+        .map_err(unsigned)?;
+    let (instructions, _) = sign(signable, &parameters.into()).map_err(unsigned)?.into_parts();
+    for (name, value) in instructions.headers() {
+        field(head, name, value.as_bytes());
+    }
+    Ok(())
+}
+
 fn field(head: &mut Vec<u8>, name: &str, value: &[u8]) {
     head.extend_from_slice(name.as_bytes());
     head.extend_from_slice(b": ");
@@ -59,4 +99,77 @@ fn bearer(head: &mut Vec<u8>, key: &[u8]) {
     head.extend_from_slice(b"authorization: Bearer ");
     head.extend_from_slice(key);
     head.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use http::HeaderMap;
+    use secrecy::SecretString;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn base() -> BaseUrl {
+        BaseUrl { tls: true, host: "h".into(), port: 443, authority: "h".into(), path: "/v1".into() }
+    }
+
+    fn request(protocol: Protocol, headers: &HeaderMap) -> Request<'_> {
+        Request {
+            protocol,
+            path: "/model/a%3A0/converse",
+            headers,
+            goes_up: |name| name.as_str().starts_with("x-up"),
+            body: [Bytes::from_static(b"{}"), Bytes::new(), Bytes::new()],
+            deadline: Instant::now(),
+            keep: |_| false,
+        }
+    }
+
+    #[tokio::test]
+    async fn each_protocol_has_its_own_place_for_the_key() {
+        let headers = HeaderMap::from_iter([
+            (http::HeaderName::from_static("x-up-1"), "yes".parse().unwrap()),
+            (http::HeaderName::from_static("x-down"), "no".parse().unwrap()),
+        ]);
+        let key = Credential::Key(SecretString::from("k"));
+        for (protocol, expected) in [
+            (Protocol::OpenaiChat, "authorization: Bearer k\r\n"),
+            (Protocol::Anthropic, "x-api-key: k\r\n"),
+            (Protocol::Gemini, "x-goog-api-key: k\r\n"),
+            (Protocol::Bedrock, "authorization: Bearer k\r\n"),
+            (Protocol::Cohere, "authorization: Bearer k\r\n"),
+        ] {
+            let head = String::from_utf8(head(&base(), &key, &request(protocol, &headers)).unwrap()).unwrap();
+            assert!(head.starts_with("POST /v1/model/a%3A0/converse HTTP/1.1\r\nhost: h\r\n"), "{head}");
+            assert!(head.contains(expected), "{head}");
+            assert!(head.contains("x-up-1: yes\r\n") && !head.contains("x-down"), "{head}");
+            assert!(head.ends_with("content-length: 2\r\n\r\n"), "{head}");
+            assert_eq!(head.contains("anthropic-version: 2023-06-01"), protocol == Protocol::Anthropic);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_signature_covers_time_region_and_token() {
+        let credential = Credential::SigV4 {
+            access_key: "AKIDEXAMPLE".into(),
+            secret_key: SecretString::from("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"),
+            session_token: Some(SecretString::from("token")),
+            region: "eu-west-1".into(),
+        };
+        let headers = HeaderMap::new();
+        let mut head = Vec::new();
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_225_600);
+        signature(&mut head, &base(), &credential, &request(Protocol::Bedrock, &headers), now).unwrap();
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.contains("x-amz-date: 20260101T000000Z\r\n"), "{head}");
+        assert!(head.contains("x-amz-security-token: token\r\n"), "{head}");
+        let scope = "Credential=AKIDEXAMPLE/20260101/eu-west-1/bedrock/aws4_request";
+        assert!(
+            head.contains(scope) && head.contains("SignedHeaders=host;x-amz-date;x-amz-security-token"),
+            "{head}"
+        );
+        assert!(!head.contains("wJalr"));
+    }
 }
