@@ -107,9 +107,12 @@ impl<'s> Layout<'s> {
 fn object(layout: &Layout<'_>, name: &str, fields: &BTreeMap<String, Field>) -> TokenStream {
     let ty = names::ty(name);
     let doc = format!(" The object `{name}`, {}.", count(fields.len(), "declared member"));
-    let wires: Vec<&String> = fields.keys().collect();
-    let idents: Vec<_> = fields.keys().map(|wire| names::field(wire)).collect();
-    let types = fields.values().map(|f| layout.rust(&f.ty));
+    // Tags first, so that whoever reads the object knows what it is before the rest arrives.
+    let mut fields: Vec<(&String, &Field)> = fields.iter().collect();
+    fields.sort_by_key(|(name, field)| (field.constant.is_none(), *name));
+    let wires: Vec<&String> = fields.iter().map(|(wire, _)| *wire).collect();
+    let idents: Vec<_> = wires.iter().map(|wire| names::field(wire)).collect();
+    let types = fields.iter().map(|(_, f)| layout.rust(&f.ty));
     let docs = fields.iter().map(|(wire, f)| format!(" `{wire}`: {}.", describe(f)));
     quote! {
         #[doc = #doc]

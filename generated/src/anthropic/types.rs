@@ -6,10 +6,10 @@ use crate::prelude::wire::{Int64, KeyedForm, Members, read_object};
 /// The object `APIErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct APIErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `api_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21,8 +21,8 @@ impl<'a> Wire<'a> for APIErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -35,16 +35,16 @@ impl<'a> Object<'a> for APIErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -55,6 +55,8 @@ impl<'a> Object<'a> for APIErrorObject<'a> {
 /// The object `AdvisorMessageIterationUsage`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorMessageIterationUsage<'a> {
+    /// `type`: always `advisor_message`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_creation`: [`CacheCreation`], may be null.
     pub cache_creation: Field<CacheCreation<'a>>,
     /// `cache_creation_input_tokens`: a whole number, required.
@@ -67,8 +69,6 @@ pub struct AdvisorMessageIterationUsage<'a> {
     pub model: Field<Text<'a>>,
     /// `output_tokens`: a whole number, required.
     pub output_tokens: Field<Num<'a>>,
-    /// `type`: always `advisor_message`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -80,6 +80,7 @@ impl<'a> Wire<'a> for AdvisorMessageIterationUsage<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_creation", &self.cache_creation);
                 members
                     .field(
@@ -90,7 +91,6 @@ impl<'a> Wire<'a> for AdvisorMessageIterationUsage<'a> {
                 members.field("input_tokens", &self.input_tokens);
                 members.field("model", &self.model);
                 members.field("output_tokens", &self.output_tokens);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -103,6 +103,7 @@ impl<'a> Object<'a> for AdvisorMessageIterationUsage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_creation" => self.cache_creation = Wire::read(cursor)?,
             "cache_creation_input_tokens" => {
                 self.cache_creation_input_tokens = Wire::read(cursor)?;
@@ -113,13 +114,13 @@ impl<'a> Object<'a> for AdvisorMessageIterationUsage<'a> {
             "input_tokens" => self.input_tokens = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
             "output_tokens" => self.output_tokens = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_creation" => !self.cache_creation.is_absent(),
             "cache_creation_input_tokens" => {
                 !self.cache_creation_input_tokens.is_absent()
@@ -128,7 +129,6 @@ impl<'a> Object<'a> for AdvisorMessageIterationUsage<'a> {
             "input_tokens" => !self.input_tokens.is_absent(),
             "model" => !self.model.is_absent(),
             "output_tokens" => !self.output_tokens.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -139,12 +139,12 @@ impl<'a> Object<'a> for AdvisorMessageIterationUsage<'a> {
 /// The object `AdvisorRedactedResultBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorRedactedResultBlock<'a> {
+    /// `type`: always `advisor_redacted_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `encrypted_content`: text, required.
     pub encrypted_content: Field<Text<'a>>,
     /// `stop_reason`: text, may be null.
     pub stop_reason: Field<Text<'a>>,
-    /// `type`: always `advisor_redacted_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -156,9 +156,9 @@ impl<'a> Wire<'a> for AdvisorRedactedResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("encrypted_content", &self.encrypted_content);
                 members.field("stop_reason", &self.stop_reason);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -171,18 +171,18 @@ impl<'a> Object<'a> for AdvisorRedactedResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "encrypted_content" => self.encrypted_content = Wire::read(cursor)?,
             "stop_reason" => self.stop_reason = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "encrypted_content" => !self.encrypted_content.is_absent(),
             "stop_reason" => !self.stop_reason.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -193,12 +193,12 @@ impl<'a> Object<'a> for AdvisorRedactedResultBlock<'a> {
 /// The object `AdvisorResultBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorResultBlock<'a> {
+    /// `type`: always `advisor_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `stop_reason`: text, may be null.
     pub stop_reason: Field<Text<'a>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `advisor_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -210,9 +210,9 @@ impl<'a> Wire<'a> for AdvisorResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("stop_reason", &self.stop_reason);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -225,18 +225,18 @@ impl<'a> Object<'a> for AdvisorResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "stop_reason" => self.stop_reason = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "stop_reason" => !self.stop_reason.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -247,6 +247,10 @@ impl<'a> Object<'a> for AdvisorResultBlock<'a> {
 /// The object `AdvisorTool20260301`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorTool20260301<'a> {
+    /// `name`: always `advisor`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `advisor_20260301`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -261,12 +265,8 @@ pub struct AdvisorTool20260301<'a> {
     pub max_uses: Field<Num<'a>>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
-    /// `name`: always `advisor`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `advisor_20260301`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -278,6 +278,8 @@ impl<'a> Wire<'a> for AdvisorTool20260301<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("caching", &self.caching);
@@ -285,9 +287,7 @@ impl<'a> Wire<'a> for AdvisorTool20260301<'a> {
                 members.field("max_tokens", &self.max_tokens);
                 members.field("max_uses", &self.max_uses);
                 members.field("model", &self.model);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -300,6 +300,8 @@ impl<'a> Object<'a> for AdvisorTool20260301<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "caching" => self.caching = Wire::read(cursor)?,
@@ -307,15 +309,15 @@ impl<'a> Object<'a> for AdvisorTool20260301<'a> {
             "max_tokens" => self.max_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "caching" => !self.caching.is_absent(),
@@ -323,9 +325,7 @@ impl<'a> Object<'a> for AdvisorTool20260301<'a> {
             "max_tokens" => !self.max_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
             "model" => !self.model.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -336,6 +336,10 @@ impl<'a> Object<'a> for AdvisorTool20260301<'a> {
 /// The object `AdvisorTool20260301Param`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorTool20260301Param<'a> {
+    /// `name`: always `advisor`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `advisor_20260301`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -350,12 +354,8 @@ pub struct AdvisorTool20260301Param<'a> {
     pub max_uses: Field<Num<'a>>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
-    /// `name`: always `advisor`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `advisor_20260301`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -367,6 +367,8 @@ impl<'a> Wire<'a> for AdvisorTool20260301Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("caching", &self.caching);
@@ -374,9 +376,7 @@ impl<'a> Wire<'a> for AdvisorTool20260301Param<'a> {
                 members.field("max_tokens", &self.max_tokens);
                 members.field("max_uses", &self.max_uses);
                 members.field("model", &self.model);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -389,6 +389,8 @@ impl<'a> Object<'a> for AdvisorTool20260301Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "caching" => self.caching = Wire::read(cursor)?,
@@ -396,15 +398,15 @@ impl<'a> Object<'a> for AdvisorTool20260301Param<'a> {
             "max_tokens" => self.max_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "caching" => !self.caching.is_absent(),
@@ -412,9 +414,7 @@ impl<'a> Object<'a> for AdvisorTool20260301Param<'a> {
             "max_tokens" => !self.max_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
             "model" => !self.model.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -425,12 +425,12 @@ impl<'a> Object<'a> for AdvisorTool20260301Param<'a> {
 /// The object `AdvisorToolResultBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorToolResultBlock<'a> {
+    /// `type`: always `advisor_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`AdvisorToolResultBlockContent`], required.
     pub content: Field<AdvisorToolResultBlockContent<'a>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `advisor_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -442,9 +442,9 @@ impl<'a> Wire<'a> for AdvisorToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -457,18 +457,18 @@ impl<'a> Object<'a> for AdvisorToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -513,14 +513,14 @@ impl<'a> Wire<'a> for AdvisorToolResultBlockContent<'a> {
 /// The object `AdvisorToolResultBlockParam`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorToolResultBlockParam<'a> {
+    /// `type`: always `advisor_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `content`: [`AdvisorToolResultBlockParamContent`], required.
     pub content: Field<AdvisorToolResultBlockParamContent<'a>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `advisor_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -532,10 +532,10 @@ impl<'a> Wire<'a> for AdvisorToolResultBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -548,20 +548,20 @@ impl<'a> Object<'a> for AdvisorToolResultBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -606,10 +606,10 @@ impl<'a> Wire<'a> for AdvisorToolResultBlockParamContent<'a> {
 /// The object `AdvisorToolResultError`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorToolResultError<'a> {
-    /// `error_code`: [`AdvisorToolResultErrorErrorCode`], required.
-    pub error_code: Field<AdvisorToolResultErrorErrorCode<'a>>,
     /// `type`: always `advisor_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`AdvisorToolResultErrorErrorCode`], required.
+    pub error_code: Field<AdvisorToolResultErrorErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -621,8 +621,8 @@ impl<'a> Wire<'a> for AdvisorToolResultError<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -635,16 +635,16 @@ impl<'a> Object<'a> for AdvisorToolResultError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -712,10 +712,10 @@ impl<'a> Wire<'a> for AdvisorToolResultErrorErrorCode<'a> {
 /// The object `AdvisorToolResultErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AdvisorToolResultErrorObject<'a> {
-    /// `error_code`: [`AdvisorToolResultErrorErrorCode`], required.
-    pub error_code: Field<AdvisorToolResultErrorErrorCode<'a>>,
     /// `type`: always `advisor_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`AdvisorToolResultErrorErrorCode`], required.
+    pub error_code: Field<AdvisorToolResultErrorErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -727,8 +727,8 @@ impl<'a> Wire<'a> for AdvisorToolResultErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -741,16 +741,16 @@ impl<'a> Object<'a> for AdvisorToolResultErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -850,10 +850,10 @@ impl<'a> Wire<'a> for AllowedCaller<'a> {
 /// The object `AssistantMessage`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AssistantMessage<'a> {
-    /// `content`: [`MessageParamContent`], required.
-    pub content: Field<MessageParamContent<'a>>,
     /// `role`: always `assistant`, required.
     pub role: Field<Text<'a>>,
+    /// `content`: [`MessageParamContent`], required.
+    pub content: Field<MessageParamContent<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -865,8 +865,8 @@ impl<'a> Wire<'a> for AssistantMessage<'a> {
         write_object(
             out,
             |members| {
-                members.field("content", &self.content);
                 members.field("role", &self.role);
+                members.field("content", &self.content);
                 members.unknown(&self.unknown);
             },
         );
@@ -879,16 +879,16 @@ impl<'a> Object<'a> for AssistantMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "content" => self.content = Wire::read(cursor)?,
             "role" => self.role = Wire::read(cursor)?,
+            "content" => self.content = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "content" => !self.content.is_absent(),
             "role" => !self.role.is_absent(),
+            "content" => !self.content.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -899,10 +899,10 @@ impl<'a> Object<'a> for AssistantMessage<'a> {
 /// The object `AuthenticationErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AuthenticationErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `authentication_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -914,8 +914,8 @@ impl<'a> Wire<'a> for AuthenticationErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -928,16 +928,16 @@ impl<'a> Object<'a> for AuthenticationErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -948,12 +948,12 @@ impl<'a> Object<'a> for AuthenticationErrorObject<'a> {
 /// The object `Base64ImageSource`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Base64ImageSource<'a> {
+    /// `type`: always `base64`, required.
+    pub r#type: Field<Text<'a>>,
     /// `data`: text, required.
     pub data: Field<Text<'a>>,
     /// `media_type`: [`Base64ImageSourceMediaType`], required.
     pub media_type: Field<Base64ImageSourceMediaType<'a>>,
-    /// `type`: always `base64`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -965,9 +965,9 @@ impl<'a> Wire<'a> for Base64ImageSource<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("data", &self.data);
                 members.field("media_type", &self.media_type);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -980,18 +980,18 @@ impl<'a> Object<'a> for Base64ImageSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "data" => self.data = Wire::read(cursor)?,
             "media_type" => self.media_type = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "data" => !self.data.is_absent(),
             "media_type" => !self.media_type.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1047,12 +1047,12 @@ impl<'a> Wire<'a> for Base64ImageSourceMediaType<'a> {
 /// The object `Base64PDFSource`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Base64PDFSource<'a> {
-    /// `data`: text, required.
-    pub data: Field<Text<'a>>,
     /// `media_type`: always `application/pdf`, required.
     pub media_type: Field<Text<'a>>,
     /// `type`: always `base64`, required.
     pub r#type: Field<Text<'a>>,
+    /// `data`: text, required.
+    pub data: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1064,9 +1064,9 @@ impl<'a> Wire<'a> for Base64PDFSource<'a> {
         write_object(
             out,
             |members| {
-                members.field("data", &self.data);
                 members.field("media_type", &self.media_type);
                 members.field("type", &self.r#type);
+                members.field("data", &self.data);
                 members.unknown(&self.unknown);
             },
         );
@@ -1079,18 +1079,18 @@ impl<'a> Object<'a> for Base64PDFSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "data" => self.data = Wire::read(cursor)?,
             "media_type" => self.media_type = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "data" => self.data = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "data" => !self.data.is_absent(),
             "media_type" => !self.media_type.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "data" => !self.data.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1101,10 +1101,10 @@ impl<'a> Object<'a> for Base64PDFSource<'a> {
 /// The object `BashCodeExecutionOutputBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BashCodeExecutionOutputBlock<'a> {
-    /// `file_id`: text, required.
-    pub file_id: Field<Text<'a>>,
     /// `type`: always `bash_code_execution_output`, required.
     pub r#type: Field<Text<'a>>,
+    /// `file_id`: text, required.
+    pub file_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1116,8 +1116,8 @@ impl<'a> Wire<'a> for BashCodeExecutionOutputBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("file_id", &self.file_id);
                 members.field("type", &self.r#type);
+                members.field("file_id", &self.file_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -1130,16 +1130,16 @@ impl<'a> Object<'a> for BashCodeExecutionOutputBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "file_id" => self.file_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "file_id" => self.file_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "file_id" => !self.file_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "file_id" => !self.file_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1150,6 +1150,8 @@ impl<'a> Object<'a> for BashCodeExecutionOutputBlock<'a> {
 /// The object `BashCodeExecutionResultBlock`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BashCodeExecutionResultBlock<'a> {
+    /// `type`: always `bash_code_execution_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: an array of [`BashCodeExecutionOutputBlock`], required.
     pub content: Field<Vec<BashCodeExecutionOutputBlock<'a>>>,
     /// `return_code`: a whole number, required.
@@ -1158,8 +1160,6 @@ pub struct BashCodeExecutionResultBlock<'a> {
     pub stderr: Field<Text<'a>>,
     /// `stdout`: text, required.
     pub stdout: Field<Text<'a>>,
-    /// `type`: always `bash_code_execution_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1171,11 +1171,11 @@ impl<'a> Wire<'a> for BashCodeExecutionResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("return_code", &self.return_code);
                 members.field("stderr", &self.stderr);
                 members.field("stdout", &self.stdout);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1188,22 +1188,22 @@ impl<'a> Object<'a> for BashCodeExecutionResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "return_code" => self.return_code = Wire::read(cursor)?,
             "stderr" => self.stderr = Wire::read(cursor)?,
             "stdout" => self.stdout = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "return_code" => !self.return_code.is_absent(),
             "stderr" => !self.stderr.is_absent(),
             "stdout" => !self.stdout.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1214,12 +1214,12 @@ impl<'a> Object<'a> for BashCodeExecutionResultBlock<'a> {
 /// The object `BashCodeExecutionToolResultBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BashCodeExecutionToolResultBlock<'a> {
+    /// `type`: always `bash_code_execution_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`BashCodeExecutionToolResultBlockContent`], required.
     pub content: Field<Box<BashCodeExecutionToolResultBlockContent<'a>>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `bash_code_execution_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1231,9 +1231,9 @@ impl<'a> Wire<'a> for BashCodeExecutionToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1246,18 +1246,18 @@ impl<'a> Object<'a> for BashCodeExecutionToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1298,14 +1298,14 @@ impl<'a> Wire<'a> for BashCodeExecutionToolResultBlockContent<'a> {
 /// The object `BashCodeExecutionToolResultBlockParam`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BashCodeExecutionToolResultBlockParam<'a> {
+    /// `type`: always `bash_code_execution_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `content`: [`BashCodeExecutionToolResultBlockParamContent`], required.
     pub content: Field<Box<BashCodeExecutionToolResultBlockParamContent<'a>>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `bash_code_execution_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1317,10 +1317,10 @@ impl<'a> Wire<'a> for BashCodeExecutionToolResultBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1333,20 +1333,20 @@ impl<'a> Object<'a> for BashCodeExecutionToolResultBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1387,10 +1387,10 @@ impl<'a> Wire<'a> for BashCodeExecutionToolResultBlockParamContent<'a> {
 /// The object `BashCodeExecutionToolResultError`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BashCodeExecutionToolResultError<'a> {
-    /// `error_code`: [`BashCodeExecutionToolResultErrorCode`], required.
-    pub error_code: Field<BashCodeExecutionToolResultErrorCode<'a>>,
     /// `type`: always `bash_code_execution_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`BashCodeExecutionToolResultErrorCode`], required.
+    pub error_code: Field<BashCodeExecutionToolResultErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1402,8 +1402,8 @@ impl<'a> Wire<'a> for BashCodeExecutionToolResultError<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -1416,16 +1416,16 @@ impl<'a> Object<'a> for BashCodeExecutionToolResultError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1485,10 +1485,10 @@ impl<'a> Wire<'a> for BashCodeExecutionToolResultErrorCode<'a> {
 /// The object `BashCodeExecutionToolResultErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BashCodeExecutionToolResultErrorObject<'a> {
-    /// `error_code`: [`BashCodeExecutionToolResultErrorCode`], required.
-    pub error_code: Field<BashCodeExecutionToolResultErrorCode<'a>>,
     /// `type`: always `bash_code_execution_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`BashCodeExecutionToolResultErrorCode`], required.
+    pub error_code: Field<BashCodeExecutionToolResultErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1500,8 +1500,8 @@ impl<'a> Wire<'a> for BashCodeExecutionToolResultErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -1514,16 +1514,16 @@ impl<'a> Object<'a> for BashCodeExecutionToolResultErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1571,10 +1571,10 @@ impl<'a> Wire<'a> for BillTo<'a> {
 /// The object `BillingErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BillingErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `billing_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1586,8 +1586,8 @@ impl<'a> Wire<'a> for BillingErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -1600,16 +1600,16 @@ impl<'a> Object<'a> for BillingErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1620,10 +1620,10 @@ impl<'a> Object<'a> for BillingErrorObject<'a> {
 /// The object `BillingPolicy`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BillingPolicy<'a> {
-    /// `bill_to`: [`BillTo`].
-    pub bill_to: Field<BillTo<'a>>,
     /// `type`: always `billing_policy`, required.
     pub r#type: Field<Text<'a>>,
+    /// `bill_to`: [`BillTo`].
+    pub bill_to: Field<BillTo<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1635,8 +1635,8 @@ impl<'a> Wire<'a> for BillingPolicy<'a> {
         write_object(
             out,
             |members| {
-                members.field("bill_to", &self.bill_to);
                 members.field("type", &self.r#type);
+                members.field("bill_to", &self.bill_to);
                 members.unknown(&self.unknown);
             },
         );
@@ -1649,16 +1649,16 @@ impl<'a> Object<'a> for BillingPolicy<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "bill_to" => self.bill_to = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "bill_to" => self.bill_to = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "bill_to" => !self.bill_to.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "bill_to" => !self.bill_to.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2943,14 +2943,14 @@ impl<'a> Object<'a> for BrowserScrollToConfig<'a> {
 /// The object `BrowserStateBlock`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrowserStateBlock<'a> {
+    /// `type`: always `browser_state`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `state_changes`: an array of [`BrowserStateChange`], may be null.
     pub state_changes: Field<Vec<BrowserStateChange<'a>>>,
     /// `tabs`: an array of [`BrowserStateTabEntry`], required.
     pub tabs: Field<Vec<BrowserStateTabEntry<'a>>>,
-    /// `type`: always `browser_state`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2962,10 +2962,10 @@ impl<'a> Wire<'a> for BrowserStateBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("state_changes", &self.state_changes);
                 members.field("tabs", &self.tabs);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2978,20 +2978,20 @@ impl<'a> Object<'a> for BrowserStateBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "state_changes" => self.state_changes = Wire::read(cursor)?,
             "tabs" => self.tabs = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "state_changes" => !self.state_changes.is_absent(),
             "tabs" => !self.tabs.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3036,14 +3036,14 @@ impl<'a> Wire<'a> for BrowserStateChange<'a> {
 /// The object `BrowserStateChangeDownloadCompleted`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrowserStateChangeDownloadCompleted<'a> {
+    /// `type`: always `download_completed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `download_id`: text, required.
     pub download_id: Field<Text<'a>>,
     /// `path`: text, may be null.
     pub path: Field<Text<'a>>,
     /// `size_bytes`: a whole number, may be null.
     pub size_bytes: Field<Num<'a>>,
-    /// `type`: always `download_completed`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -3057,10 +3057,10 @@ impl<'a> Wire<'a> for BrowserStateChangeDownloadCompleted<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("download_id", &self.download_id);
                 members.field("path", &self.path);
                 members.field("size_bytes", &self.size_bytes);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -3074,10 +3074,10 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadCompleted<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "download_id" => self.download_id = Wire::read(cursor)?,
             "path" => self.path = Wire::read(cursor)?,
             "size_bytes" => self.size_bytes = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -3085,10 +3085,10 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadCompleted<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "download_id" => !self.download_id.is_absent(),
             "path" => !self.path.is_absent(),
             "size_bytes" => !self.size_bytes.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -3100,12 +3100,12 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadCompleted<'a> {
 /// The object `BrowserStateChangeDownloadFailed`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrowserStateChangeDownloadFailed<'a> {
+    /// `type`: always `download_failed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `download_id`: text, required.
     pub download_id: Field<Text<'a>>,
     /// `error`: text, may be null.
     pub error: Field<Text<'a>>,
-    /// `type`: always `download_failed`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -3119,9 +3119,9 @@ impl<'a> Wire<'a> for BrowserStateChangeDownloadFailed<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("download_id", &self.download_id);
                 members.field("error", &self.error);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -3135,9 +3135,9 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadFailed<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "download_id" => self.download_id = Wire::read(cursor)?,
             "error" => self.error = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -3145,9 +3145,9 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadFailed<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "download_id" => !self.download_id.is_absent(),
             "error" => !self.error.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -3159,10 +3159,10 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadFailed<'a> {
 /// The object `BrowserStateChangeDownloadStarted`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrowserStateChangeDownloadStarted<'a> {
-    /// `download_id`: text, required.
-    pub download_id: Field<Text<'a>>,
     /// `type`: always `download_started`, required.
     pub r#type: Field<Text<'a>>,
+    /// `download_id`: text, required.
+    pub download_id: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -3176,8 +3176,8 @@ impl<'a> Wire<'a> for BrowserStateChangeDownloadStarted<'a> {
         write_object(
             out,
             |members| {
-                members.field("download_id", &self.download_id);
                 members.field("type", &self.r#type);
+                members.field("download_id", &self.download_id);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -3191,8 +3191,8 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadStarted<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "download_id" => self.download_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "download_id" => self.download_id = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -3200,8 +3200,8 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadStarted<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "download_id" => !self.download_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "download_id" => !self.download_id.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -3213,10 +3213,10 @@ impl<'a> Object<'a> for BrowserStateChangeDownloadStarted<'a> {
 /// The object `BrowserStateChangeTabOpened`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrowserStateChangeTabOpened<'a> {
-    /// `tab_id`: text, required.
-    pub tab_id: Field<Text<'a>>,
     /// `type`: always `tab_opened`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tab_id`: text, required.
+    pub tab_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3228,8 +3228,8 @@ impl<'a> Wire<'a> for BrowserStateChangeTabOpened<'a> {
         write_object(
             out,
             |members| {
-                members.field("tab_id", &self.tab_id);
                 members.field("type", &self.r#type);
+                members.field("tab_id", &self.tab_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -3242,16 +3242,16 @@ impl<'a> Object<'a> for BrowserStateChangeTabOpened<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tab_id" => self.tab_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tab_id" => self.tab_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tab_id" => !self.tab_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tab_id" => !self.tab_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3370,12 +3370,12 @@ impl<'a> Object<'a> for BrowserSwitchTabConfig<'a> {
 /// The object `BrowserToolset20260801`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrowserToolset20260801<'a> {
+    /// `type`: always `browser_toolset_20260801`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `configs`: [`BrowserToolsetConfigs`], may be null.
     pub configs: Field<Box<BrowserToolsetConfigs<'a>>>,
-    /// `type`: always `browser_toolset_20260801`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3387,9 +3387,9 @@ impl<'a> Wire<'a> for BrowserToolset20260801<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("configs", &self.configs);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3402,18 +3402,18 @@ impl<'a> Object<'a> for BrowserToolset20260801<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "configs" => self.configs = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "configs" => !self.configs.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3424,12 +3424,12 @@ impl<'a> Object<'a> for BrowserToolset20260801<'a> {
 /// The object `BrowserToolset20260801Param`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct BrowserToolset20260801Param<'a> {
+    /// `type`: always `browser_toolset_20260801`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `configs`: [`BrowserToolsetConfigs`], may be null.
     pub configs: Field<Box<BrowserToolsetConfigs<'a>>>,
-    /// `type`: always `browser_toolset_20260801`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3441,9 +3441,9 @@ impl<'a> Wire<'a> for BrowserToolset20260801Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("configs", &self.configs);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3456,18 +3456,18 @@ impl<'a> Object<'a> for BrowserToolset20260801Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "configs" => self.configs = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "configs" => !self.configs.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3868,10 +3868,10 @@ impl<'a> Object<'a> for BrowserZoomConfig<'a> {
 /// The object `CacheControlEphemeral`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CacheControlEphemeral<'a> {
-    /// `ttl`: [`CacheControlEphemeralTtl`], may be null.
-    pub ttl: Field<CacheControlEphemeralTtl<'a>>,
     /// `type`: always `ephemeral`, required.
     pub r#type: Field<Text<'a>>,
+    /// `ttl`: [`CacheControlEphemeralTtl`], may be null.
+    pub ttl: Field<CacheControlEphemeralTtl<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3883,8 +3883,8 @@ impl<'a> Wire<'a> for CacheControlEphemeral<'a> {
         write_object(
             out,
             |members| {
-                members.field("ttl", &self.ttl);
                 members.field("type", &self.r#type);
+                members.field("ttl", &self.ttl);
                 members.unknown(&self.unknown);
             },
         );
@@ -3897,16 +3897,16 @@ impl<'a> Object<'a> for CacheControlEphemeral<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "ttl" => self.ttl = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "ttl" => self.ttl = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "ttl" => !self.ttl.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "ttl" => !self.ttl.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3917,10 +3917,10 @@ impl<'a> Object<'a> for CacheControlEphemeral<'a> {
 /// The object `CacheControlEphemeralParam`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CacheControlEphemeralParam<'a> {
-    /// `ttl`: [`CacheControlEphemeralTtl`].
-    pub ttl: Field<CacheControlEphemeralTtl<'a>>,
     /// `type`: always `ephemeral`, required.
     pub r#type: Field<Text<'a>>,
+    /// `ttl`: [`CacheControlEphemeralTtl`].
+    pub ttl: Field<CacheControlEphemeralTtl<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3932,8 +3932,8 @@ impl<'a> Wire<'a> for CacheControlEphemeralParam<'a> {
         write_object(
             out,
             |members| {
-                members.field("ttl", &self.ttl);
                 members.field("type", &self.r#type);
+                members.field("ttl", &self.ttl);
                 members.unknown(&self.unknown);
             },
         );
@@ -3946,16 +3946,16 @@ impl<'a> Object<'a> for CacheControlEphemeralParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "ttl" => self.ttl = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "ttl" => self.ttl = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "ttl" => !self.ttl.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "ttl" => !self.ttl.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4058,10 +4058,10 @@ impl<'a> Object<'a> for CacheCreation<'a> {
 /// The object `CacheMissMessagesChanged`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CacheMissMessagesChanged<'a> {
-    /// `cache_missed_input_tokens`: a whole number, required.
-    pub cache_missed_input_tokens: Field<Num<'a>>,
     /// `type`: always `messages_changed`, required.
     pub r#type: Field<Text<'a>>,
+    /// `cache_missed_input_tokens`: a whole number, required.
+    pub cache_missed_input_tokens: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4073,9 +4073,9 @@ impl<'a> Wire<'a> for CacheMissMessagesChanged<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field("cache_missed_input_tokens", &self.cache_missed_input_tokens);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4088,18 +4088,18 @@ impl<'a> Object<'a> for CacheMissMessagesChanged<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_missed_input_tokens" => {
                 self.cache_missed_input_tokens = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "cache_missed_input_tokens" => !self.cache_missed_input_tokens.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "cache_missed_input_tokens" => !self.cache_missed_input_tokens.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4110,10 +4110,10 @@ impl<'a> Object<'a> for CacheMissMessagesChanged<'a> {
 /// The object `CacheMissModelChanged`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CacheMissModelChanged<'a> {
-    /// `cache_missed_input_tokens`: a whole number, required.
-    pub cache_missed_input_tokens: Field<Num<'a>>,
     /// `type`: always `model_changed`, required.
     pub r#type: Field<Text<'a>>,
+    /// `cache_missed_input_tokens`: a whole number, required.
+    pub cache_missed_input_tokens: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4125,9 +4125,9 @@ impl<'a> Wire<'a> for CacheMissModelChanged<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field("cache_missed_input_tokens", &self.cache_missed_input_tokens);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4140,18 +4140,18 @@ impl<'a> Object<'a> for CacheMissModelChanged<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_missed_input_tokens" => {
                 self.cache_missed_input_tokens = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "cache_missed_input_tokens" => !self.cache_missed_input_tokens.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "cache_missed_input_tokens" => !self.cache_missed_input_tokens.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4250,10 +4250,10 @@ impl<'a> Wire<'a> for CacheMissReason<'a> {
 /// The object `CacheMissSystemChanged`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CacheMissSystemChanged<'a> {
-    /// `cache_missed_input_tokens`: a whole number, required.
-    pub cache_missed_input_tokens: Field<Num<'a>>,
     /// `type`: always `system_changed`, required.
     pub r#type: Field<Text<'a>>,
+    /// `cache_missed_input_tokens`: a whole number, required.
+    pub cache_missed_input_tokens: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4265,9 +4265,9 @@ impl<'a> Wire<'a> for CacheMissSystemChanged<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field("cache_missed_input_tokens", &self.cache_missed_input_tokens);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4280,18 +4280,18 @@ impl<'a> Object<'a> for CacheMissSystemChanged<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_missed_input_tokens" => {
                 self.cache_missed_input_tokens = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "cache_missed_input_tokens" => !self.cache_missed_input_tokens.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "cache_missed_input_tokens" => !self.cache_missed_input_tokens.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4302,10 +4302,10 @@ impl<'a> Object<'a> for CacheMissSystemChanged<'a> {
 /// The object `CacheMissToolsChanged`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CacheMissToolsChanged<'a> {
-    /// `cache_missed_input_tokens`: a whole number, required.
-    pub cache_missed_input_tokens: Field<Num<'a>>,
     /// `type`: always `tools_changed`, required.
     pub r#type: Field<Text<'a>>,
+    /// `cache_missed_input_tokens`: a whole number, required.
+    pub cache_missed_input_tokens: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4317,9 +4317,9 @@ impl<'a> Wire<'a> for CacheMissToolsChanged<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field("cache_missed_input_tokens", &self.cache_missed_input_tokens);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4332,18 +4332,18 @@ impl<'a> Object<'a> for CacheMissToolsChanged<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_missed_input_tokens" => {
                 self.cache_missed_input_tokens = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "cache_missed_input_tokens" => !self.cache_missed_input_tokens.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "cache_missed_input_tokens" => !self.cache_missed_input_tokens.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4398,6 +4398,8 @@ impl<'a> Object<'a> for CacheMissUnavailable<'a> {
 /// The object `CitationCharLocation`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationCharLocation<'a> {
+    /// `type`: always `char_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `document_index`: a whole number, required.
@@ -4410,8 +4412,6 @@ pub struct CitationCharLocation<'a> {
     pub file_id: Field<Text<'a>>,
     /// `start_char_index`: a whole number, required.
     pub start_char_index: Field<Num<'a>>,
-    /// `type`: always `char_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4423,13 +4423,13 @@ impl<'a> Wire<'a> for CitationCharLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("document_index", &self.document_index);
                 members.field("document_title", &self.document_title);
                 members.field("end_char_index", &self.end_char_index);
                 members.field("file_id", &self.file_id);
                 members.field("start_char_index", &self.start_char_index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4442,26 +4442,26 @@ impl<'a> Object<'a> for CitationCharLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "document_index" => self.document_index = Wire::read(cursor)?,
             "document_title" => self.document_title = Wire::read(cursor)?,
             "end_char_index" => self.end_char_index = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
             "start_char_index" => self.start_char_index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "document_index" => !self.document_index.is_absent(),
             "document_title" => !self.document_title.is_absent(),
             "end_char_index" => !self.end_char_index.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "start_char_index" => !self.start_char_index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4472,6 +4472,8 @@ impl<'a> Object<'a> for CitationCharLocation<'a> {
 /// The object `CitationCharLocationParam`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationCharLocationParam<'a> {
+    /// `type`: always `char_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `document_index`: a whole number, required.
@@ -4482,8 +4484,6 @@ pub struct CitationCharLocationParam<'a> {
     pub end_char_index: Field<Num<'a>>,
     /// `start_char_index`: a whole number, required.
     pub start_char_index: Field<Num<'a>>,
-    /// `type`: always `char_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4495,12 +4495,12 @@ impl<'a> Wire<'a> for CitationCharLocationParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("document_index", &self.document_index);
                 members.field("document_title", &self.document_title);
                 members.field("end_char_index", &self.end_char_index);
                 members.field("start_char_index", &self.start_char_index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4513,24 +4513,24 @@ impl<'a> Object<'a> for CitationCharLocationParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "document_index" => self.document_index = Wire::read(cursor)?,
             "document_title" => self.document_title = Wire::read(cursor)?,
             "end_char_index" => self.end_char_index = Wire::read(cursor)?,
             "start_char_index" => self.start_char_index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "document_index" => !self.document_index.is_absent(),
             "document_title" => !self.document_title.is_absent(),
             "end_char_index" => !self.end_char_index.is_absent(),
             "start_char_index" => !self.start_char_index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4541,6 +4541,8 @@ impl<'a> Object<'a> for CitationCharLocationParam<'a> {
 /// The object `CitationContentBlockLocation`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationContentBlockLocation<'a> {
+    /// `type`: always `content_block_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `document_index`: a whole number, required.
@@ -4553,8 +4555,6 @@ pub struct CitationContentBlockLocation<'a> {
     pub file_id: Field<Text<'a>>,
     /// `start_block_index`: a whole number, required.
     pub start_block_index: Field<Num<'a>>,
-    /// `type`: always `content_block_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4566,13 +4566,13 @@ impl<'a> Wire<'a> for CitationContentBlockLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("document_index", &self.document_index);
                 members.field("document_title", &self.document_title);
                 members.field("end_block_index", &self.end_block_index);
                 members.field("file_id", &self.file_id);
                 members.field("start_block_index", &self.start_block_index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4585,26 +4585,26 @@ impl<'a> Object<'a> for CitationContentBlockLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "document_index" => self.document_index = Wire::read(cursor)?,
             "document_title" => self.document_title = Wire::read(cursor)?,
             "end_block_index" => self.end_block_index = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
             "start_block_index" => self.start_block_index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "document_index" => !self.document_index.is_absent(),
             "document_title" => !self.document_title.is_absent(),
             "end_block_index" => !self.end_block_index.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "start_block_index" => !self.start_block_index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4615,6 +4615,8 @@ impl<'a> Object<'a> for CitationContentBlockLocation<'a> {
 /// The object `CitationContentBlockLocationParam`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationContentBlockLocationParam<'a> {
+    /// `type`: always `content_block_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `document_index`: a whole number, required.
@@ -4625,8 +4627,6 @@ pub struct CitationContentBlockLocationParam<'a> {
     pub end_block_index: Field<Num<'a>>,
     /// `start_block_index`: a whole number, required.
     pub start_block_index: Field<Num<'a>>,
-    /// `type`: always `content_block_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4638,12 +4638,12 @@ impl<'a> Wire<'a> for CitationContentBlockLocationParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("document_index", &self.document_index);
                 members.field("document_title", &self.document_title);
                 members.field("end_block_index", &self.end_block_index);
                 members.field("start_block_index", &self.start_block_index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4656,24 +4656,24 @@ impl<'a> Object<'a> for CitationContentBlockLocationParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "document_index" => self.document_index = Wire::read(cursor)?,
             "document_title" => self.document_title = Wire::read(cursor)?,
             "end_block_index" => self.end_block_index = Wire::read(cursor)?,
             "start_block_index" => self.start_block_index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "document_index" => !self.document_index.is_absent(),
             "document_title" => !self.document_title.is_absent(),
             "end_block_index" => !self.end_block_index.is_absent(),
             "start_block_index" => !self.start_block_index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4684,6 +4684,8 @@ impl<'a> Object<'a> for CitationContentBlockLocationParam<'a> {
 /// The object `CitationPageLocation`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationPageLocation<'a> {
+    /// `type`: always `page_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `document_index`: a whole number, required.
@@ -4696,8 +4698,6 @@ pub struct CitationPageLocation<'a> {
     pub file_id: Field<Text<'a>>,
     /// `start_page_number`: a whole number, required.
     pub start_page_number: Field<Num<'a>>,
-    /// `type`: always `page_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4709,13 +4709,13 @@ impl<'a> Wire<'a> for CitationPageLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("document_index", &self.document_index);
                 members.field("document_title", &self.document_title);
                 members.field("end_page_number", &self.end_page_number);
                 members.field("file_id", &self.file_id);
                 members.field("start_page_number", &self.start_page_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4728,26 +4728,26 @@ impl<'a> Object<'a> for CitationPageLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "document_index" => self.document_index = Wire::read(cursor)?,
             "document_title" => self.document_title = Wire::read(cursor)?,
             "end_page_number" => self.end_page_number = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
             "start_page_number" => self.start_page_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "document_index" => !self.document_index.is_absent(),
             "document_title" => !self.document_title.is_absent(),
             "end_page_number" => !self.end_page_number.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "start_page_number" => !self.start_page_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4758,6 +4758,8 @@ impl<'a> Object<'a> for CitationPageLocation<'a> {
 /// The object `CitationPageLocationParam`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationPageLocationParam<'a> {
+    /// `type`: always `page_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `document_index`: a whole number, required.
@@ -4768,8 +4770,6 @@ pub struct CitationPageLocationParam<'a> {
     pub end_page_number: Field<Num<'a>>,
     /// `start_page_number`: a whole number, required.
     pub start_page_number: Field<Num<'a>>,
-    /// `type`: always `page_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4781,12 +4781,12 @@ impl<'a> Wire<'a> for CitationPageLocationParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("document_index", &self.document_index);
                 members.field("document_title", &self.document_title);
                 members.field("end_page_number", &self.end_page_number);
                 members.field("start_page_number", &self.start_page_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4799,24 +4799,24 @@ impl<'a> Object<'a> for CitationPageLocationParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "document_index" => self.document_index = Wire::read(cursor)?,
             "document_title" => self.document_title = Wire::read(cursor)?,
             "end_page_number" => self.end_page_number = Wire::read(cursor)?,
             "start_page_number" => self.start_page_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "document_index" => !self.document_index.is_absent(),
             "document_title" => !self.document_title.is_absent(),
             "end_page_number" => !self.end_page_number.is_absent(),
             "start_page_number" => !self.start_page_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4827,6 +4827,8 @@ impl<'a> Object<'a> for CitationPageLocationParam<'a> {
 /// The object `CitationSearchResultLocationParam`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationSearchResultLocationParam<'a> {
+    /// `type`: always `search_result_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `end_block_index`: a whole number, required.
@@ -4839,8 +4841,6 @@ pub struct CitationSearchResultLocationParam<'a> {
     pub start_block_index: Field<Num<'a>>,
     /// `title`: text, required, may be null.
     pub title: Field<Text<'a>>,
-    /// `type`: always `search_result_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4852,13 +4852,13 @@ impl<'a> Wire<'a> for CitationSearchResultLocationParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("end_block_index", &self.end_block_index);
                 members.field("search_result_index", &self.search_result_index);
                 members.field("source", &self.source);
                 members.field("start_block_index", &self.start_block_index);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4871,26 +4871,26 @@ impl<'a> Object<'a> for CitationSearchResultLocationParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "end_block_index" => self.end_block_index = Wire::read(cursor)?,
             "search_result_index" => self.search_result_index = Wire::read(cursor)?,
             "source" => self.source = Wire::read(cursor)?,
             "start_block_index" => self.start_block_index = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "end_block_index" => !self.end_block_index.is_absent(),
             "search_result_index" => !self.search_result_index.is_absent(),
             "source" => !self.source.is_absent(),
             "start_block_index" => !self.start_block_index.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4901,14 +4901,14 @@ impl<'a> Object<'a> for CitationSearchResultLocationParam<'a> {
 /// The object `CitationWebSearchResultLocation`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationWebSearchResultLocation<'a> {
+    /// `type`: always `web_search_result_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `encrypted_index`: text, required.
     pub encrypted_index: Field<Text<'a>>,
     /// `title`: text, required, may be null.
     pub title: Field<Text<'a>>,
-    /// `type`: always `web_search_result_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -4922,10 +4922,10 @@ impl<'a> Wire<'a> for CitationWebSearchResultLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("encrypted_index", &self.encrypted_index);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -4939,10 +4939,10 @@ impl<'a> Object<'a> for CitationWebSearchResultLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "encrypted_index" => self.encrypted_index = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -4950,10 +4950,10 @@ impl<'a> Object<'a> for CitationWebSearchResultLocation<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "encrypted_index" => !self.encrypted_index.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -5053,10 +5053,10 @@ impl<'a> Object<'a> for CitationsConfigParam<'a> {
 /// The object `CitationsDelta`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationsDelta<'a> {
-    /// `citation`: [`TextCitation`], required.
-    pub citation: Field<Box<TextCitation<'a>>>,
     /// `type`: always `citations_delta`, required.
     pub r#type: Field<Text<'a>>,
+    /// `citation`: [`TextCitation`], required.
+    pub citation: Field<Box<TextCitation<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5068,8 +5068,8 @@ impl<'a> Wire<'a> for CitationsDelta<'a> {
         write_object(
             out,
             |members| {
-                members.field("citation", &self.citation);
                 members.field("type", &self.r#type);
+                members.field("citation", &self.citation);
                 members.unknown(&self.unknown);
             },
         );
@@ -5082,16 +5082,16 @@ impl<'a> Object<'a> for CitationsDelta<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "citation" => self.citation = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "citation" => self.citation = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "citation" => !self.citation.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "citation" => !self.citation.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5102,6 +5102,8 @@ impl<'a> Object<'a> for CitationsDelta<'a> {
 /// The object `CitationsSearchResultLocation`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationsSearchResultLocation<'a> {
+    /// `type`: always `search_result_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `end_block_index`: a whole number, required.
@@ -5114,8 +5116,6 @@ pub struct CitationsSearchResultLocation<'a> {
     pub start_block_index: Field<Num<'a>>,
     /// `title`: text, may be null.
     pub title: Field<Text<'a>>,
-    /// `type`: always `search_result_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5127,13 +5127,13 @@ impl<'a> Wire<'a> for CitationsSearchResultLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("end_block_index", &self.end_block_index);
                 members.field("search_result_index", &self.search_result_index);
                 members.field("source", &self.source);
                 members.field("start_block_index", &self.start_block_index);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5146,26 +5146,26 @@ impl<'a> Object<'a> for CitationsSearchResultLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "end_block_index" => self.end_block_index = Wire::read(cursor)?,
             "search_result_index" => self.search_result_index = Wire::read(cursor)?,
             "source" => self.source = Wire::read(cursor)?,
             "start_block_index" => self.start_block_index = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "end_block_index" => !self.end_block_index.is_absent(),
             "search_result_index" => !self.search_result_index.is_absent(),
             "source" => !self.source.is_absent(),
             "start_block_index" => !self.start_block_index.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5176,14 +5176,14 @@ impl<'a> Object<'a> for CitationsSearchResultLocation<'a> {
 /// The object `CitationsWebSearchResultLocation`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationsWebSearchResultLocation<'a> {
+    /// `type`: always `web_search_result_location`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cited_text`: text, required.
     pub cited_text: Field<Text<'a>>,
     /// `encrypted_index`: text, required.
     pub encrypted_index: Field<Text<'a>>,
     /// `title`: text, may be null.
     pub title: Field<Text<'a>>,
-    /// `type`: always `web_search_result_location`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -5197,10 +5197,10 @@ impl<'a> Wire<'a> for CitationsWebSearchResultLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cited_text", &self.cited_text);
                 members.field("encrypted_index", &self.encrypted_index);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -5214,10 +5214,10 @@ impl<'a> Object<'a> for CitationsWebSearchResultLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cited_text" => self.cited_text = Wire::read(cursor)?,
             "encrypted_index" => self.encrypted_index = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -5225,10 +5225,10 @@ impl<'a> Object<'a> for CitationsWebSearchResultLocation<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cited_text" => !self.cited_text.is_absent(),
             "encrypted_index" => !self.encrypted_index.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -5240,10 +5240,10 @@ impl<'a> Object<'a> for CitationsWebSearchResultLocation<'a> {
 /// The object `ClearThinking20251015Edit`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClearThinking20251015Edit<'a> {
-    /// `keep`: [`ClearThinking20251015EditKeep`].
-    pub keep: Field<ClearThinking20251015EditKeep<'a>>,
     /// `type`: always `clear_thinking_20251015`, required.
     pub r#type: Field<Text<'a>>,
+    /// `keep`: [`ClearThinking20251015EditKeep`].
+    pub keep: Field<ClearThinking20251015EditKeep<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5255,8 +5255,8 @@ impl<'a> Wire<'a> for ClearThinking20251015Edit<'a> {
         write_object(
             out,
             |members| {
-                members.field("keep", &self.keep);
                 members.field("type", &self.r#type);
+                members.field("keep", &self.keep);
                 members.unknown(&self.unknown);
             },
         );
@@ -5269,16 +5269,16 @@ impl<'a> Object<'a> for ClearThinking20251015Edit<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "keep" => self.keep = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "keep" => self.keep = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "keep" => !self.keep.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "keep" => !self.keep.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5338,12 +5338,12 @@ impl<'a> Wire<'a> for ClearThinking20251015EditKeepObject<'a> {
 /// The object `ClearThinking20251015EditResponse`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClearThinking20251015EditResponse<'a> {
+    /// `type`: always `clear_thinking_20251015`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cleared_input_tokens`: a whole number, required.
     pub cleared_input_tokens: Field<Num<'a>>,
     /// `cleared_thinking_turns`: a whole number, required.
     pub cleared_thinking_turns: Field<Num<'a>>,
-    /// `type`: always `clear_thinking_20251015`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5355,9 +5355,9 @@ impl<'a> Wire<'a> for ClearThinking20251015EditResponse<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cleared_input_tokens", &self.cleared_input_tokens);
                 members.field("cleared_thinking_turns", &self.cleared_thinking_turns);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5370,18 +5370,18 @@ impl<'a> Object<'a> for ClearThinking20251015EditResponse<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cleared_input_tokens" => self.cleared_input_tokens = Wire::read(cursor)?,
             "cleared_thinking_turns" => self.cleared_thinking_turns = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cleared_input_tokens" => !self.cleared_input_tokens.is_absent(),
             "cleared_thinking_turns" => !self.cleared_thinking_turns.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5392,6 +5392,8 @@ impl<'a> Object<'a> for ClearThinking20251015EditResponse<'a> {
 /// The object `ClearToolUses20250919Edit`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClearToolUses20250919Edit<'a> {
+    /// `type`: always `clear_tool_uses_20250919`, required.
+    pub r#type: Field<Text<'a>>,
     /// `clear_at_least`: [`InputTokensClearAtLeast`], may be null.
     pub clear_at_least: Field<InputTokensClearAtLeast<'a>>,
     /// `clear_tool_inputs`: [`ClearToolUses20250919EditClearToolInputs`], may be null.
@@ -5402,8 +5404,6 @@ pub struct ClearToolUses20250919Edit<'a> {
     pub keep: Field<ToolUsesKeep<'a>>,
     /// `trigger`: [`ClearToolUses20250919EditTrigger`].
     pub trigger: Field<ClearToolUses20250919EditTrigger<'a>>,
-    /// `type`: always `clear_tool_uses_20250919`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5415,12 +5415,12 @@ impl<'a> Wire<'a> for ClearToolUses20250919Edit<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("clear_at_least", &self.clear_at_least);
                 members.field("clear_tool_inputs", &self.clear_tool_inputs);
                 members.field("exclude_tools", &self.exclude_tools);
                 members.field("keep", &self.keep);
                 members.field("trigger", &self.trigger);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5433,24 +5433,24 @@ impl<'a> Object<'a> for ClearToolUses20250919Edit<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "clear_at_least" => self.clear_at_least = Wire::read(cursor)?,
             "clear_tool_inputs" => self.clear_tool_inputs = Wire::read(cursor)?,
             "exclude_tools" => self.exclude_tools = Wire::read(cursor)?,
             "keep" => self.keep = Wire::read(cursor)?,
             "trigger" => self.trigger = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "clear_at_least" => !self.clear_at_least.is_absent(),
             "clear_tool_inputs" => !self.clear_tool_inputs.is_absent(),
             "exclude_tools" => !self.exclude_tools.is_absent(),
             "keep" => !self.keep.is_absent(),
             "trigger" => !self.trigger.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5484,12 +5484,12 @@ impl<'a> Wire<'a> for ClearToolUses20250919EditClearToolInputs<'a> {
 /// The object `ClearToolUses20250919EditResponse`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ClearToolUses20250919EditResponse<'a> {
+    /// `type`: always `clear_tool_uses_20250919`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cleared_input_tokens`: a whole number, required.
     pub cleared_input_tokens: Field<Num<'a>>,
     /// `cleared_tool_uses`: a whole number, required.
     pub cleared_tool_uses: Field<Num<'a>>,
-    /// `type`: always `clear_tool_uses_20250919`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5501,9 +5501,9 @@ impl<'a> Wire<'a> for ClearToolUses20250919EditResponse<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cleared_input_tokens", &self.cleared_input_tokens);
                 members.field("cleared_tool_uses", &self.cleared_tool_uses);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5516,18 +5516,18 @@ impl<'a> Object<'a> for ClearToolUses20250919EditResponse<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cleared_input_tokens" => self.cleared_input_tokens = Wire::read(cursor)?,
             "cleared_tool_uses" => self.cleared_tool_uses = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cleared_input_tokens" => !self.cleared_input_tokens.is_absent(),
             "cleared_tool_uses" => !self.cleared_tool_uses.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5564,10 +5564,10 @@ impl<'a> Wire<'a> for ClearToolUses20250919EditTrigger<'a> {
 /// The object `CodeExecutionOutputBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionOutputBlock<'a> {
-    /// `file_id`: text, required.
-    pub file_id: Field<Text<'a>>,
     /// `type`: always `code_execution_output`, required.
     pub r#type: Field<Text<'a>>,
+    /// `file_id`: text, required.
+    pub file_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5579,8 +5579,8 @@ impl<'a> Wire<'a> for CodeExecutionOutputBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("file_id", &self.file_id);
                 members.field("type", &self.r#type);
+                members.field("file_id", &self.file_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -5593,16 +5593,16 @@ impl<'a> Object<'a> for CodeExecutionOutputBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "file_id" => self.file_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "file_id" => self.file_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "file_id" => !self.file_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "file_id" => !self.file_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5613,6 +5613,8 @@ impl<'a> Object<'a> for CodeExecutionOutputBlock<'a> {
 /// The object `CodeExecutionResultBlock`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionResultBlock<'a> {
+    /// `type`: always `code_execution_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: an array of [`CodeExecutionOutputBlock`], required.
     pub content: Field<Vec<CodeExecutionOutputBlock<'a>>>,
     /// `return_code`: a whole number, required.
@@ -5621,8 +5623,6 @@ pub struct CodeExecutionResultBlock<'a> {
     pub stderr: Field<Text<'a>>,
     /// `stdout`: text, required.
     pub stdout: Field<Text<'a>>,
-    /// `type`: always `code_execution_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5634,11 +5634,11 @@ impl<'a> Wire<'a> for CodeExecutionResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("return_code", &self.return_code);
                 members.field("stderr", &self.stderr);
                 members.field("stdout", &self.stdout);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5651,22 +5651,22 @@ impl<'a> Object<'a> for CodeExecutionResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "return_code" => self.return_code = Wire::read(cursor)?,
             "stderr" => self.stderr = Wire::read(cursor)?,
             "stdout" => self.stdout = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "return_code" => !self.return_code.is_absent(),
             "stderr" => !self.stderr.is_absent(),
             "stdout" => !self.stdout.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5677,18 +5677,18 @@ impl<'a> Object<'a> for CodeExecutionResultBlock<'a> {
 /// The object `CodeExecutionTool20250522`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionTool20250522<'a> {
+    /// `name`: always `code_execution`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `code_execution_20250522`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `defer_loading`: true or false, may be null.
     pub defer_loading: Field<bool>,
-    /// `name`: always `code_execution`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `code_execution_20250522`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5700,12 +5700,12 @@ impl<'a> Wire<'a> for CodeExecutionTool20250522<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5718,24 +5718,24 @@ impl<'a> Object<'a> for CodeExecutionTool20250522<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5746,18 +5746,18 @@ impl<'a> Object<'a> for CodeExecutionTool20250522<'a> {
 /// The object `CodeExecutionTool20250522Param`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionTool20250522Param<'a> {
+    /// `name`: always `code_execution`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `code_execution_20250522`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `defer_loading`: true or false.
     pub defer_loading: Field<bool>,
-    /// `name`: always `code_execution`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `code_execution_20250522`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5769,12 +5769,12 @@ impl<'a> Wire<'a> for CodeExecutionTool20250522Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5787,24 +5787,24 @@ impl<'a> Object<'a> for CodeExecutionTool20250522Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5815,18 +5815,18 @@ impl<'a> Object<'a> for CodeExecutionTool20250522Param<'a> {
 /// The object `CodeExecutionTool20250825`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionTool20250825<'a> {
+    /// `name`: always `code_execution`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `code_execution_20250825`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `defer_loading`: true or false, may be null.
     pub defer_loading: Field<bool>,
-    /// `name`: always `code_execution`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `code_execution_20250825`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5838,12 +5838,12 @@ impl<'a> Wire<'a> for CodeExecutionTool20250825<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5856,24 +5856,24 @@ impl<'a> Object<'a> for CodeExecutionTool20250825<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5884,18 +5884,18 @@ impl<'a> Object<'a> for CodeExecutionTool20250825<'a> {
 /// The object `CodeExecutionTool20250825Param`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionTool20250825Param<'a> {
+    /// `name`: always `code_execution`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `code_execution_20250825`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `defer_loading`: true or false.
     pub defer_loading: Field<bool>,
-    /// `name`: always `code_execution`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `code_execution_20250825`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5907,12 +5907,12 @@ impl<'a> Wire<'a> for CodeExecutionTool20250825Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5925,24 +5925,24 @@ impl<'a> Object<'a> for CodeExecutionTool20250825Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5953,18 +5953,18 @@ impl<'a> Object<'a> for CodeExecutionTool20250825Param<'a> {
 /// The object `CodeExecutionTool20260120`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionTool20260120<'a> {
+    /// `name`: always `code_execution`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `code_execution_20260120`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `defer_loading`: true or false, may be null.
     pub defer_loading: Field<bool>,
-    /// `name`: always `code_execution`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `code_execution_20260120`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5976,12 +5976,12 @@ impl<'a> Wire<'a> for CodeExecutionTool20260120<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5994,24 +5994,24 @@ impl<'a> Object<'a> for CodeExecutionTool20260120<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6022,18 +6022,18 @@ impl<'a> Object<'a> for CodeExecutionTool20260120<'a> {
 /// The object `CodeExecutionTool20260120Param`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionTool20260120Param<'a> {
+    /// `name`: always `code_execution`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `code_execution_20260120`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `defer_loading`: true or false.
     pub defer_loading: Field<bool>,
-    /// `name`: always `code_execution`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `code_execution_20260120`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6045,12 +6045,12 @@ impl<'a> Wire<'a> for CodeExecutionTool20260120Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6063,24 +6063,24 @@ impl<'a> Object<'a> for CodeExecutionTool20260120Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6091,18 +6091,18 @@ impl<'a> Object<'a> for CodeExecutionTool20260120Param<'a> {
 /// The object `CodeExecutionTool20260521`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionTool20260521<'a> {
+    /// `name`: always `code_execution`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `code_execution_20260521`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `defer_loading`: true or false, may be null.
     pub defer_loading: Field<bool>,
-    /// `name`: always `code_execution`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `code_execution_20260521`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6114,12 +6114,12 @@ impl<'a> Wire<'a> for CodeExecutionTool20260521<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6132,24 +6132,24 @@ impl<'a> Object<'a> for CodeExecutionTool20260521<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6160,18 +6160,18 @@ impl<'a> Object<'a> for CodeExecutionTool20260521<'a> {
 /// The object `CodeExecutionTool20260521Param`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionTool20260521Param<'a> {
+    /// `name`: always `code_execution`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `code_execution_20260521`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `defer_loading`: true or false.
     pub defer_loading: Field<bool>,
-    /// `name`: always `code_execution`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `code_execution_20260521`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6183,12 +6183,12 @@ impl<'a> Wire<'a> for CodeExecutionTool20260521Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6201,24 +6201,24 @@ impl<'a> Object<'a> for CodeExecutionTool20260521Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6229,12 +6229,12 @@ impl<'a> Object<'a> for CodeExecutionTool20260521Param<'a> {
 /// The object `CodeExecutionToolResultBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionToolResultBlock<'a> {
+    /// `type`: always `code_execution_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`CodeExecutionToolResultBlockContent`], required.
     pub content: Field<Box<CodeExecutionToolResultBlockContent<'a>>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `code_execution_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6246,9 +6246,9 @@ impl<'a> Wire<'a> for CodeExecutionToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6261,18 +6261,18 @@ impl<'a> Object<'a> for CodeExecutionToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6319,14 +6319,14 @@ impl<'a> Wire<'a> for CodeExecutionToolResultBlockContent<'a> {
 /// The object `CodeExecutionToolResultBlockParam`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionToolResultBlockParam<'a> {
+    /// `type`: always `code_execution_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `content`: [`CodeExecutionToolResultBlockParamContentParam`], required.
     pub content: Field<Box<CodeExecutionToolResultBlockParamContentParam<'a>>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `code_execution_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6338,10 +6338,10 @@ impl<'a> Wire<'a> for CodeExecutionToolResultBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6354,20 +6354,20 @@ impl<'a> Object<'a> for CodeExecutionToolResultBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6414,10 +6414,10 @@ impl<'a> Wire<'a> for CodeExecutionToolResultBlockParamContentParam<'a> {
 /// The object `CodeExecutionToolResultError`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionToolResultError<'a> {
-    /// `error_code`: [`CodeExecutionToolResultErrorCode`], required.
-    pub error_code: Field<CodeExecutionToolResultErrorCode<'a>>,
     /// `type`: always `code_execution_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`CodeExecutionToolResultErrorCode`], required.
+    pub error_code: Field<CodeExecutionToolResultErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6429,8 +6429,8 @@ impl<'a> Wire<'a> for CodeExecutionToolResultError<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -6443,16 +6443,16 @@ impl<'a> Object<'a> for CodeExecutionToolResultError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6508,10 +6508,10 @@ impl<'a> Wire<'a> for CodeExecutionToolResultErrorCode<'a> {
 /// The object `CodeExecutionToolResultErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CodeExecutionToolResultErrorObject<'a> {
-    /// `error_code`: [`CodeExecutionToolResultErrorCode`], required.
-    pub error_code: Field<CodeExecutionToolResultErrorCode<'a>>,
     /// `type`: always `code_execution_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`CodeExecutionToolResultErrorCode`], required.
+    pub error_code: Field<CodeExecutionToolResultErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6523,8 +6523,8 @@ impl<'a> Wire<'a> for CodeExecutionToolResultErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -6537,16 +6537,16 @@ impl<'a> Object<'a> for CodeExecutionToolResultErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6557,14 +6557,14 @@ impl<'a> Object<'a> for CodeExecutionToolResultErrorObject<'a> {
 /// The object `Compact20260112Edit`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Compact20260112Edit<'a> {
+    /// `type`: always `compact_20260112`, required.
+    pub r#type: Field<Text<'a>>,
     /// `instructions`: text, may be null.
     pub instructions: Field<Text<'a>>,
     /// `pause_after_compaction`: true or false.
     pub pause_after_compaction: Field<bool>,
     /// `trigger`: [`InputTokensTrigger`], may be null.
     pub trigger: Field<InputTokensTrigger<'a>>,
-    /// `type`: always `compact_20260112`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6576,10 +6576,10 @@ impl<'a> Wire<'a> for Compact20260112Edit<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("instructions", &self.instructions);
                 members.field("pause_after_compaction", &self.pause_after_compaction);
                 members.field("trigger", &self.trigger);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6592,20 +6592,20 @@ impl<'a> Object<'a> for Compact20260112Edit<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "instructions" => self.instructions = Wire::read(cursor)?,
             "pause_after_compaction" => self.pause_after_compaction = Wire::read(cursor)?,
             "trigger" => self.trigger = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "instructions" => !self.instructions.is_absent(),
             "pause_after_compaction" => !self.pause_after_compaction.is_absent(),
             "trigger" => !self.trigger.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6616,6 +6616,8 @@ impl<'a> Object<'a> for Compact20260112Edit<'a> {
 /// The object `CompactionBlock`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompactionBlock<'a> {
+    /// `type`: always `compaction`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: text, may be null.
     pub content: Field<Text<'a>>,
     /// `encrypted_content`: text, may be null.
@@ -6624,8 +6626,6 @@ pub struct CompactionBlock<'a> {
     pub signature: Field<Text<'a>>,
     /// `tool_changes`: an array of [`CompactionBlockToolChange`], may be null.
     pub tool_changes: Field<Vec<CompactionBlockToolChange<'a>>>,
-    /// `type`: always `compaction`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6637,11 +6637,11 @@ impl<'a> Wire<'a> for CompactionBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("encrypted_content", &self.encrypted_content);
                 members.field("signature", &self.signature);
                 members.field("tool_changes", &self.tool_changes);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6654,22 +6654,22 @@ impl<'a> Object<'a> for CompactionBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "encrypted_content" => self.encrypted_content = Wire::read(cursor)?,
             "signature" => self.signature = Wire::read(cursor)?,
             "tool_changes" => self.tool_changes = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "encrypted_content" => !self.encrypted_content.is_absent(),
             "signature" => !self.signature.is_absent(),
             "tool_changes" => !self.tool_changes.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6680,6 +6680,8 @@ impl<'a> Object<'a> for CompactionBlock<'a> {
 /// The object `CompactionBlockParam`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompactionBlockParam<'a> {
+    /// `type`: always `compaction`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `content`: text, may be null.
@@ -6690,8 +6692,6 @@ pub struct CompactionBlockParam<'a> {
     pub signature: Field<Text<'a>>,
     /// `tool_changes`: an array of [`CompactionBlockParamToolChange`], may be null.
     pub tool_changes: Field<Vec<CompactionBlockParamToolChange<'a>>>,
-    /// `type`: always `compaction`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6703,12 +6703,12 @@ impl<'a> Wire<'a> for CompactionBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("encrypted_content", &self.encrypted_content);
                 members.field("signature", &self.signature);
                 members.field("tool_changes", &self.tool_changes);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6721,24 +6721,24 @@ impl<'a> Object<'a> for CompactionBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "encrypted_content" => self.encrypted_content = Wire::read(cursor)?,
             "signature" => self.signature = Wire::read(cursor)?,
             "tool_changes" => self.tool_changes = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "encrypted_content" => !self.encrypted_content.is_absent(),
             "signature" => !self.signature.is_absent(),
             "tool_changes" => !self.tool_changes.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6801,10 +6801,10 @@ impl<'a> Wire<'a> for CompactionBlockToolChange<'a> {
 /// The object `CompactionConfig`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompactionConfig<'a> {
-    /// `instructions`: text, may be null.
-    pub instructions: Field<Text<'a>>,
     /// `type`: always `summarize`, required.
     pub r#type: Field<Text<'a>>,
+    /// `instructions`: text, may be null.
+    pub instructions: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6816,8 +6816,8 @@ impl<'a> Wire<'a> for CompactionConfig<'a> {
         write_object(
             out,
             |members| {
-                members.field("instructions", &self.instructions);
                 members.field("type", &self.r#type);
+                members.field("instructions", &self.instructions);
                 members.unknown(&self.unknown);
             },
         );
@@ -6830,16 +6830,16 @@ impl<'a> Object<'a> for CompactionConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "instructions" => self.instructions = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "instructions" => self.instructions = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "instructions" => !self.instructions.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "instructions" => !self.instructions.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6850,12 +6850,12 @@ impl<'a> Object<'a> for CompactionConfig<'a> {
 /// The object `CompactionContentBlockDelta`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompactionContentBlockDelta<'a> {
+    /// `type`: always `compaction_delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: text, may be null.
     pub content: Field<Text<'a>>,
     /// `encrypted_content`: text, may be null.
     pub encrypted_content: Field<Text<'a>>,
-    /// `type`: always `compaction_delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6867,9 +6867,9 @@ impl<'a> Wire<'a> for CompactionContentBlockDelta<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("encrypted_content", &self.encrypted_content);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6882,18 +6882,18 @@ impl<'a> Object<'a> for CompactionContentBlockDelta<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "encrypted_content" => self.encrypted_content = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "encrypted_content" => !self.encrypted_content.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6904,6 +6904,8 @@ impl<'a> Object<'a> for CompactionContentBlockDelta<'a> {
 /// The object `CompactionIterationUsage`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompactionIterationUsage<'a> {
+    /// `type`: always `compaction`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_creation`: [`CacheCreation`], may be null.
     pub cache_creation: Field<CacheCreation<'a>>,
     /// `cache_creation_input_tokens`: a whole number, required.
@@ -6914,8 +6916,6 @@ pub struct CompactionIterationUsage<'a> {
     pub input_tokens: Field<Num<'a>>,
     /// `output_tokens`: a whole number, required.
     pub output_tokens: Field<Num<'a>>,
-    /// `type`: always `compaction`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6927,6 +6927,7 @@ impl<'a> Wire<'a> for CompactionIterationUsage<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_creation", &self.cache_creation);
                 members
                     .field(
@@ -6936,7 +6937,6 @@ impl<'a> Wire<'a> for CompactionIterationUsage<'a> {
                 members.field("cache_read_input_tokens", &self.cache_read_input_tokens);
                 members.field("input_tokens", &self.input_tokens);
                 members.field("output_tokens", &self.output_tokens);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6949,6 +6949,7 @@ impl<'a> Object<'a> for CompactionIterationUsage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_creation" => self.cache_creation = Wire::read(cursor)?,
             "cache_creation_input_tokens" => {
                 self.cache_creation_input_tokens = Wire::read(cursor)?;
@@ -6958,13 +6959,13 @@ impl<'a> Object<'a> for CompactionIterationUsage<'a> {
             }
             "input_tokens" => self.input_tokens = Wire::read(cursor)?,
             "output_tokens" => self.output_tokens = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_creation" => !self.cache_creation.is_absent(),
             "cache_creation_input_tokens" => {
                 !self.cache_creation_input_tokens.is_absent()
@@ -6972,7 +6973,6 @@ impl<'a> Object<'a> for CompactionIterationUsage<'a> {
             "cache_read_input_tokens" => !self.cache_read_input_tokens.is_absent(),
             "input_tokens" => !self.input_tokens.is_absent(),
             "output_tokens" => !self.output_tokens.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7620,12 +7620,12 @@ impl<'a> Object<'a> for ComputerScrollConfig<'a> {
 /// The object `ComputerToolset20260801`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerToolset20260801<'a> {
+    /// `type`: always `computer_toolset_20260801`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `configs`: [`ComputerToolsetConfigs`], may be null.
     pub configs: Field<Box<ComputerToolsetConfigs<'a>>>,
-    /// `type`: always `computer_toolset_20260801`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7637,9 +7637,9 @@ impl<'a> Wire<'a> for ComputerToolset20260801<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("configs", &self.configs);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7652,18 +7652,18 @@ impl<'a> Object<'a> for ComputerToolset20260801<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "configs" => self.configs = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "configs" => !self.configs.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7674,12 +7674,12 @@ impl<'a> Object<'a> for ComputerToolset20260801<'a> {
 /// The object `ComputerToolset20260801Param`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerToolset20260801Param<'a> {
+    /// `type`: always `computer_toolset_20260801`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `configs`: [`ComputerToolsetConfigs`], may be null.
     pub configs: Field<Box<ComputerToolsetConfigs<'a>>>,
-    /// `type`: always `computer_toolset_20260801`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7691,9 +7691,9 @@ impl<'a> Wire<'a> for ComputerToolset20260801Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("configs", &self.configs);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7706,18 +7706,18 @@ impl<'a> Object<'a> for ComputerToolset20260801Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "configs" => self.configs = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "configs" => !self.configs.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8242,10 +8242,10 @@ impl<'a> Wire<'a> for ContainerSkillType<'a> {
 /// The object `ContainerUploadBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ContainerUploadBlock<'a> {
-    /// `file_id`: text, required.
-    pub file_id: Field<Text<'a>>,
     /// `type`: always `container_upload`, required.
     pub r#type: Field<Text<'a>>,
+    /// `file_id`: text, required.
+    pub file_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8257,8 +8257,8 @@ impl<'a> Wire<'a> for ContainerUploadBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("file_id", &self.file_id);
                 members.field("type", &self.r#type);
+                members.field("file_id", &self.file_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -8271,16 +8271,16 @@ impl<'a> Object<'a> for ContainerUploadBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "file_id" => self.file_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "file_id" => self.file_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "file_id" => !self.file_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "file_id" => !self.file_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8291,12 +8291,12 @@ impl<'a> Object<'a> for ContainerUploadBlock<'a> {
 /// The object `ContainerUploadBlockParam`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ContainerUploadBlockParam<'a> {
+    /// `type`: always `container_upload`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `file_id`: text, required.
     pub file_id: Field<Text<'a>>,
-    /// `type`: always `container_upload`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8308,9 +8308,9 @@ impl<'a> Wire<'a> for ContainerUploadBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("file_id", &self.file_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8323,18 +8323,18 @@ impl<'a> Object<'a> for ContainerUploadBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "file_id" => !self.file_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8577,10 +8577,10 @@ impl<'a> Wire<'a> for ContentBlockParam<'a> {
 /// The object `ContentBlockSource`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ContentBlockSource<'a> {
-    /// `content`: [`ContentBlockSourceContent`], required.
-    pub content: Field<ContentBlockSourceContent<'a>>,
     /// `type`: always `content`, required.
     pub r#type: Field<Text<'a>>,
+    /// `content`: [`ContentBlockSourceContent`], required.
+    pub content: Field<ContentBlockSourceContent<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8592,8 +8592,8 @@ impl<'a> Wire<'a> for ContentBlockSource<'a> {
         write_object(
             out,
             |members| {
-                members.field("content", &self.content);
                 members.field("type", &self.r#type);
+                members.field("content", &self.content);
                 members.unknown(&self.unknown);
             },
         );
@@ -8606,16 +8606,16 @@ impl<'a> Object<'a> for ContentBlockSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "content" => self.content = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "content" => self.content = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "content" => !self.content.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "content" => !self.content.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8959,14 +8959,14 @@ impl<'a> Object<'a> for DirectCaller<'a> {
 /// The object `DocumentBlock`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DocumentBlock<'a> {
+    /// `type`: always `document`, required.
+    pub r#type: Field<Text<'a>>,
     /// `citations`: [`CitationsConfig`], may be null.
     pub citations: Field<CitationsConfig<'a>>,
     /// `source`: [`DocumentBlockSource`], required.
     pub source: Field<DocumentBlockSource<'a>>,
     /// `title`: text, may be null.
     pub title: Field<Text<'a>>,
-    /// `type`: always `document`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8978,10 +8978,10 @@ impl<'a> Wire<'a> for DocumentBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("citations", &self.citations);
                 members.field("source", &self.source);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8994,20 +8994,20 @@ impl<'a> Object<'a> for DocumentBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "citations" => self.citations = Wire::read(cursor)?,
             "source" => self.source = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "citations" => !self.citations.is_absent(),
             "source" => !self.source.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9018,6 +9018,8 @@ impl<'a> Object<'a> for DocumentBlock<'a> {
 /// The object `DocumentBlockParam`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DocumentBlockParam<'a> {
+    /// `type`: always `document`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `citations`: [`CitationsConfigParam`], may be null.
@@ -9028,8 +9030,6 @@ pub struct DocumentBlockParam<'a> {
     pub source: Field<DocumentBlockParamSource<'a>>,
     /// `title`: text, may be null.
     pub title: Field<Text<'a>>,
-    /// `type`: always `document`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9041,12 +9041,12 @@ impl<'a> Wire<'a> for DocumentBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("citations", &self.citations);
                 members.field("context", &self.context);
                 members.field("source", &self.source);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9059,24 +9059,24 @@ impl<'a> Object<'a> for DocumentBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "citations" => self.citations = Wire::read(cursor)?,
             "context" => self.context = Wire::read(cursor)?,
             "source" => self.source = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "citations" => !self.citations.is_absent(),
             "context" => !self.context.is_absent(),
             "source" => !self.source.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9200,6 +9200,8 @@ impl<'a> Wire<'a> for Effort<'a> {
 /// The object `EncryptedCodeExecutionResultBlock`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct EncryptedCodeExecutionResultBlock<'a> {
+    /// `type`: always `encrypted_code_execution_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: an array of [`CodeExecutionOutputBlock`], required.
     pub content: Field<Vec<CodeExecutionOutputBlock<'a>>>,
     /// `encrypted_stdout`: text, required.
@@ -9208,8 +9210,6 @@ pub struct EncryptedCodeExecutionResultBlock<'a> {
     pub return_code: Field<Num<'a>>,
     /// `stderr`: text, required.
     pub stderr: Field<Text<'a>>,
-    /// `type`: always `encrypted_code_execution_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9221,11 +9221,11 @@ impl<'a> Wire<'a> for EncryptedCodeExecutionResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("encrypted_stdout", &self.encrypted_stdout);
                 members.field("return_code", &self.return_code);
                 members.field("stderr", &self.stderr);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9238,22 +9238,22 @@ impl<'a> Object<'a> for EncryptedCodeExecutionResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "encrypted_stdout" => self.encrypted_stdout = Wire::read(cursor)?,
             "return_code" => self.return_code = Wire::read(cursor)?,
             "stderr" => self.stderr = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "encrypted_stdout" => !self.encrypted_stdout.is_absent(),
             "return_code" => !self.return_code.is_absent(),
             "stderr" => !self.stderr.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9322,12 +9322,12 @@ impl<'a> Wire<'a> for ErrorObject<'a> {
 /// The object `ErrorResponse`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ErrorResponse<'a> {
+    /// `type`: always `error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `error`: [`ErrorObject`], required.
     pub error: Field<ErrorObject<'a>>,
     /// `request_id`: text, may be null.
     pub request_id: Field<Text<'a>>,
-    /// `type`: always `error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9339,9 +9339,9 @@ impl<'a> Wire<'a> for ErrorResponse<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("error", &self.error);
                 members.field("request_id", &self.request_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9354,18 +9354,18 @@ impl<'a> Object<'a> for ErrorResponse<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "error" => self.error = Wire::read(cursor)?,
             "request_id" => self.request_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "error" => !self.error.is_absent(),
             "request_id" => !self.request_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9440,14 +9440,14 @@ impl<'a> Object<'a> for Fallback<'a> {
 /// The object `FallbackBlock`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FallbackBlock<'a> {
+    /// `type`: always `fallback`, required.
+    pub r#type: Field<Text<'a>>,
     /// `from`: [`FallbackInfo`], required.
     pub from: Field<FallbackInfo<'a>>,
     /// `to`: [`FallbackInfo`], required.
     pub to: Field<FallbackInfo<'a>>,
     /// `trigger`: [`FallbackRefusalTrigger`], required.
     pub trigger: Field<FallbackRefusalTrigger<'a>>,
-    /// `type`: always `fallback`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9459,10 +9459,10 @@ impl<'a> Wire<'a> for FallbackBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("from", &self.from);
                 members.field("to", &self.to);
                 members.field("trigger", &self.trigger);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9475,20 +9475,20 @@ impl<'a> Object<'a> for FallbackBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "from" => self.from = Wire::read(cursor)?,
             "to" => self.to = Wire::read(cursor)?,
             "trigger" => self.trigger = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "from" => !self.from.is_absent(),
             "to" => !self.to.is_absent(),
             "trigger" => !self.trigger.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9499,14 +9499,14 @@ impl<'a> Object<'a> for FallbackBlock<'a> {
 /// The object `FallbackBlockParam`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FallbackBlockParam<'a> {
+    /// `type`: always `fallback`, required.
+    pub r#type: Field<Text<'a>>,
     /// `from`: [`FallbackInfo`], required.
     pub from: Field<FallbackInfo<'a>>,
     /// `to`: [`FallbackInfo`], required.
     pub to: Field<FallbackInfo<'a>>,
     /// `trigger`: any JSON value.
     pub trigger: Field<Json<'a>>,
-    /// `type`: always `fallback`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9518,10 +9518,10 @@ impl<'a> Wire<'a> for FallbackBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("from", &self.from);
                 members.field("to", &self.to);
                 members.field("trigger", &self.trigger);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9534,20 +9534,20 @@ impl<'a> Object<'a> for FallbackBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "from" => self.from = Wire::read(cursor)?,
             "to" => self.to = Wire::read(cursor)?,
             "trigger" => self.trigger = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "from" => !self.from.is_absent(),
             "to" => !self.to.is_absent(),
             "trigger" => !self.trigger.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9558,12 +9558,12 @@ impl<'a> Object<'a> for FallbackBlockParam<'a> {
 /// The object `FallbackCreditNotApplied`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FallbackCreditNotApplied<'a> {
+    /// `type`: always `not_applied`, required.
+    pub r#type: Field<Text<'a>>,
     /// `reason`: [`FallbackCreditNotAppliedReason`], required.
     pub reason: Field<FallbackCreditNotAppliedReason<'a>>,
     /// `remove_to_redeem`: an array of text, may be null.
     pub remove_to_redeem: Field<Vec<Text<'a>>>,
-    /// `type`: always `not_applied`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9575,9 +9575,9 @@ impl<'a> Wire<'a> for FallbackCreditNotApplied<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("reason", &self.reason);
                 members.field("remove_to_redeem", &self.remove_to_redeem);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9590,18 +9590,18 @@ impl<'a> Object<'a> for FallbackCreditNotApplied<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "reason" => self.reason = Wire::read(cursor)?,
             "remove_to_redeem" => self.remove_to_redeem = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "reason" => !self.reason.is_absent(),
             "remove_to_redeem" => !self.remove_to_redeem.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9933,6 +9933,8 @@ impl<'a> Object<'a> for FallbackInfo<'a> {
 /// The object `FallbackMessageIterationUsage`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FallbackMessageIterationUsage<'a> {
+    /// `type`: always `fallback_message`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_creation`: [`CacheCreation`], may be null.
     pub cache_creation: Field<CacheCreation<'a>>,
     /// `cache_creation_input_tokens`: a whole number, required.
@@ -9945,8 +9947,6 @@ pub struct FallbackMessageIterationUsage<'a> {
     pub model: Field<Text<'a>>,
     /// `output_tokens`: a whole number, required.
     pub output_tokens: Field<Num<'a>>,
-    /// `type`: always `fallback_message`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9958,6 +9958,7 @@ impl<'a> Wire<'a> for FallbackMessageIterationUsage<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_creation", &self.cache_creation);
                 members
                     .field(
@@ -9968,7 +9969,6 @@ impl<'a> Wire<'a> for FallbackMessageIterationUsage<'a> {
                 members.field("input_tokens", &self.input_tokens);
                 members.field("model", &self.model);
                 members.field("output_tokens", &self.output_tokens);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9981,6 +9981,7 @@ impl<'a> Object<'a> for FallbackMessageIterationUsage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_creation" => self.cache_creation = Wire::read(cursor)?,
             "cache_creation_input_tokens" => {
                 self.cache_creation_input_tokens = Wire::read(cursor)?;
@@ -9991,13 +9992,13 @@ impl<'a> Object<'a> for FallbackMessageIterationUsage<'a> {
             "input_tokens" => self.input_tokens = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
             "output_tokens" => self.output_tokens = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_creation" => !self.cache_creation.is_absent(),
             "cache_creation_input_tokens" => {
                 !self.cache_creation_input_tokens.is_absent()
@@ -10006,7 +10007,6 @@ impl<'a> Object<'a> for FallbackMessageIterationUsage<'a> {
             "input_tokens" => !self.input_tokens.is_absent(),
             "model" => !self.model.is_absent(),
             "output_tokens" => !self.output_tokens.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10017,10 +10017,10 @@ impl<'a> Object<'a> for FallbackMessageIterationUsage<'a> {
 /// The object `FallbackRefusalTrigger`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FallbackRefusalTrigger<'a> {
-    /// `category`: [`FallbackRefusalTriggerCategory`], may be null.
-    pub category: Field<FallbackRefusalTriggerCategory<'a>>,
     /// `type`: always `refusal`, required.
     pub r#type: Field<Text<'a>>,
+    /// `category`: [`FallbackRefusalTriggerCategory`], may be null.
+    pub category: Field<FallbackRefusalTriggerCategory<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10032,8 +10032,8 @@ impl<'a> Wire<'a> for FallbackRefusalTrigger<'a> {
         write_object(
             out,
             |members| {
-                members.field("category", &self.category);
                 members.field("type", &self.r#type);
+                members.field("category", &self.category);
                 members.unknown(&self.unknown);
             },
         );
@@ -10046,16 +10046,16 @@ impl<'a> Object<'a> for FallbackRefusalTrigger<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "category" => self.category = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "category" => self.category = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "category" => !self.category.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "category" => !self.category.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10175,10 +10175,10 @@ impl<'a> Wire<'a> for Fallbacks<'a> {
 /// The object `FileDocumentSource`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FileDocumentSource<'a> {
-    /// `file_id`: text, required.
-    pub file_id: Field<Text<'a>>,
     /// `type`: always `file`, required.
     pub r#type: Field<Text<'a>>,
+    /// `file_id`: text, required.
+    pub file_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10190,8 +10190,8 @@ impl<'a> Wire<'a> for FileDocumentSource<'a> {
         write_object(
             out,
             |members| {
-                members.field("file_id", &self.file_id);
                 members.field("type", &self.r#type);
+                members.field("file_id", &self.file_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -10204,16 +10204,16 @@ impl<'a> Object<'a> for FileDocumentSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "file_id" => self.file_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "file_id" => self.file_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "file_id" => !self.file_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "file_id" => !self.file_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10224,10 +10224,10 @@ impl<'a> Object<'a> for FileDocumentSource<'a> {
 /// The object `FileImageSource`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FileImageSource<'a> {
-    /// `file_id`: text, required.
-    pub file_id: Field<Text<'a>>,
     /// `type`: always `file`, required.
     pub r#type: Field<Text<'a>>,
+    /// `file_id`: text, required.
+    pub file_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10239,8 +10239,8 @@ impl<'a> Wire<'a> for FileImageSource<'a> {
         write_object(
             out,
             |members| {
-                members.field("file_id", &self.file_id);
                 members.field("type", &self.r#type);
+                members.field("file_id", &self.file_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -10253,16 +10253,16 @@ impl<'a> Object<'a> for FileImageSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "file_id" => self.file_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "file_id" => self.file_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "file_id" => !self.file_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "file_id" => !self.file_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10273,10 +10273,10 @@ impl<'a> Object<'a> for FileImageSource<'a> {
 /// The object `GatewayTimeoutErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct GatewayTimeoutErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `timeout_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10288,8 +10288,8 @@ impl<'a> Wire<'a> for GatewayTimeoutErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -10302,16 +10302,16 @@ impl<'a> Object<'a> for GatewayTimeoutErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10322,14 +10322,14 @@ impl<'a> Object<'a> for GatewayTimeoutErrorObject<'a> {
 /// The object `ImageBlock`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImageBlock<'a> {
+    /// `type`: always `image`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `source`: [`ImageBlockSource`], required.
     pub source: Field<ImageBlockSource<'a>>,
     /// `transformations`: [`ImageTransformations`], may be null.
     pub transformations: Field<ImageTransformations<'a>>,
-    /// `type`: always `image`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10341,10 +10341,10 @@ impl<'a> Wire<'a> for ImageBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("source", &self.source);
                 members.field("transformations", &self.transformations);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10357,20 +10357,20 @@ impl<'a> Object<'a> for ImageBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "source" => self.source = Wire::read(cursor)?,
             "transformations" => self.transformations = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "source" => !self.source.is_absent(),
             "transformations" => !self.transformations.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10492,10 +10492,10 @@ impl<'a> Wire<'a> for ImageTransformationsOversizedImage<'a> {
 /// The object `InputJSONDelta`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct InputJSONDelta<'a> {
-    /// `partial_json`: text, required.
-    pub partial_json: Field<Text<'a>>,
     /// `type`: always `input_json_delta`, required.
     pub r#type: Field<Text<'a>>,
+    /// `partial_json`: text, required.
+    pub partial_json: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10507,8 +10507,8 @@ impl<'a> Wire<'a> for InputJSONDelta<'a> {
         write_object(
             out,
             |members| {
-                members.field("partial_json", &self.partial_json);
                 members.field("type", &self.r#type);
+                members.field("partial_json", &self.partial_json);
                 members.unknown(&self.unknown);
             },
         );
@@ -10521,16 +10521,16 @@ impl<'a> Object<'a> for InputJSONDelta<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "partial_json" => self.partial_json = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "partial_json" => self.partial_json = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "partial_json" => !self.partial_json.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "partial_json" => !self.partial_json.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10667,10 +10667,10 @@ impl<'a> Wire<'a> for InputTransformation<'a> {
 /// The object `InvalidRequestErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct InvalidRequestErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `invalid_request_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10682,8 +10682,8 @@ impl<'a> Wire<'a> for InvalidRequestErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -10696,16 +10696,16 @@ impl<'a> Object<'a> for InvalidRequestErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10750,10 +10750,10 @@ impl<'a> Wire<'a> for IterationsUsageItem<'a> {
 /// The object `JSONOutputFormat`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JSONOutputFormat<'a> {
-    /// `schema`: any JSON value, required.
-    pub schema: Field<Json<'a>>,
     /// `type`: always `json_schema`, required.
     pub r#type: Field<Text<'a>>,
+    /// `schema`: any JSON value, required.
+    pub schema: Field<Json<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10765,8 +10765,8 @@ impl<'a> Wire<'a> for JSONOutputFormat<'a> {
         write_object(
             out,
             |members| {
-                members.field("schema", &self.schema);
                 members.field("type", &self.r#type);
+                members.field("schema", &self.schema);
                 members.unknown(&self.unknown);
             },
         );
@@ -10779,16 +10779,16 @@ impl<'a> Object<'a> for JSONOutputFormat<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "schema" => self.schema = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "schema" => self.schema = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "schema" => !self.schema.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "schema" => !self.schema.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10951,12 +10951,12 @@ impl<'a> Object<'a> for MCPToolDefaultConfigParam<'a> {
 /// The object `MCPToolListingBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MCPToolListingBlock<'a> {
+    /// `type`: always `mcp_tool_listing`, required.
+    pub r#type: Field<Text<'a>>,
     /// `mcp_server_name`: text, required.
     pub mcp_server_name: Field<Text<'a>>,
     /// `tools`: an array of [`MCPTool`], required.
     pub tools: Field<Vec<MCPTool<'a>>>,
-    /// `type`: always `mcp_tool_listing`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10968,9 +10968,9 @@ impl<'a> Wire<'a> for MCPToolListingBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("mcp_server_name", &self.mcp_server_name);
                 members.field("tools", &self.tools);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10983,18 +10983,18 @@ impl<'a> Object<'a> for MCPToolListingBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "mcp_server_name" => self.mcp_server_name = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "mcp_server_name" => !self.mcp_server_name.is_absent(),
             "tools" => !self.tools.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11005,14 +11005,14 @@ impl<'a> Object<'a> for MCPToolListingBlock<'a> {
 /// The object `MCPToolResultBlock`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MCPToolResultBlock<'a> {
+    /// `type`: always `mcp_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`MCPToolResultBlockContent`], required.
     pub content: Field<MCPToolResultBlockContent<'a>>,
     /// `is_error`: true or false, required.
     pub is_error: Field<bool>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `mcp_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11024,10 +11024,10 @@ impl<'a> Wire<'a> for MCPToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("is_error", &self.is_error);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11040,20 +11040,20 @@ impl<'a> Object<'a> for MCPToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "is_error" => self.is_error = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "is_error" => !self.is_error.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11087,6 +11087,8 @@ impl<'a> Wire<'a> for MCPToolResultBlockContent<'a> {
 /// The object `MCPToolUseBlock`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MCPToolUseBlock<'a> {
+    /// `type`: always `mcp_tool_use`, required.
+    pub r#type: Field<Text<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
     /// `input`: any JSON value, required.
@@ -11095,8 +11097,6 @@ pub struct MCPToolUseBlock<'a> {
     pub name: Field<Text<'a>>,
     /// `server_name`: text, required.
     pub server_name: Field<Text<'a>>,
-    /// `type`: always `mcp_tool_use`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11108,11 +11108,11 @@ impl<'a> Wire<'a> for MCPToolUseBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("id", &self.id);
                 members.field("input", &self.input);
                 members.field("name", &self.name);
                 members.field("server_name", &self.server_name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11125,22 +11125,22 @@ impl<'a> Object<'a> for MCPToolUseBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "input" => self.input = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "server_name" => self.server_name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "id" => !self.id.is_absent(),
             "input" => !self.input.is_absent(),
             "name" => !self.name.is_absent(),
             "server_name" => !self.server_name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11151,6 +11151,8 @@ impl<'a> Object<'a> for MCPToolUseBlock<'a> {
 /// The object `MCPToolUseBlockParam`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MCPToolUseBlockParam<'a> {
+    /// `type`: always `mcp_tool_use`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `id`: text, required.
@@ -11161,8 +11163,6 @@ pub struct MCPToolUseBlockParam<'a> {
     pub name: Field<Text<'a>>,
     /// `server_name`: text, required.
     pub server_name: Field<Text<'a>>,
-    /// `type`: always `mcp_tool_use`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11174,12 +11174,12 @@ impl<'a> Wire<'a> for MCPToolUseBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("id", &self.id);
                 members.field("input", &self.input);
                 members.field("name", &self.name);
                 members.field("server_name", &self.server_name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11192,24 +11192,24 @@ impl<'a> Object<'a> for MCPToolUseBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "input" => self.input = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "server_name" => self.server_name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "id" => !self.id.is_absent(),
             "input" => !self.input.is_absent(),
             "name" => !self.name.is_absent(),
             "server_name" => !self.server_name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11220,6 +11220,8 @@ impl<'a> Object<'a> for MCPToolUseBlockParam<'a> {
 /// The object `MCPToolset`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MCPToolset<'a> {
+    /// `type`: always `mcp_toolset`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `configs`: any JSON value, may be null.
@@ -11230,8 +11232,6 @@ pub struct MCPToolset<'a> {
     pub mcp_server_name: Field<Text<'a>>,
     /// `tools`: an array of [`MCPTool`], may be null.
     pub tools: Field<Vec<MCPTool<'a>>>,
-    /// `type`: always `mcp_toolset`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11243,12 +11243,12 @@ impl<'a> Wire<'a> for MCPToolset<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("configs", &self.configs);
                 members.field("default_config", &self.default_config);
                 members.field("mcp_server_name", &self.mcp_server_name);
                 members.field("tools", &self.tools);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11261,24 +11261,24 @@ impl<'a> Object<'a> for MCPToolset<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "configs" => self.configs = Wire::read(cursor)?,
             "default_config" => self.default_config = Wire::read(cursor)?,
             "mcp_server_name" => self.mcp_server_name = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "configs" => !self.configs.is_absent(),
             "default_config" => !self.default_config.is_absent(),
             "mcp_server_name" => !self.mcp_server_name.is_absent(),
             "tools" => !self.tools.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11289,6 +11289,8 @@ impl<'a> Object<'a> for MCPToolset<'a> {
 /// The object `MCPToolsetParam`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MCPToolsetParam<'a> {
+    /// `type`: always `mcp_toolset`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `configs`: any JSON value, may be null.
@@ -11299,8 +11301,6 @@ pub struct MCPToolsetParam<'a> {
     pub mcp_server_name: Field<Text<'a>>,
     /// `tools`: an array of [`MCPTool`], may be null.
     pub tools: Field<Vec<MCPTool<'a>>>,
-    /// `type`: always `mcp_toolset`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11312,12 +11312,12 @@ impl<'a> Wire<'a> for MCPToolsetParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("configs", &self.configs);
                 members.field("default_config", &self.default_config);
                 members.field("mcp_server_name", &self.mcp_server_name);
                 members.field("tools", &self.tools);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11330,24 +11330,24 @@ impl<'a> Object<'a> for MCPToolsetParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "configs" => self.configs = Wire::read(cursor)?,
             "default_config" => self.default_config = Wire::read(cursor)?,
             "mcp_server_name" => self.mcp_server_name = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "configs" => !self.configs.is_absent(),
             "default_config" => !self.default_config.is_absent(),
             "mcp_server_name" => !self.mcp_server_name.is_absent(),
             "tools" => !self.tools.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11358,6 +11358,10 @@ impl<'a> Object<'a> for MCPToolsetParam<'a> {
 /// The object `MemoryTool20250818`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MemoryTool20250818<'a> {
+    /// `name`: always `memory`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `memory_20250818`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -11366,12 +11370,8 @@ pub struct MemoryTool20250818<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `memory`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `memory_20250818`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11383,13 +11383,13 @@ impl<'a> Wire<'a> for MemoryTool20250818<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11402,26 +11402,26 @@ impl<'a> Object<'a> for MemoryTool20250818<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11432,6 +11432,10 @@ impl<'a> Object<'a> for MemoryTool20250818<'a> {
 /// The object `MemoryTool20250818Param`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MemoryTool20250818Param<'a> {
+    /// `name`: always `memory`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `memory_20250818`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -11440,12 +11444,8 @@ pub struct MemoryTool20250818Param<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `memory`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `memory_20250818`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11457,13 +11457,13 @@ impl<'a> Wire<'a> for MemoryTool20250818Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11476,26 +11476,26 @@ impl<'a> Object<'a> for MemoryTool20250818Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11506,6 +11506,10 @@ impl<'a> Object<'a> for MemoryTool20250818Param<'a> {
 /// The object `Message`, 13 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Message<'a> {
+    /// `role`: always `assistant`, required.
+    pub role: Field<Text<'a>>,
+    /// `type`: always `message`, required.
+    pub r#type: Field<Text<'a>>,
     /// `container`: [`Container`], may be null.
     pub container: Field<Container<'a>>,
     /// `content`: an array of [`ContentBlock`], required.
@@ -11520,16 +11524,12 @@ pub struct Message<'a> {
     pub input_transformations: Field<Vec<InputTransformation<'a>>>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
-    /// `role`: always `assistant`, required.
-    pub role: Field<Text<'a>>,
     /// `stop_details`: [`RefusalStopDetails`], may be null.
     pub stop_details: Field<Box<RefusalStopDetails<'a>>>,
     /// `stop_reason`: [`StopReason`], may be null.
     pub stop_reason: Field<StopReason<'a>>,
     /// `stop_sequence`: text, may be null.
     pub stop_sequence: Field<Text<'a>>,
-    /// `type`: always `message`, required.
-    pub r#type: Field<Text<'a>>,
     /// `usage`: [`Usage`], required.
     pub usage: Field<Box<Usage<'a>>>,
     /// Members that the schema does not declare.
@@ -11543,6 +11543,8 @@ impl<'a> Wire<'a> for Message<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
+                members.field("type", &self.r#type);
                 members.field("container", &self.container);
                 members.field("content", &self.content);
                 members.field("context_management", &self.context_management);
@@ -11550,11 +11552,9 @@ impl<'a> Wire<'a> for Message<'a> {
                 members.field("id", &self.id);
                 members.field("input_transformations", &self.input_transformations);
                 members.field("model", &self.model);
-                members.field("role", &self.role);
                 members.field("stop_details", &self.stop_details);
                 members.field("stop_reason", &self.stop_reason);
                 members.field("stop_sequence", &self.stop_sequence);
-                members.field("type", &self.r#type);
                 members.field("usage", &self.usage);
                 members.unknown(&self.unknown);
             },
@@ -11568,6 +11568,8 @@ impl<'a> Object<'a> for Message<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "container" => self.container = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "context_management" => self.context_management = Wire::read(cursor)?,
@@ -11575,11 +11577,9 @@ impl<'a> Object<'a> for Message<'a> {
             "id" => self.id = Wire::read(cursor)?,
             "input_transformations" => self.input_transformations = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             "stop_details" => self.stop_details = Wire::read(cursor)?,
             "stop_reason" => self.stop_reason = Wire::read(cursor)?,
             "stop_sequence" => self.stop_sequence = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "usage" => self.usage = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -11587,6 +11587,8 @@ impl<'a> Object<'a> for Message<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "container" => !self.container.is_absent(),
             "content" => !self.content.is_absent(),
             "context_management" => !self.context_management.is_absent(),
@@ -11594,11 +11596,9 @@ impl<'a> Object<'a> for Message<'a> {
             "id" => !self.id.is_absent(),
             "input_transformations" => !self.input_transformations.is_absent(),
             "model" => !self.model.is_absent(),
-            "role" => !self.role.is_absent(),
             "stop_details" => !self.stop_details.is_absent(),
             "stop_reason" => !self.stop_reason.is_absent(),
             "stop_sequence" => !self.stop_sequence.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "usage" => !self.usage.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -12050,6 +12050,8 @@ impl<'a> Object<'a> for MessageDeltaUsage<'a> {
 /// The object `MessageIterationUsage`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct MessageIterationUsage<'a> {
+    /// `type`: always `message`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_creation`: [`CacheCreation`], may be null.
     pub cache_creation: Field<CacheCreation<'a>>,
     /// `cache_creation_input_tokens`: a whole number, required.
@@ -12062,8 +12064,6 @@ pub struct MessageIterationUsage<'a> {
     pub model: Field<Text<'a>>,
     /// `output_tokens`: a whole number, required.
     pub output_tokens: Field<Num<'a>>,
-    /// `type`: always `message`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12075,6 +12075,7 @@ impl<'a> Wire<'a> for MessageIterationUsage<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_creation", &self.cache_creation);
                 members
                     .field(
@@ -12085,7 +12086,6 @@ impl<'a> Wire<'a> for MessageIterationUsage<'a> {
                 members.field("input_tokens", &self.input_tokens);
                 members.field("model", &self.model);
                 members.field("output_tokens", &self.output_tokens);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12098,6 +12098,7 @@ impl<'a> Object<'a> for MessageIterationUsage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_creation" => self.cache_creation = Wire::read(cursor)?,
             "cache_creation_input_tokens" => {
                 self.cache_creation_input_tokens = Wire::read(cursor)?;
@@ -12108,13 +12109,13 @@ impl<'a> Object<'a> for MessageIterationUsage<'a> {
             "input_tokens" => self.input_tokens = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
             "output_tokens" => self.output_tokens = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_creation" => !self.cache_creation.is_absent(),
             "cache_creation_input_tokens" => {
                 !self.cache_creation_input_tokens.is_absent()
@@ -12123,7 +12124,6 @@ impl<'a> Object<'a> for MessageIterationUsage<'a> {
             "input_tokens" => !self.input_tokens.is_absent(),
             "model" => !self.model.is_absent(),
             "output_tokens" => !self.output_tokens.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12257,10 +12257,10 @@ impl<'a> Object<'a> for Metadata<'a> {
 /// The object `NotFoundErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NotFoundErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `not_found_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12272,8 +12272,8 @@ impl<'a> Wire<'a> for NotFoundErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -12286,16 +12286,16 @@ impl<'a> Object<'a> for NotFoundErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12404,10 +12404,10 @@ impl<'a> Object<'a> for OutputTokensDetails<'a> {
 /// The object `OverloadedErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct OverloadedErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `overloaded_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12419,8 +12419,8 @@ impl<'a> Wire<'a> for OverloadedErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -12433,16 +12433,16 @@ impl<'a> Object<'a> for OverloadedErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12453,10 +12453,10 @@ impl<'a> Object<'a> for OverloadedErrorObject<'a> {
 /// The object `PermissionErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PermissionErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `permission_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12468,8 +12468,8 @@ impl<'a> Wire<'a> for PermissionErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -12482,16 +12482,16 @@ impl<'a> Object<'a> for PermissionErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12502,12 +12502,12 @@ impl<'a> Object<'a> for PermissionErrorObject<'a> {
 /// The object `PlainTextSource`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct PlainTextSource<'a> {
-    /// `data`: text, required.
-    pub data: Field<Text<'a>>,
     /// `media_type`: always `text/plain`, required.
     pub media_type: Field<Text<'a>>,
     /// `type`: always `text`, required.
     pub r#type: Field<Text<'a>>,
+    /// `data`: text, required.
+    pub data: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12519,9 +12519,9 @@ impl<'a> Wire<'a> for PlainTextSource<'a> {
         write_object(
             out,
             |members| {
-                members.field("data", &self.data);
                 members.field("media_type", &self.media_type);
                 members.field("type", &self.r#type);
+                members.field("data", &self.data);
                 members.unknown(&self.unknown);
             },
         );
@@ -12534,18 +12534,18 @@ impl<'a> Object<'a> for PlainTextSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "data" => self.data = Wire::read(cursor)?,
             "media_type" => self.media_type = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "data" => self.data = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "data" => !self.data.is_absent(),
             "media_type" => !self.media_type.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "data" => !self.data.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12556,10 +12556,10 @@ impl<'a> Object<'a> for PlainTextSource<'a> {
 /// The object `RateLimitErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RateLimitErrorObject<'a> {
-    /// `message`: text, required.
-    pub message: Field<Text<'a>>,
     /// `type`: always `rate_limit_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: text, required.
+    pub message: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12571,8 +12571,8 @@ impl<'a> Wire<'a> for RateLimitErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -12585,16 +12585,16 @@ impl<'a> Object<'a> for RateLimitErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12647,12 +12647,12 @@ impl<'a> Wire<'a> for RawContentBlockDelta<'a> {
 /// The object `RawContentBlockDeltaEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RawContentBlockDeltaEvent<'a> {
+    /// `type`: always `content_block_delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: [`RawContentBlockDelta`], required.
     pub delta: Field<RawContentBlockDelta<'a>>,
     /// `index`: a whole number, required.
     pub index: Field<Num<'a>>,
-    /// `type`: always `content_block_delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12664,9 +12664,9 @@ impl<'a> Wire<'a> for RawContentBlockDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12679,18 +12679,18 @@ impl<'a> Object<'a> for RawContentBlockDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12701,12 +12701,12 @@ impl<'a> Object<'a> for RawContentBlockDeltaEvent<'a> {
 /// The object `RawContentBlockStartEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RawContentBlockStartEvent<'a> {
+    /// `type`: always `content_block_start`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_block`: [`ContentBlock`], required.
     pub content_block: Field<Box<ContentBlock<'a>>>,
     /// `index`: a whole number, required.
     pub index: Field<Num<'a>>,
-    /// `type`: always `content_block_start`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12718,9 +12718,9 @@ impl<'a> Wire<'a> for RawContentBlockStartEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_block", &self.content_block);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12733,18 +12733,18 @@ impl<'a> Object<'a> for RawContentBlockStartEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_block" => self.content_block = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_block" => !self.content_block.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12755,10 +12755,10 @@ impl<'a> Object<'a> for RawContentBlockStartEvent<'a> {
 /// The object `RawContentBlockStopEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RawContentBlockStopEvent<'a> {
-    /// `index`: a whole number, required.
-    pub index: Field<Num<'a>>,
     /// `type`: always `content_block_stop`, required.
     pub r#type: Field<Text<'a>>,
+    /// `index`: a whole number, required.
+    pub index: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12770,8 +12770,8 @@ impl<'a> Wire<'a> for RawContentBlockStopEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("index", &self.index);
                 members.field("type", &self.r#type);
+                members.field("index", &self.index);
                 members.unknown(&self.unknown);
             },
         );
@@ -12784,16 +12784,16 @@ impl<'a> Object<'a> for RawContentBlockStopEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "index" => self.index = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "index" => self.index = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "index" => !self.index.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "index" => !self.index.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12804,12 +12804,12 @@ impl<'a> Object<'a> for RawContentBlockStopEvent<'a> {
 /// The object `RawErrorEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RawErrorEvent<'a> {
+    /// `type`: always `error`, required; on the wire, in no document.
+    pub r#type: Field<Text<'a>>,
     /// `error`: [`ErrorObject`], required; on the wire, in no document.
     pub error: Field<ErrorObject<'a>>,
     /// `request_id`: text, may be null; on the wire, in no document.
     pub request_id: Field<Text<'a>>,
-    /// `type`: always `error`, required; on the wire, in no document.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12821,9 +12821,9 @@ impl<'a> Wire<'a> for RawErrorEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("error", &self.error);
                 members.field("request_id", &self.request_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12836,18 +12836,18 @@ impl<'a> Object<'a> for RawErrorEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "error" => self.error = Wire::read(cursor)?,
             "request_id" => self.request_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "error" => !self.error.is_absent(),
             "request_id" => !self.request_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12858,14 +12858,14 @@ impl<'a> Object<'a> for RawErrorEvent<'a> {
 /// The object `RawMessageDeltaEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RawMessageDeltaEvent<'a> {
+    /// `type`: always `message_delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `context_management`: [`ContextManagementResponse`], may be null.
     pub context_management: Field<ContextManagementResponse<'a>>,
     /// `delta`: [`RawMessageDeltaEventDelta`], required.
     pub delta: Field<Box<RawMessageDeltaEventDelta<'a>>>,
     /// `input_transformations`: an array of [`InputTransformation`], may be null.
     pub input_transformations: Field<Vec<InputTransformation<'a>>>,
-    /// `type`: always `message_delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// `usage`: [`MessageDeltaUsage`], required.
     pub usage: Field<Box<MessageDeltaUsage<'a>>>,
     /// Members that the schema does not declare.
@@ -12879,10 +12879,10 @@ impl<'a> Wire<'a> for RawMessageDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("context_management", &self.context_management);
                 members.field("delta", &self.delta);
                 members.field("input_transformations", &self.input_transformations);
-                members.field("type", &self.r#type);
                 members.field("usage", &self.usage);
                 members.unknown(&self.unknown);
             },
@@ -12896,10 +12896,10 @@ impl<'a> Object<'a> for RawMessageDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "context_management" => self.context_management = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "input_transformations" => self.input_transformations = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "usage" => self.usage = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -12907,10 +12907,10 @@ impl<'a> Object<'a> for RawMessageDeltaEvent<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "context_management" => !self.context_management.is_absent(),
             "delta" => !self.delta.is_absent(),
             "input_transformations" => !self.input_transformations.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "usage" => !self.usage.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -12981,10 +12981,10 @@ impl<'a> Object<'a> for RawMessageDeltaEventDelta<'a> {
 /// The object `RawMessageStartEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RawMessageStartEvent<'a> {
-    /// `message`: [`Message`], required.
-    pub message: Field<Box<Message<'a>>>,
     /// `type`: always `message_start`, required.
     pub r#type: Field<Text<'a>>,
+    /// `message`: [`Message`], required.
+    pub message: Field<Box<Message<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12996,8 +12996,8 @@ impl<'a> Wire<'a> for RawMessageStartEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("message", &self.message);
                 members.field("type", &self.r#type);
+                members.field("message", &self.message);
                 members.unknown(&self.unknown);
             },
         );
@@ -13010,16 +13010,16 @@ impl<'a> Object<'a> for RawMessageStartEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "message" => self.message = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "message" => self.message = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "message" => !self.message.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "message" => !self.message.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13172,10 +13172,10 @@ impl<'a> Object<'a> for RawPingEvent<'a> {
 /// The object `RedactedThinkingBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RedactedThinkingBlock<'a> {
-    /// `data`: text, required.
-    pub data: Field<Text<'a>>,
     /// `type`: always `redacted_thinking`, required.
     pub r#type: Field<Text<'a>>,
+    /// `data`: text, required.
+    pub data: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13187,8 +13187,8 @@ impl<'a> Wire<'a> for RedactedThinkingBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("data", &self.data);
                 members.field("type", &self.r#type);
+                members.field("data", &self.data);
                 members.unknown(&self.unknown);
             },
         );
@@ -13201,16 +13201,16 @@ impl<'a> Object<'a> for RedactedThinkingBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "data" => self.data = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "data" => self.data = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "data" => !self.data.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "data" => !self.data.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13221,6 +13221,8 @@ impl<'a> Object<'a> for RedactedThinkingBlock<'a> {
 /// The object `RefusalStopDetails`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RefusalStopDetails<'a> {
+    /// `type`: always `refusal`, required.
+    pub r#type: Field<Text<'a>>,
     /// `category`: [`FallbackRefusalTriggerCategory`], may be null.
     pub category: Field<FallbackRefusalTriggerCategory<'a>>,
     /// `explanation`: text, may be null.
@@ -13231,8 +13233,6 @@ pub struct RefusalStopDetails<'a> {
     pub fallback_has_prefill_claim: Field<bool>,
     /// `recommended_model`: text, may be null.
     pub recommended_model: Field<Text<'a>>,
-    /// `type`: always `refusal`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13244,6 +13244,7 @@ impl<'a> Wire<'a> for RefusalStopDetails<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("category", &self.category);
                 members.field("explanation", &self.explanation);
                 members.field("fallback_credit_token", &self.fallback_credit_token);
@@ -13253,7 +13254,6 @@ impl<'a> Wire<'a> for RefusalStopDetails<'a> {
                         &self.fallback_has_prefill_claim,
                     );
                 members.field("recommended_model", &self.recommended_model);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13266,6 +13266,7 @@ impl<'a> Object<'a> for RefusalStopDetails<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "category" => self.category = Wire::read(cursor)?,
             "explanation" => self.explanation = Wire::read(cursor)?,
             "fallback_credit_token" => self.fallback_credit_token = Wire::read(cursor)?,
@@ -13273,19 +13274,18 @@ impl<'a> Object<'a> for RefusalStopDetails<'a> {
                 self.fallback_has_prefill_claim = Wire::read(cursor)?;
             }
             "recommended_model" => self.recommended_model = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "category" => !self.category.is_absent(),
             "explanation" => !self.explanation.is_absent(),
             "fallback_credit_token" => !self.fallback_credit_token.is_absent(),
             "fallback_has_prefill_claim" => !self.fallback_has_prefill_claim.is_absent(),
             "recommended_model" => !self.recommended_model.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13345,14 +13345,14 @@ impl<'a> Object<'a> for RequestMCPServerToolConfiguration<'a> {
 /// The object `RequestMCPServerURLDefinition`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RequestMCPServerURLDefinition<'a> {
+    /// `type`: always `url`, required.
+    pub r#type: Field<Text<'a>>,
     /// `authorization_token`: text, may be null.
     pub authorization_token: Field<Text<'a>>,
     /// `name`: text, required.
     pub name: Field<Text<'a>>,
     /// `tool_configuration`: [`RequestMCPServerToolConfiguration`], may be null.
     pub tool_configuration: Field<RequestMCPServerToolConfiguration<'a>>,
-    /// `type`: always `url`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -13366,10 +13366,10 @@ impl<'a> Wire<'a> for RequestMCPServerURLDefinition<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("authorization_token", &self.authorization_token);
                 members.field("name", &self.name);
                 members.field("tool_configuration", &self.tool_configuration);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -13383,10 +13383,10 @@ impl<'a> Object<'a> for RequestMCPServerURLDefinition<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "authorization_token" => self.authorization_token = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "tool_configuration" => self.tool_configuration = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -13394,10 +13394,10 @@ impl<'a> Object<'a> for RequestMCPServerURLDefinition<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "authorization_token" => !self.authorization_token.is_absent(),
             "name" => !self.name.is_absent(),
             "tool_configuration" => !self.tool_configuration.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -13409,6 +13409,8 @@ impl<'a> Object<'a> for RequestMCPServerURLDefinition<'a> {
 /// The object `RequestMCPToolResultBlock`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RequestMCPToolResultBlock<'a> {
+    /// `type`: always `mcp_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `content`: [`MessageCreateParamsSystem`].
@@ -13417,8 +13419,6 @@ pub struct RequestMCPToolResultBlock<'a> {
     pub is_error: Field<bool>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `mcp_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13430,11 +13430,11 @@ impl<'a> Wire<'a> for RequestMCPToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("is_error", &self.is_error);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13447,22 +13447,22 @@ impl<'a> Object<'a> for RequestMCPToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "is_error" => self.is_error = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "is_error" => !self.is_error.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13473,12 +13473,12 @@ impl<'a> Object<'a> for RequestMCPToolResultBlock<'a> {
 /// The object `RequestToolAdditionBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RequestToolAdditionBlock<'a> {
+    /// `type`: always `tool_addition`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `tool`: [`RequestToolAdditionBlockTool`], required.
     pub tool: Field<RequestToolAdditionBlockTool<'a>>,
-    /// `type`: always `tool_addition`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13490,9 +13490,9 @@ impl<'a> Wire<'a> for RequestToolAdditionBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("tool", &self.tool);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13505,18 +13505,18 @@ impl<'a> Object<'a> for RequestToolAdditionBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "tool" => self.tool = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "tool" => !self.tool.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13563,12 +13563,12 @@ impl<'a> Wire<'a> for RequestToolAdditionBlockTool<'a> {
 /// The object `RequestToolRemovalBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RequestToolRemovalBlock<'a> {
+    /// `type`: always `tool_removal`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `tool`: [`RequestToolRemovalBlockTool`], required.
     pub tool: Field<RequestToolRemovalBlockTool<'a>>,
-    /// `type`: always `tool_removal`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13580,9 +13580,9 @@ impl<'a> Wire<'a> for RequestToolRemovalBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("tool", &self.tool);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13595,18 +13595,18 @@ impl<'a> Object<'a> for RequestToolRemovalBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "tool" => self.tool = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "tool" => !self.tool.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13649,6 +13649,8 @@ impl<'a> Wire<'a> for RequestToolRemovalBlockTool<'a> {
 /// The object `ResponseTool`, 9 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseTool<'a> {
+    /// `type`: always `custom`, may be null.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `defer_loading`: true or false, may be null.
@@ -13665,8 +13667,6 @@ pub struct ResponseTool<'a> {
     pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `custom`, may be null.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13678,6 +13678,7 @@ impl<'a> Wire<'a> for ResponseTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("description", &self.description);
@@ -13686,7 +13687,6 @@ impl<'a> Wire<'a> for ResponseTool<'a> {
                 members.field("input_schema", &self.input_schema);
                 members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13699,6 +13699,7 @@ impl<'a> Object<'a> for ResponseTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "description" => self.description = Wire::read(cursor)?,
@@ -13707,13 +13708,13 @@ impl<'a> Object<'a> for ResponseTool<'a> {
             "input_schema" => self.input_schema = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "description" => !self.description.is_absent(),
@@ -13722,7 +13723,6 @@ impl<'a> Object<'a> for ResponseTool<'a> {
             "input_schema" => !self.input_schema.is_absent(),
             "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13733,10 +13733,10 @@ impl<'a> Object<'a> for ResponseTool<'a> {
 /// The object `ResponseToolAdditionBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseToolAdditionBlock<'a> {
-    /// `tool`: [`ResponseToolAdditionBlockTool`], required.
-    pub tool: Field<ResponseToolAdditionBlockTool<'a>>,
     /// `type`: always `tool_addition`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tool`: [`ResponseToolAdditionBlockTool`], required.
+    pub tool: Field<ResponseToolAdditionBlockTool<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13748,8 +13748,8 @@ impl<'a> Wire<'a> for ResponseToolAdditionBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("tool", &self.tool);
                 members.field("type", &self.r#type);
+                members.field("tool", &self.tool);
                 members.unknown(&self.unknown);
             },
         );
@@ -13762,16 +13762,16 @@ impl<'a> Object<'a> for ResponseToolAdditionBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tool" => self.tool = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tool" => self.tool = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tool" => !self.tool.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tool" => !self.tool.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13818,12 +13818,12 @@ impl<'a> Wire<'a> for ResponseToolAdditionBlockTool<'a> {
 /// The object `ResponseToolChangeMCPToolReference`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseToolChangeMCPToolReference<'a> {
+    /// `type`: always `mcp_tool_reference`, required.
+    pub r#type: Field<Text<'a>>,
     /// `name`: text, required.
     pub name: Field<Text<'a>>,
     /// `server_name`: text, required.
     pub server_name: Field<Text<'a>>,
-    /// `type`: always `mcp_tool_reference`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13835,9 +13835,9 @@ impl<'a> Wire<'a> for ResponseToolChangeMCPToolReference<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("name", &self.name);
                 members.field("server_name", &self.server_name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13850,18 +13850,18 @@ impl<'a> Object<'a> for ResponseToolChangeMCPToolReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "server_name" => self.server_name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "name" => !self.name.is_absent(),
             "server_name" => !self.server_name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13872,10 +13872,10 @@ impl<'a> Object<'a> for ResponseToolChangeMCPToolReference<'a> {
 /// The object `ResponseToolChangeMCPToolsetReference`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseToolChangeMCPToolsetReference<'a> {
-    /// `server_name`: text, required.
-    pub server_name: Field<Text<'a>>,
     /// `type`: always `mcp_toolset_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `server_name`: text, required.
+    pub server_name: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13887,8 +13887,8 @@ impl<'a> Wire<'a> for ResponseToolChangeMCPToolsetReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("server_name", &self.server_name);
                 members.field("type", &self.r#type);
+                members.field("server_name", &self.server_name);
                 members.unknown(&self.unknown);
             },
         );
@@ -13901,16 +13901,16 @@ impl<'a> Object<'a> for ResponseToolChangeMCPToolsetReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "server_name" => self.server_name = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "server_name" => self.server_name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "server_name" => !self.server_name.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "server_name" => !self.server_name.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13921,10 +13921,10 @@ impl<'a> Object<'a> for ResponseToolChangeMCPToolsetReference<'a> {
 /// The object `ResponseToolChangeToolReference`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseToolChangeToolReference<'a> {
-    /// `name`: text, required.
-    pub name: Field<Text<'a>>,
     /// `type`: always `tool_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `name`: text, required.
+    pub name: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13936,8 +13936,8 @@ impl<'a> Wire<'a> for ResponseToolChangeToolReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("name", &self.name);
                 members.field("type", &self.r#type);
+                members.field("name", &self.name);
                 members.unknown(&self.unknown);
             },
         );
@@ -13950,16 +13950,16 @@ impl<'a> Object<'a> for ResponseToolChangeToolReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "name" => self.name = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "name" => self.name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "name" => !self.name.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "name" => !self.name.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13970,10 +13970,10 @@ impl<'a> Object<'a> for ResponseToolChangeToolReference<'a> {
 /// The object `ResponseToolRemovalBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseToolRemovalBlock<'a> {
-    /// `tool`: [`ResponseToolRemovalBlockTool`], required.
-    pub tool: Field<ResponseToolRemovalBlockTool<'a>>,
     /// `type`: always `tool_removal`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tool`: [`ResponseToolRemovalBlockTool`], required.
+    pub tool: Field<ResponseToolRemovalBlockTool<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13985,8 +13985,8 @@ impl<'a> Wire<'a> for ResponseToolRemovalBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("tool", &self.tool);
                 members.field("type", &self.r#type);
+                members.field("tool", &self.tool);
                 members.unknown(&self.unknown);
             },
         );
@@ -13999,16 +13999,16 @@ impl<'a> Object<'a> for ResponseToolRemovalBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tool" => self.tool = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tool" => self.tool = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tool" => !self.tool.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tool" => !self.tool.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14224,6 +14224,8 @@ impl<'a> Wire<'a> for ResponseToolUnion<'a> {
 /// The object `SearchResultBlock`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SearchResultBlock<'a> {
+    /// `type`: always `search_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `citations`: [`CitationsConfigParam`].
@@ -14234,8 +14236,6 @@ pub struct SearchResultBlock<'a> {
     pub source: Field<Text<'a>>,
     /// `title`: text, required.
     pub title: Field<Text<'a>>,
-    /// `type`: always `search_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14247,12 +14247,12 @@ impl<'a> Wire<'a> for SearchResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("citations", &self.citations);
                 members.field("content", &self.content);
                 members.field("source", &self.source);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14265,24 +14265,24 @@ impl<'a> Object<'a> for SearchResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "citations" => self.citations = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "source" => self.source = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "citations" => !self.citations.is_absent(),
             "content" => !self.content.is_absent(),
             "source" => !self.source.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14293,10 +14293,10 @@ impl<'a> Object<'a> for SearchResultBlock<'a> {
 /// The object `ServerToolCaller`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ServerToolCaller<'a> {
-    /// `tool_id`: text, required.
-    pub tool_id: Field<Text<'a>>,
     /// `type`: always `code_execution_20250825`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tool_id`: text, required.
+    pub tool_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14308,8 +14308,8 @@ impl<'a> Wire<'a> for ServerToolCaller<'a> {
         write_object(
             out,
             |members| {
-                members.field("tool_id", &self.tool_id);
                 members.field("type", &self.r#type);
+                members.field("tool_id", &self.tool_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -14322,16 +14322,16 @@ impl<'a> Object<'a> for ServerToolCaller<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tool_id" => self.tool_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tool_id" => self.tool_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tool_id" => !self.tool_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tool_id" => !self.tool_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14342,10 +14342,10 @@ impl<'a> Object<'a> for ServerToolCaller<'a> {
 /// The object `ServerToolCaller20260120`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ServerToolCaller20260120<'a> {
-    /// `tool_id`: text, required.
-    pub tool_id: Field<Text<'a>>,
     /// `type`: always `code_execution_20260120`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tool_id`: text, required.
+    pub tool_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14357,8 +14357,8 @@ impl<'a> Wire<'a> for ServerToolCaller20260120<'a> {
         write_object(
             out,
             |members| {
-                members.field("tool_id", &self.tool_id);
                 members.field("type", &self.r#type);
+                members.field("tool_id", &self.tool_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -14371,16 +14371,16 @@ impl<'a> Object<'a> for ServerToolCaller20260120<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tool_id" => self.tool_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tool_id" => self.tool_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tool_id" => !self.tool_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tool_id" => !self.tool_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14440,6 +14440,8 @@ impl<'a> Object<'a> for ServerToolUsage<'a> {
 /// The object `ServerToolUseBlock`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ServerToolUseBlock<'a> {
+    /// `type`: always `server_tool_use`, required.
+    pub r#type: Field<Text<'a>>,
     /// `caller`: [`ServerToolUseBlockCaller`], may be null.
     pub caller: Field<ServerToolUseBlockCaller<'a>>,
     /// `id`: text, required.
@@ -14448,8 +14450,6 @@ pub struct ServerToolUseBlock<'a> {
     pub input: Field<Json<'a>>,
     /// `name`: [`ServerToolUseBlockName`], required.
     pub name: Field<ServerToolUseBlockName<'a>>,
-    /// `type`: always `server_tool_use`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14461,11 +14461,11 @@ impl<'a> Wire<'a> for ServerToolUseBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
                 members.field("input", &self.input);
                 members.field("name", &self.name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14478,22 +14478,22 @@ impl<'a> Object<'a> for ServerToolUseBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "input" => self.input = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
             "input" => !self.input.is_absent(),
             "name" => !self.name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14599,6 +14599,8 @@ impl<'a> Wire<'a> for ServerToolUseBlockName<'a> {
 /// The object `ServerToolUseBlockParam`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ServerToolUseBlockParam<'a> {
+    /// `type`: always `server_tool_use`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `caller`: [`ServerToolUseBlockCaller`].
@@ -14609,8 +14611,6 @@ pub struct ServerToolUseBlockParam<'a> {
     pub input: Field<Json<'a>>,
     /// `name`: [`ServerToolUseBlockName`], required.
     pub name: Field<ServerToolUseBlockName<'a>>,
-    /// `type`: always `server_tool_use`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14622,12 +14622,12 @@ impl<'a> Wire<'a> for ServerToolUseBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
                 members.field("input", &self.input);
                 members.field("name", &self.name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14640,24 +14640,24 @@ impl<'a> Object<'a> for ServerToolUseBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "input" => self.input = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
             "input" => !self.input.is_absent(),
             "name" => !self.name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14668,10 +14668,10 @@ impl<'a> Object<'a> for ServerToolUseBlockParam<'a> {
 /// The object `SignatureDelta`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SignatureDelta<'a> {
-    /// `signature`: text, required.
-    pub signature: Field<Text<'a>>,
     /// `type`: always `signature_delta`, required.
     pub r#type: Field<Text<'a>>,
+    /// `signature`: text, required.
+    pub signature: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14683,8 +14683,8 @@ impl<'a> Wire<'a> for SignatureDelta<'a> {
         write_object(
             out,
             |members| {
-                members.field("signature", &self.signature);
                 members.field("type", &self.r#type);
+                members.field("signature", &self.signature);
                 members.unknown(&self.unknown);
             },
         );
@@ -14697,16 +14697,16 @@ impl<'a> Object<'a> for SignatureDelta<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "signature" => self.signature = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "signature" => self.signature = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "signature" => !self.signature.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "signature" => !self.signature.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14834,14 +14834,14 @@ impl<'a> Wire<'a> for StopReason<'a> {
 /// The object `SystemMessage`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SystemMessage<'a> {
+    /// `role`: always `system`, required.
+    pub role: Field<Text<'a>>,
     /// `clear_at`: [`SystemMessageClearAt`], may be null.
     pub clear_at: Field<SystemMessageClearAt<'a>>,
     /// `content`: [`SystemMessageContent`].
     pub content: Field<SystemMessageContent<'a>>,
     /// `output_config`: [`SystemMessageOutputConfig`], may be null.
     pub output_config: Field<SystemMessageOutputConfig<'a>>,
-    /// `role`: always `system`, required.
-    pub role: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14853,10 +14853,10 @@ impl<'a> Wire<'a> for SystemMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("clear_at", &self.clear_at);
                 members.field("content", &self.content);
                 members.field("output_config", &self.output_config);
-                members.field("role", &self.role);
                 members.unknown(&self.unknown);
             },
         );
@@ -14869,20 +14869,20 @@ impl<'a> Object<'a> for SystemMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "clear_at" => self.clear_at = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "output_config" => self.output_config = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "clear_at" => !self.clear_at.is_absent(),
             "content" => !self.content.is_absent(),
             "output_config" => !self.output_config.is_absent(),
-            "role" => !self.role.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15027,12 +15027,12 @@ impl<'a> Object<'a> for SystemMessageOutputConfig<'a> {
 /// The object `TextBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextBlock<'a> {
+    /// `type`: always `text`, required.
+    pub r#type: Field<Text<'a>>,
     /// `citations`: an array of [`TextCitation`], may be null.
     pub citations: Field<Vec<TextCitation<'a>>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `text`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15044,9 +15044,9 @@ impl<'a> Wire<'a> for TextBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("citations", &self.citations);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15059,18 +15059,18 @@ impl<'a> Object<'a> for TextBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "citations" => self.citations = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "citations" => !self.citations.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15081,14 +15081,14 @@ impl<'a> Object<'a> for TextBlock<'a> {
 /// The object `TextBlockParam`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextBlockParam<'a> {
+    /// `type`: always `text`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `citations`: an array of [`TextCitationParam`], may be null.
     pub citations: Field<Vec<TextCitationParam<'a>>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `text`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15100,10 +15100,10 @@ impl<'a> Wire<'a> for TextBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("citations", &self.citations);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15116,20 +15116,20 @@ impl<'a> Object<'a> for TextBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "citations" => self.citations = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "citations" => !self.citations.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15228,10 +15228,10 @@ impl<'a> Wire<'a> for TextCitationParam<'a> {
 /// The object `TextDelta`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextDelta<'a> {
-    /// `text`: text, required.
-    pub text: Field<Text<'a>>,
     /// `type`: always `text_delta`, required.
     pub r#type: Field<Text<'a>>,
+    /// `text`: text, required.
+    pub text: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15243,8 +15243,8 @@ impl<'a> Wire<'a> for TextDelta<'a> {
         write_object(
             out,
             |members| {
-                members.field("text", &self.text);
                 members.field("type", &self.r#type);
+                members.field("text", &self.text);
                 members.unknown(&self.unknown);
             },
         );
@@ -15257,16 +15257,16 @@ impl<'a> Object<'a> for TextDelta<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "text" => self.text = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "text" => self.text = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "text" => !self.text.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "text" => !self.text.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15277,10 +15277,10 @@ impl<'a> Object<'a> for TextDelta<'a> {
 /// The object `TextEditorCodeExecutionCreateResultBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextEditorCodeExecutionCreateResultBlock<'a> {
-    /// `is_file_update`: true or false, required.
-    pub is_file_update: Field<bool>,
     /// `type`: always `text_editor_code_execution_create_result`, required.
     pub r#type: Field<Text<'a>>,
+    /// `is_file_update`: true or false, required.
+    pub is_file_update: Field<bool>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15292,8 +15292,8 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionCreateResultBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("is_file_update", &self.is_file_update);
                 members.field("type", &self.r#type);
+                members.field("is_file_update", &self.is_file_update);
                 members.unknown(&self.unknown);
             },
         );
@@ -15306,16 +15306,16 @@ impl<'a> Object<'a> for TextEditorCodeExecutionCreateResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "is_file_update" => self.is_file_update = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "is_file_update" => self.is_file_update = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "is_file_update" => !self.is_file_update.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "is_file_update" => !self.is_file_update.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15326,6 +15326,8 @@ impl<'a> Object<'a> for TextEditorCodeExecutionCreateResultBlock<'a> {
 /// The object `TextEditorCodeExecutionStrReplaceResultBlock`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextEditorCodeExecutionStrReplaceResultBlock<'a> {
+    /// `type`: always `text_editor_code_execution_str_replace_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `lines`: an array of text, may be null.
     pub lines: Field<Vec<Text<'a>>>,
     /// `new_lines`: a whole number, may be null.
@@ -15336,8 +15338,6 @@ pub struct TextEditorCodeExecutionStrReplaceResultBlock<'a> {
     pub old_lines: Field<Num<'a>>,
     /// `old_start`: a whole number, may be null.
     pub old_start: Field<Num<'a>>,
-    /// `type`: always `text_editor_code_execution_str_replace_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15349,12 +15349,12 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionStrReplaceResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("lines", &self.lines);
                 members.field("new_lines", &self.new_lines);
                 members.field("new_start", &self.new_start);
                 members.field("old_lines", &self.old_lines);
                 members.field("old_start", &self.old_start);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15367,24 +15367,24 @@ impl<'a> Object<'a> for TextEditorCodeExecutionStrReplaceResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "lines" => self.lines = Wire::read(cursor)?,
             "new_lines" => self.new_lines = Wire::read(cursor)?,
             "new_start" => self.new_start = Wire::read(cursor)?,
             "old_lines" => self.old_lines = Wire::read(cursor)?,
             "old_start" => self.old_start = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "lines" => !self.lines.is_absent(),
             "new_lines" => !self.new_lines.is_absent(),
             "new_start" => !self.new_start.is_absent(),
             "old_lines" => !self.old_lines.is_absent(),
             "old_start" => !self.old_start.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15395,12 +15395,12 @@ impl<'a> Object<'a> for TextEditorCodeExecutionStrReplaceResultBlock<'a> {
 /// The object `TextEditorCodeExecutionToolResultBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextEditorCodeExecutionToolResultBlock<'a> {
+    /// `type`: always `text_editor_code_execution_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`TextEditorCodeExecutionToolResultBlockContent`], required.
     pub content: Field<Box<TextEditorCodeExecutionToolResultBlockContent<'a>>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `text_editor_code_execution_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15412,9 +15412,9 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15427,18 +15427,18 @@ impl<'a> Object<'a> for TextEditorCodeExecutionToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15495,14 +15495,14 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionToolResultBlockContent<'a> {
 /// The object `TextEditorCodeExecutionToolResultBlockParam`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextEditorCodeExecutionToolResultBlockParam<'a> {
+    /// `type`: always `text_editor_code_execution_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `content`: [`TextEditorCodeExecutionToolResultBlockParamContent`], required.
     pub content: Field<Box<TextEditorCodeExecutionToolResultBlockParamContent<'a>>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `text_editor_code_execution_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15514,10 +15514,10 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionToolResultBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15530,20 +15530,20 @@ impl<'a> Object<'a> for TextEditorCodeExecutionToolResultBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15598,12 +15598,12 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionToolResultBlockParamContent<'a> {
 /// The object `TextEditorCodeExecutionToolResultError`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextEditorCodeExecutionToolResultError<'a> {
+    /// `type`: always `text_editor_code_execution_tool_result_error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `error_code`: [`TextEditorCodeExecutionToolResultErrorCode`], required.
     pub error_code: Field<TextEditorCodeExecutionToolResultErrorCode<'a>>,
     /// `error_message`: text, may be null.
     pub error_message: Field<Text<'a>>,
-    /// `type`: always `text_editor_code_execution_tool_result_error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15615,9 +15615,9 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionToolResultError<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("error_code", &self.error_code);
                 members.field("error_message", &self.error_message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15630,18 +15630,18 @@ impl<'a> Object<'a> for TextEditorCodeExecutionToolResultError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "error_code" => self.error_code = Wire::read(cursor)?,
             "error_message" => self.error_message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "error_code" => !self.error_code.is_absent(),
             "error_message" => !self.error_message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15701,12 +15701,12 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionToolResultErrorCode<'a> {
 /// The object `TextEditorCodeExecutionToolResultErrorObject`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextEditorCodeExecutionToolResultErrorObject<'a> {
+    /// `type`: always `text_editor_code_execution_tool_result_error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `error_code`: [`TextEditorCodeExecutionToolResultErrorCode`], required.
     pub error_code: Field<TextEditorCodeExecutionToolResultErrorCode<'a>>,
     /// `error_message`: text, may be null.
     pub error_message: Field<Text<'a>>,
-    /// `type`: always `text_editor_code_execution_tool_result_error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15718,9 +15718,9 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionToolResultErrorObject<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("error_code", &self.error_code);
                 members.field("error_message", &self.error_message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15733,18 +15733,18 @@ impl<'a> Object<'a> for TextEditorCodeExecutionToolResultErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "error_code" => self.error_code = Wire::read(cursor)?,
             "error_message" => self.error_message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "error_code" => !self.error_code.is_absent(),
             "error_message" => !self.error_message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15755,6 +15755,8 @@ impl<'a> Object<'a> for TextEditorCodeExecutionToolResultErrorObject<'a> {
 /// The object `TextEditorCodeExecutionViewResultBlock`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TextEditorCodeExecutionViewResultBlock<'a> {
+    /// `type`: always `text_editor_code_execution_view_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: text, required.
     pub content: Field<Text<'a>>,
     /// `file_type`: [`TextEditorCodeExecutionViewResultBlockFileType`], required.
@@ -15765,8 +15767,6 @@ pub struct TextEditorCodeExecutionViewResultBlock<'a> {
     pub start_line: Field<Num<'a>>,
     /// `total_lines`: a whole number, may be null.
     pub total_lines: Field<Num<'a>>,
-    /// `type`: always `text_editor_code_execution_view_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15778,12 +15778,12 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionViewResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("file_type", &self.file_type);
                 members.field("num_lines", &self.num_lines);
                 members.field("start_line", &self.start_line);
                 members.field("total_lines", &self.total_lines);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15796,24 +15796,24 @@ impl<'a> Object<'a> for TextEditorCodeExecutionViewResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "file_type" => self.file_type = Wire::read(cursor)?,
             "num_lines" => self.num_lines = Wire::read(cursor)?,
             "start_line" => self.start_line = Wire::read(cursor)?,
             "total_lines" => self.total_lines = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "file_type" => !self.file_type.is_absent(),
             "num_lines" => !self.num_lines.is_absent(),
             "start_line" => !self.start_line.is_absent(),
             "total_lines" => !self.total_lines.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15865,12 +15865,12 @@ impl<'a> Wire<'a> for TextEditorCodeExecutionViewResultBlockFileType<'a> {
 /// The object `ThinkingBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThinkingBlock<'a> {
+    /// `type`: always `thinking`, required.
+    pub r#type: Field<Text<'a>>,
     /// `signature`: text, required.
     pub signature: Field<Text<'a>>,
     /// `thinking`: text, required.
     pub thinking: Field<Text<'a>>,
-    /// `type`: always `thinking`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15882,9 +15882,9 @@ impl<'a> Wire<'a> for ThinkingBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("signature", &self.signature);
                 members.field("thinking", &self.thinking);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15897,18 +15897,18 @@ impl<'a> Object<'a> for ThinkingBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "signature" => self.signature = Wire::read(cursor)?,
             "thinking" => self.thinking = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "signature" => !self.signature.is_absent(),
             "thinking" => !self.thinking.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16000,12 +16000,12 @@ impl<'a> Wire<'a> for ThinkingConfig<'a> {
 /// The object `ThinkingConfigAdaptive`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThinkingConfigAdaptive<'a> {
+    /// `type`: always `adaptive`, required.
+    pub r#type: Field<Text<'a>>,
     /// `block_binding`: [`ThinkingBlockBinding`], may be null.
     pub block_binding: Field<ThinkingBlockBinding<'a>>,
     /// `display`: [`ThinkingConfigAdaptiveDisplay`], may be null.
     pub display: Field<ThinkingConfigAdaptiveDisplay<'a>>,
-    /// `type`: always `adaptive`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16017,9 +16017,9 @@ impl<'a> Wire<'a> for ThinkingConfigAdaptive<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("block_binding", &self.block_binding);
                 members.field("display", &self.display);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16032,18 +16032,18 @@ impl<'a> Object<'a> for ThinkingConfigAdaptive<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "block_binding" => self.block_binding = Wire::read(cursor)?,
             "display" => self.display = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "block_binding" => !self.block_binding.is_absent(),
             "display" => !self.display.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16183,14 +16183,14 @@ impl<'a> Object<'a> for ThinkingConfigDisabled<'a> {
 /// The object `ThinkingConfigEnabled`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThinkingConfigEnabled<'a> {
+    /// `type`: always `enabled`, required.
+    pub r#type: Field<Text<'a>>,
     /// `block_binding`: [`ThinkingBlockBinding`], may be null.
     pub block_binding: Field<ThinkingBlockBinding<'a>>,
     /// `budget_tokens`: a whole number, required.
     pub budget_tokens: Field<Num<'a>>,
     /// `display`: [`ThinkingConfigAdaptiveDisplay`], may be null.
     pub display: Field<ThinkingConfigAdaptiveDisplay<'a>>,
-    /// `type`: always `enabled`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16202,10 +16202,10 @@ impl<'a> Wire<'a> for ThinkingConfigEnabled<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("block_binding", &self.block_binding);
                 members.field("budget_tokens", &self.budget_tokens);
                 members.field("display", &self.display);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16218,20 +16218,20 @@ impl<'a> Object<'a> for ThinkingConfigEnabled<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "block_binding" => self.block_binding = Wire::read(cursor)?,
             "budget_tokens" => self.budget_tokens = Wire::read(cursor)?,
             "display" => self.display = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "block_binding" => !self.block_binding.is_absent(),
             "budget_tokens" => !self.budget_tokens.is_absent(),
             "display" => !self.display.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16242,12 +16242,12 @@ impl<'a> Object<'a> for ThinkingConfigEnabled<'a> {
 /// The object `ThinkingDelta`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThinkingDelta<'a> {
+    /// `type`: always `thinking_delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `estimated_tokens`: a whole number, may be null.
     pub estimated_tokens: Field<Num<'a>>,
     /// `thinking`: text, required.
     pub thinking: Field<Text<'a>>,
-    /// `type`: always `thinking_delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16259,9 +16259,9 @@ impl<'a> Wire<'a> for ThinkingDelta<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("estimated_tokens", &self.estimated_tokens);
                 members.field("thinking", &self.thinking);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16274,18 +16274,18 @@ impl<'a> Object<'a> for ThinkingDelta<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "estimated_tokens" => self.estimated_tokens = Wire::read(cursor)?,
             "thinking" => self.thinking = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "estimated_tokens" => !self.estimated_tokens.is_absent(),
             "thinking" => !self.thinking.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16296,12 +16296,12 @@ impl<'a> Object<'a> for ThinkingDelta<'a> {
 /// The object `ThinkingDroppedInputTransformation`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThinkingDroppedInputTransformation<'a> {
+    /// `type`: always `thinking_dropped`, required.
+    pub r#type: Field<Text<'a>>,
     /// `path`: text, required.
     pub path: Field<Text<'a>>,
     /// `reason`: [`ThinkingDroppedInputTransformationReason`], required.
     pub reason: Field<ThinkingDroppedInputTransformationReason<'a>>,
-    /// `type`: always `thinking_dropped`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16313,9 +16313,9 @@ impl<'a> Wire<'a> for ThinkingDroppedInputTransformation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("path", &self.path);
                 members.field("reason", &self.reason);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16328,18 +16328,18 @@ impl<'a> Object<'a> for ThinkingDroppedInputTransformation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "path" => self.path = Wire::read(cursor)?,
             "reason" => self.reason = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "path" => !self.path.is_absent(),
             "reason" => !self.reason.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16397,12 +16397,12 @@ impl<'a> Wire<'a> for ThinkingDroppedInputTransformationReason<'a> {
 /// The object `ThinkingMismatchAllowedInputTransformation`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThinkingMismatchAllowedInputTransformation<'a> {
+    /// `type`: always `thinking_mismatch_allowed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `path`: text, required.
     pub path: Field<Text<'a>>,
     /// `reason`: [`ThinkingDroppedInputTransformationReason`], required.
     pub reason: Field<ThinkingDroppedInputTransformationReason<'a>>,
-    /// `type`: always `thinking_mismatch_allowed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16414,9 +16414,9 @@ impl<'a> Wire<'a> for ThinkingMismatchAllowedInputTransformation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("path", &self.path);
                 members.field("reason", &self.reason);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16429,18 +16429,18 @@ impl<'a> Object<'a> for ThinkingMismatchAllowedInputTransformation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "path" => self.path = Wire::read(cursor)?,
             "reason" => self.reason = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "path" => !self.path.is_absent(),
             "reason" => !self.reason.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16537,10 +16537,10 @@ impl<'a> Object<'a> for ThinkingTurns<'a> {
 /// The object `ThreadContinueParams`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ThreadContinueParams<'a> {
-    /// `previous_message_id`: text, required.
-    pub previous_message_id: Field<Text<'a>>,
     /// `type`: always `continue`, required.
     pub r#type: Field<Text<'a>>,
+    /// `previous_message_id`: text, required.
+    pub previous_message_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16552,8 +16552,8 @@ impl<'a> Wire<'a> for ThreadContinueParams<'a> {
         write_object(
             out,
             |members| {
-                members.field("previous_message_id", &self.previous_message_id);
                 members.field("type", &self.r#type);
+                members.field("previous_message_id", &self.previous_message_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -16566,16 +16566,16 @@ impl<'a> Object<'a> for ThreadContinueParams<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "previous_message_id" => self.previous_message_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "previous_message_id" => self.previous_message_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "previous_message_id" => !self.previous_message_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "previous_message_id" => !self.previous_message_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16630,12 +16630,12 @@ impl<'a> Object<'a> for ThreadCreateParams<'a> {
 /// The object `TokenTaskBudget`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TokenTaskBudget<'a> {
+    /// `type`: always `tokens`, required.
+    pub r#type: Field<Text<'a>>,
     /// `remaining`: a whole number, may be null.
     pub remaining: Field<Num<'a>>,
     /// `total`: a whole number, required.
     pub total: Field<Num<'a>>,
-    /// `type`: always `tokens`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16647,9 +16647,9 @@ impl<'a> Wire<'a> for TokenTaskBudget<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("remaining", &self.remaining);
                 members.field("total", &self.total);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16662,18 +16662,18 @@ impl<'a> Object<'a> for TokenTaskBudget<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "remaining" => self.remaining = Wire::read(cursor)?,
             "total" => self.total = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "remaining" => !self.remaining.is_absent(),
             "total" => !self.total.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16684,6 +16684,8 @@ impl<'a> Object<'a> for TokenTaskBudget<'a> {
 /// The object `Tool`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Tool<'a> {
+    /// `type`: always `custom`, may be null.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -16702,8 +16704,6 @@ pub struct Tool<'a> {
     pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `custom`, may be null.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16715,6 +16715,7 @@ impl<'a> Wire<'a> for Tool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
@@ -16724,7 +16725,6 @@ impl<'a> Wire<'a> for Tool<'a> {
                 members.field("input_schema", &self.input_schema);
                 members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16737,6 +16737,7 @@ impl<'a> Object<'a> for Tool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -16746,13 +16747,13 @@ impl<'a> Object<'a> for Tool<'a> {
             "input_schema" => self.input_schema = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -16762,7 +16763,6 @@ impl<'a> Object<'a> for Tool<'a> {
             "input_schema" => !self.input_schema.is_absent(),
             "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16773,6 +16773,10 @@ impl<'a> Object<'a> for Tool<'a> {
 /// The object `ToolBash20241022`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolBash20241022<'a> {
+    /// `name`: always `bash`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `bash_20241022`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -16781,12 +16785,8 @@ pub struct ToolBash20241022<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `bash`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `bash_20241022`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16798,13 +16798,13 @@ impl<'a> Wire<'a> for ToolBash20241022<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16817,26 +16817,26 @@ impl<'a> Object<'a> for ToolBash20241022<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16847,6 +16847,10 @@ impl<'a> Object<'a> for ToolBash20241022<'a> {
 /// The object `ToolBash20241022Param`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolBash20241022Param<'a> {
+    /// `name`: always `bash`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `bash_20241022`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -16855,12 +16859,8 @@ pub struct ToolBash20241022Param<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `bash`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `bash_20241022`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16872,13 +16872,13 @@ impl<'a> Wire<'a> for ToolBash20241022Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16891,26 +16891,26 @@ impl<'a> Object<'a> for ToolBash20241022Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16921,6 +16921,10 @@ impl<'a> Object<'a> for ToolBash20241022Param<'a> {
 /// The object `ToolBash20250124`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolBash20250124<'a> {
+    /// `name`: always `bash`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `bash_20250124`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -16929,12 +16933,8 @@ pub struct ToolBash20250124<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `bash`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `bash_20250124`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16946,13 +16946,13 @@ impl<'a> Wire<'a> for ToolBash20250124<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16965,26 +16965,26 @@ impl<'a> Object<'a> for ToolBash20250124<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16995,6 +16995,10 @@ impl<'a> Object<'a> for ToolBash20250124<'a> {
 /// The object `ToolBash20250124Param`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolBash20250124Param<'a> {
+    /// `name`: always `bash`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `bash_20250124`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -17003,12 +17007,8 @@ pub struct ToolBash20250124Param<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `bash`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `bash_20250124`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17020,13 +17020,13 @@ impl<'a> Wire<'a> for ToolBash20250124Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17039,26 +17039,26 @@ impl<'a> Object<'a> for ToolBash20250124Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17069,12 +17069,12 @@ impl<'a> Object<'a> for ToolBash20250124Param<'a> {
 /// The object `ToolChangeMCPToolReference`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChangeMCPToolReference<'a> {
+    /// `type`: always `mcp_tool_reference`, required.
+    pub r#type: Field<Text<'a>>,
     /// `name`: text, required.
     pub name: Field<Text<'a>>,
     /// `server_name`: text, required.
     pub server_name: Field<Text<'a>>,
-    /// `type`: always `mcp_tool_reference`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17086,9 +17086,9 @@ impl<'a> Wire<'a> for ToolChangeMCPToolReference<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("name", &self.name);
                 members.field("server_name", &self.server_name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17101,18 +17101,18 @@ impl<'a> Object<'a> for ToolChangeMCPToolReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "server_name" => self.server_name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "name" => !self.name.is_absent(),
             "server_name" => !self.server_name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17123,10 +17123,10 @@ impl<'a> Object<'a> for ToolChangeMCPToolReference<'a> {
 /// The object `ToolChangeMCPToolsetReference`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChangeMCPToolsetReference<'a> {
-    /// `server_name`: text, required.
-    pub server_name: Field<Text<'a>>,
     /// `type`: always `mcp_toolset_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `server_name`: text, required.
+    pub server_name: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17138,8 +17138,8 @@ impl<'a> Wire<'a> for ToolChangeMCPToolsetReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("server_name", &self.server_name);
                 members.field("type", &self.r#type);
+                members.field("server_name", &self.server_name);
                 members.unknown(&self.unknown);
             },
         );
@@ -17152,16 +17152,16 @@ impl<'a> Object<'a> for ToolChangeMCPToolsetReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "server_name" => self.server_name = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "server_name" => self.server_name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "server_name" => !self.server_name.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "server_name" => !self.server_name.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17172,10 +17172,10 @@ impl<'a> Object<'a> for ToolChangeMCPToolsetReference<'a> {
 /// The object `ToolChangeToolDefinition`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChangeToolDefinition<'a> {
-    /// `definition`: [`ResponseToolUnion`], required.
-    pub definition: Field<Box<ResponseToolUnion<'a>>>,
     /// `type`: always `tool_definition`, required.
     pub r#type: Field<Text<'a>>,
+    /// `definition`: [`ResponseToolUnion`], required.
+    pub definition: Field<Box<ResponseToolUnion<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17187,8 +17187,8 @@ impl<'a> Wire<'a> for ToolChangeToolDefinition<'a> {
         write_object(
             out,
             |members| {
-                members.field("definition", &self.definition);
                 members.field("type", &self.r#type);
+                members.field("definition", &self.definition);
                 members.unknown(&self.unknown);
             },
         );
@@ -17201,16 +17201,16 @@ impl<'a> Object<'a> for ToolChangeToolDefinition<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "definition" => self.definition = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "definition" => self.definition = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "definition" => !self.definition.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "definition" => !self.definition.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17221,10 +17221,10 @@ impl<'a> Object<'a> for ToolChangeToolDefinition<'a> {
 /// The object `ToolChangeToolDefinitionParam`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChangeToolDefinitionParam<'a> {
-    /// `definition`: [`ToolUnion`], required.
-    pub definition: Field<Box<ToolUnion<'a>>>,
     /// `type`: always `tool_definition`, required.
     pub r#type: Field<Text<'a>>,
+    /// `definition`: [`ToolUnion`], required.
+    pub definition: Field<Box<ToolUnion<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17236,8 +17236,8 @@ impl<'a> Wire<'a> for ToolChangeToolDefinitionParam<'a> {
         write_object(
             out,
             |members| {
-                members.field("definition", &self.definition);
                 members.field("type", &self.r#type);
+                members.field("definition", &self.definition);
                 members.unknown(&self.unknown);
             },
         );
@@ -17250,16 +17250,16 @@ impl<'a> Object<'a> for ToolChangeToolDefinitionParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "definition" => self.definition = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "definition" => self.definition = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "definition" => !self.definition.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "definition" => !self.definition.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17270,10 +17270,10 @@ impl<'a> Object<'a> for ToolChangeToolDefinitionParam<'a> {
 /// The object `ToolChangeToolReference`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChangeToolReference<'a> {
-    /// `name`: text, required.
-    pub name: Field<Text<'a>>,
     /// `type`: always `tool_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `name`: text, required.
+    pub name: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17285,8 +17285,8 @@ impl<'a> Wire<'a> for ToolChangeToolReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("name", &self.name);
                 members.field("type", &self.r#type);
+                members.field("name", &self.name);
                 members.unknown(&self.unknown);
             },
         );
@@ -17299,16 +17299,16 @@ impl<'a> Object<'a> for ToolChangeToolReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "name" => self.name = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "name" => self.name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "name" => !self.name.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "name" => !self.name.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17319,10 +17319,10 @@ impl<'a> Object<'a> for ToolChangeToolReference<'a> {
 /// The object `ToolChoiceAny`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChoiceAny<'a> {
-    /// `disable_parallel_tool_use`: true or false.
-    pub disable_parallel_tool_use: Field<bool>,
     /// `type`: always `any`, required.
     pub r#type: Field<Text<'a>>,
+    /// `disable_parallel_tool_use`: true or false.
+    pub disable_parallel_tool_use: Field<bool>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17334,9 +17334,9 @@ impl<'a> Wire<'a> for ToolChoiceAny<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field("disable_parallel_tool_use", &self.disable_parallel_tool_use);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17349,18 +17349,18 @@ impl<'a> Object<'a> for ToolChoiceAny<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "disable_parallel_tool_use" => {
                 self.disable_parallel_tool_use = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "disable_parallel_tool_use" => !self.disable_parallel_tool_use.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "disable_parallel_tool_use" => !self.disable_parallel_tool_use.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17371,10 +17371,10 @@ impl<'a> Object<'a> for ToolChoiceAny<'a> {
 /// The object `ToolChoiceAuto`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChoiceAuto<'a> {
-    /// `disable_parallel_tool_use`: true or false.
-    pub disable_parallel_tool_use: Field<bool>,
     /// `type`: always `auto`, required.
     pub r#type: Field<Text<'a>>,
+    /// `disable_parallel_tool_use`: true or false.
+    pub disable_parallel_tool_use: Field<bool>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17386,9 +17386,9 @@ impl<'a> Wire<'a> for ToolChoiceAuto<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field("disable_parallel_tool_use", &self.disable_parallel_tool_use);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17401,18 +17401,18 @@ impl<'a> Object<'a> for ToolChoiceAuto<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "disable_parallel_tool_use" => {
                 self.disable_parallel_tool_use = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "disable_parallel_tool_use" => !self.disable_parallel_tool_use.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "disable_parallel_tool_use" => !self.disable_parallel_tool_use.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17467,12 +17467,12 @@ impl<'a> Object<'a> for ToolChoiceNone<'a> {
 /// The object `ToolChoiceTool`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChoiceTool<'a> {
+    /// `type`: always `tool`, required.
+    pub r#type: Field<Text<'a>>,
     /// `disable_parallel_tool_use`: true or false.
     pub disable_parallel_tool_use: Field<bool>,
     /// `name`: text, required.
     pub name: Field<Text<'a>>,
-    /// `type`: always `tool`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17484,10 +17484,10 @@ impl<'a> Wire<'a> for ToolChoiceTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field("disable_parallel_tool_use", &self.disable_parallel_tool_use);
                 members.field("name", &self.name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17500,20 +17500,20 @@ impl<'a> Object<'a> for ToolChoiceTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "disable_parallel_tool_use" => {
                 self.disable_parallel_tool_use = Wire::read(cursor)?;
             }
             "name" => self.name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "disable_parallel_tool_use" => !self.disable_parallel_tool_use.is_absent(),
             "name" => !self.name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17524,6 +17524,10 @@ impl<'a> Object<'a> for ToolChoiceTool<'a> {
 /// The object `ToolComputerUse20241022`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolComputerUse20241022<'a> {
+    /// `name`: always `computer`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `computer_20241022`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -17538,12 +17542,8 @@ pub struct ToolComputerUse20241022<'a> {
     pub display_width_px: Field<Num<'a>>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `computer`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `computer_20241022`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17555,6 +17555,8 @@ impl<'a> Wire<'a> for ToolComputerUse20241022<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
@@ -17562,9 +17564,7 @@ impl<'a> Wire<'a> for ToolComputerUse20241022<'a> {
                 members.field("display_number", &self.display_number);
                 members.field("display_width_px", &self.display_width_px);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17577,6 +17577,8 @@ impl<'a> Object<'a> for ToolComputerUse20241022<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -17584,15 +17586,15 @@ impl<'a> Object<'a> for ToolComputerUse20241022<'a> {
             "display_number" => self.display_number = Wire::read(cursor)?,
             "display_width_px" => self.display_width_px = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -17600,9 +17602,7 @@ impl<'a> Object<'a> for ToolComputerUse20241022<'a> {
             "display_number" => !self.display_number.is_absent(),
             "display_width_px" => !self.display_width_px.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17613,6 +17613,10 @@ impl<'a> Object<'a> for ToolComputerUse20241022<'a> {
 /// The object `ToolComputerUse20241022Param`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolComputerUse20241022Param<'a> {
+    /// `name`: always `computer`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `computer_20241022`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -17627,12 +17631,8 @@ pub struct ToolComputerUse20241022Param<'a> {
     pub display_width_px: Field<Num<'a>>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `computer`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `computer_20241022`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17644,6 +17644,8 @@ impl<'a> Wire<'a> for ToolComputerUse20241022Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
@@ -17651,9 +17653,7 @@ impl<'a> Wire<'a> for ToolComputerUse20241022Param<'a> {
                 members.field("display_number", &self.display_number);
                 members.field("display_width_px", &self.display_width_px);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17666,6 +17666,8 @@ impl<'a> Object<'a> for ToolComputerUse20241022Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -17673,15 +17675,15 @@ impl<'a> Object<'a> for ToolComputerUse20241022Param<'a> {
             "display_number" => self.display_number = Wire::read(cursor)?,
             "display_width_px" => self.display_width_px = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -17689,9 +17691,7 @@ impl<'a> Object<'a> for ToolComputerUse20241022Param<'a> {
             "display_number" => !self.display_number.is_absent(),
             "display_width_px" => !self.display_width_px.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17702,6 +17702,10 @@ impl<'a> Object<'a> for ToolComputerUse20241022Param<'a> {
 /// The object `ToolComputerUse20250124`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolComputerUse20250124<'a> {
+    /// `name`: always `computer`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `computer_20250124`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -17716,12 +17720,8 @@ pub struct ToolComputerUse20250124<'a> {
     pub display_width_px: Field<Num<'a>>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `computer`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `computer_20250124`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17733,6 +17733,8 @@ impl<'a> Wire<'a> for ToolComputerUse20250124<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
@@ -17740,9 +17742,7 @@ impl<'a> Wire<'a> for ToolComputerUse20250124<'a> {
                 members.field("display_number", &self.display_number);
                 members.field("display_width_px", &self.display_width_px);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17755,6 +17755,8 @@ impl<'a> Object<'a> for ToolComputerUse20250124<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -17762,15 +17764,15 @@ impl<'a> Object<'a> for ToolComputerUse20250124<'a> {
             "display_number" => self.display_number = Wire::read(cursor)?,
             "display_width_px" => self.display_width_px = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -17778,9 +17780,7 @@ impl<'a> Object<'a> for ToolComputerUse20250124<'a> {
             "display_number" => !self.display_number.is_absent(),
             "display_width_px" => !self.display_width_px.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17791,6 +17791,10 @@ impl<'a> Object<'a> for ToolComputerUse20250124<'a> {
 /// The object `ToolComputerUse20250124Param`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolComputerUse20250124Param<'a> {
+    /// `name`: always `computer`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `computer_20250124`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -17805,12 +17809,8 @@ pub struct ToolComputerUse20250124Param<'a> {
     pub display_width_px: Field<Num<'a>>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `computer`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `computer_20250124`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17822,6 +17822,8 @@ impl<'a> Wire<'a> for ToolComputerUse20250124Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
@@ -17829,9 +17831,7 @@ impl<'a> Wire<'a> for ToolComputerUse20250124Param<'a> {
                 members.field("display_number", &self.display_number);
                 members.field("display_width_px", &self.display_width_px);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17844,6 +17844,8 @@ impl<'a> Object<'a> for ToolComputerUse20250124Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -17851,15 +17853,15 @@ impl<'a> Object<'a> for ToolComputerUse20250124Param<'a> {
             "display_number" => self.display_number = Wire::read(cursor)?,
             "display_width_px" => self.display_width_px = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -17867,9 +17869,7 @@ impl<'a> Object<'a> for ToolComputerUse20250124Param<'a> {
             "display_number" => !self.display_number.is_absent(),
             "display_width_px" => !self.display_width_px.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17880,6 +17880,10 @@ impl<'a> Object<'a> for ToolComputerUse20250124Param<'a> {
 /// The object `ToolComputerUse20251124`, 11 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolComputerUse20251124<'a> {
+    /// `name`: always `computer`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `computer_20251124`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -17896,12 +17900,8 @@ pub struct ToolComputerUse20251124<'a> {
     pub enable_zoom: Field<bool>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `computer`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `computer_20251124`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17913,6 +17913,8 @@ impl<'a> Wire<'a> for ToolComputerUse20251124<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
@@ -17921,9 +17923,7 @@ impl<'a> Wire<'a> for ToolComputerUse20251124<'a> {
                 members.field("display_width_px", &self.display_width_px);
                 members.field("enable_zoom", &self.enable_zoom);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17936,6 +17936,8 @@ impl<'a> Object<'a> for ToolComputerUse20251124<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -17944,15 +17946,15 @@ impl<'a> Object<'a> for ToolComputerUse20251124<'a> {
             "display_width_px" => self.display_width_px = Wire::read(cursor)?,
             "enable_zoom" => self.enable_zoom = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -17961,9 +17963,7 @@ impl<'a> Object<'a> for ToolComputerUse20251124<'a> {
             "display_width_px" => !self.display_width_px.is_absent(),
             "enable_zoom" => !self.enable_zoom.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17974,6 +17974,10 @@ impl<'a> Object<'a> for ToolComputerUse20251124<'a> {
 /// The object `ToolComputerUse20251124Param`, 11 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolComputerUse20251124Param<'a> {
+    /// `name`: always `computer`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `computer_20251124`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -17990,12 +17994,8 @@ pub struct ToolComputerUse20251124Param<'a> {
     pub enable_zoom: Field<bool>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `computer`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `computer_20251124`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18007,6 +18007,8 @@ impl<'a> Wire<'a> for ToolComputerUse20251124Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
@@ -18015,9 +18017,7 @@ impl<'a> Wire<'a> for ToolComputerUse20251124Param<'a> {
                 members.field("display_width_px", &self.display_width_px);
                 members.field("enable_zoom", &self.enable_zoom);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18030,6 +18030,8 @@ impl<'a> Object<'a> for ToolComputerUse20251124Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -18038,15 +18040,15 @@ impl<'a> Object<'a> for ToolComputerUse20251124Param<'a> {
             "display_width_px" => self.display_width_px = Wire::read(cursor)?,
             "enable_zoom" => self.enable_zoom = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -18055,9 +18057,7 @@ impl<'a> Object<'a> for ToolComputerUse20251124Param<'a> {
             "display_width_px" => !self.display_width_px.is_absent(),
             "enable_zoom" => !self.enable_zoom.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18068,10 +18068,10 @@ impl<'a> Object<'a> for ToolComputerUse20251124Param<'a> {
 /// The object `ToolReferenceBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolReferenceBlock<'a> {
-    /// `tool_name`: text, required.
-    pub tool_name: Field<Text<'a>>,
     /// `type`: always `tool_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tool_name`: text, required.
+    pub tool_name: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18083,8 +18083,8 @@ impl<'a> Wire<'a> for ToolReferenceBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("tool_name", &self.tool_name);
                 members.field("type", &self.r#type);
+                members.field("tool_name", &self.tool_name);
                 members.unknown(&self.unknown);
             },
         );
@@ -18097,16 +18097,16 @@ impl<'a> Object<'a> for ToolReferenceBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tool_name" => self.tool_name = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tool_name" => self.tool_name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tool_name" => !self.tool_name.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tool_name" => !self.tool_name.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18117,12 +18117,12 @@ impl<'a> Object<'a> for ToolReferenceBlock<'a> {
 /// The object `ToolReferenceBlockParam`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolReferenceBlockParam<'a> {
+    /// `type`: always `tool_reference`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `tool_name`: text, required.
     pub tool_name: Field<Text<'a>>,
-    /// `type`: always `tool_reference`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18134,9 +18134,9 @@ impl<'a> Wire<'a> for ToolReferenceBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("tool_name", &self.tool_name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18149,18 +18149,18 @@ impl<'a> Object<'a> for ToolReferenceBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "tool_name" => self.tool_name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "tool_name" => !self.tool_name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18171,6 +18171,8 @@ impl<'a> Object<'a> for ToolReferenceBlockParam<'a> {
 /// The object `ToolResultBlock`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolResultBlock<'a> {
+    /// `type`: always `tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `content`: [`ToolResultBlockContent`].
@@ -18181,8 +18183,6 @@ pub struct ToolResultBlock<'a> {
     pub tool_use_id: Field<Text<'a>>,
     /// `toolset_name`: text, may be null.
     pub toolset_name: Field<Text<'a>>,
-    /// `type`: always `tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18194,12 +18194,12 @@ impl<'a> Wire<'a> for ToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("is_error", &self.is_error);
                 members.field("tool_use_id", &self.tool_use_id);
                 members.field("toolset_name", &self.toolset_name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18212,24 +18212,24 @@ impl<'a> Object<'a> for ToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "is_error" => self.is_error = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
             "toolset_name" => self.toolset_name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "is_error" => !self.is_error.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
             "toolset_name" => !self.toolset_name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18305,14 +18305,14 @@ impl<'a> Wire<'a> for ToolResultBlockContentItem<'a> {
 /// The object `ToolSearchToolBm2520251119`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolBm2520251119<'a> {
+    /// `name`: always `tool_search_tool_bm25`, required.
+    pub name: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `defer_loading`: true or false, may be null.
     pub defer_loading: Field<bool>,
-    /// `name`: always `tool_search_tool_bm25`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
     /// `type`: [`ToolSearchToolBm2520251119Type`], required.
@@ -18328,10 +18328,10 @@ impl<'a> Wire<'a> for ToolSearchToolBm2520251119<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
                 members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
@@ -18346,10 +18346,10 @@ impl<'a> Object<'a> for ToolSearchToolBm2520251119<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -18358,10 +18358,10 @@ impl<'a> Object<'a> for ToolSearchToolBm2520251119<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
             "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -18374,14 +18374,14 @@ impl<'a> Object<'a> for ToolSearchToolBm2520251119<'a> {
 /// The object `ToolSearchToolBm2520251119Param`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolBm2520251119Param<'a> {
+    /// `name`: always `tool_search_tool_bm25`, required.
+    pub name: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `defer_loading`: true or false.
     pub defer_loading: Field<bool>,
-    /// `name`: always `tool_search_tool_bm25`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
     /// `type`: [`ToolSearchToolBm2520251119Type`], required.
@@ -18397,10 +18397,10 @@ impl<'a> Wire<'a> for ToolSearchToolBm2520251119Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
                 members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
@@ -18415,10 +18415,10 @@ impl<'a> Object<'a> for ToolSearchToolBm2520251119Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -18427,10 +18427,10 @@ impl<'a> Object<'a> for ToolSearchToolBm2520251119Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
             "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -18482,14 +18482,14 @@ impl<'a> Wire<'a> for ToolSearchToolBm2520251119Type<'a> {
 /// The object `ToolSearchToolRegex20251119`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolRegex20251119<'a> {
+    /// `name`: always `tool_search_tool_regex`, required.
+    pub name: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
     pub cache_control: Field<CacheControlEphemeral<'a>>,
     /// `defer_loading`: true or false, may be null.
     pub defer_loading: Field<bool>,
-    /// `name`: always `tool_search_tool_regex`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
     /// `type`: [`ToolSearchToolRegex20251119Type`], required.
@@ -18505,10 +18505,10 @@ impl<'a> Wire<'a> for ToolSearchToolRegex20251119<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
                 members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
@@ -18523,10 +18523,10 @@ impl<'a> Object<'a> for ToolSearchToolRegex20251119<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -18535,10 +18535,10 @@ impl<'a> Object<'a> for ToolSearchToolRegex20251119<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
             "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -18551,14 +18551,14 @@ impl<'a> Object<'a> for ToolSearchToolRegex20251119<'a> {
 /// The object `ToolSearchToolRegex20251119Param`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolRegex20251119Param<'a> {
+    /// `name`: always `tool_search_tool_regex`, required.
+    pub name: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `defer_loading`: true or false.
     pub defer_loading: Field<bool>,
-    /// `name`: always `tool_search_tool_regex`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
     /// `type`: [`ToolSearchToolRegex20251119Type`], required.
@@ -18574,10 +18574,10 @@ impl<'a> Wire<'a> for ToolSearchToolRegex20251119Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
                 members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
@@ -18592,10 +18592,10 @@ impl<'a> Object<'a> for ToolSearchToolRegex20251119Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -18604,10 +18604,10 @@ impl<'a> Object<'a> for ToolSearchToolRegex20251119Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
             "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -18659,12 +18659,12 @@ impl<'a> Wire<'a> for ToolSearchToolRegex20251119Type<'a> {
 /// The object `ToolSearchToolResultBlock`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolResultBlock<'a> {
+    /// `type`: always `tool_search_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`ToolSearchToolResultBlockContent`], required.
     pub content: Field<ToolSearchToolResultBlockContent<'a>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `tool_search_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18676,9 +18676,9 @@ impl<'a> Wire<'a> for ToolSearchToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18691,18 +18691,18 @@ impl<'a> Object<'a> for ToolSearchToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18743,14 +18743,14 @@ impl<'a> Wire<'a> for ToolSearchToolResultBlockContent<'a> {
 /// The object `ToolSearchToolResultBlockParam`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolResultBlockParam<'a> {
+    /// `type`: always `tool_search_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `content`: [`ToolSearchToolResultBlockParamContent`], required.
     pub content: Field<ToolSearchToolResultBlockParamContent<'a>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `tool_search_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18762,10 +18762,10 @@ impl<'a> Wire<'a> for ToolSearchToolResultBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18778,20 +18778,20 @@ impl<'a> Object<'a> for ToolSearchToolResultBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18832,12 +18832,12 @@ impl<'a> Wire<'a> for ToolSearchToolResultBlockParamContent<'a> {
 /// The object `ToolSearchToolResultError`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolResultError<'a> {
+    /// `type`: always `tool_search_tool_result_error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `error_code`: [`CodeExecutionToolResultErrorCode`], required.
     pub error_code: Field<CodeExecutionToolResultErrorCode<'a>>,
     /// `error_message`: text, may be null.
     pub error_message: Field<Text<'a>>,
-    /// `type`: always `tool_search_tool_result_error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18849,9 +18849,9 @@ impl<'a> Wire<'a> for ToolSearchToolResultError<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("error_code", &self.error_code);
                 members.field("error_message", &self.error_message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18864,18 +18864,18 @@ impl<'a> Object<'a> for ToolSearchToolResultError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "error_code" => self.error_code = Wire::read(cursor)?,
             "error_message" => self.error_message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "error_code" => !self.error_code.is_absent(),
             "error_message" => !self.error_message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18886,12 +18886,12 @@ impl<'a> Object<'a> for ToolSearchToolResultError<'a> {
 /// The object `ToolSearchToolResultErrorObject`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolResultErrorObject<'a> {
+    /// `type`: always `tool_search_tool_result_error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `error_code`: [`CodeExecutionToolResultErrorCode`], required.
     pub error_code: Field<CodeExecutionToolResultErrorCode<'a>>,
     /// `error_message`: text, may be null.
     pub error_message: Field<Text<'a>>,
-    /// `type`: always `tool_search_tool_result_error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18903,9 +18903,9 @@ impl<'a> Wire<'a> for ToolSearchToolResultErrorObject<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("error_code", &self.error_code);
                 members.field("error_message", &self.error_message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18918,18 +18918,18 @@ impl<'a> Object<'a> for ToolSearchToolResultErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "error_code" => self.error_code = Wire::read(cursor)?,
             "error_message" => self.error_message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "error_code" => !self.error_code.is_absent(),
             "error_message" => !self.error_message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18940,10 +18940,10 @@ impl<'a> Object<'a> for ToolSearchToolResultErrorObject<'a> {
 /// The object `ToolSearchToolSearchResultBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolSearchResultBlock<'a> {
-    /// `tool_references`: an array of [`ToolReferenceBlock`], required.
-    pub tool_references: Field<Vec<ToolReferenceBlock<'a>>>,
     /// `type`: always `tool_search_tool_search_result`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tool_references`: an array of [`ToolReferenceBlock`], required.
+    pub tool_references: Field<Vec<ToolReferenceBlock<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18955,8 +18955,8 @@ impl<'a> Wire<'a> for ToolSearchToolSearchResultBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("tool_references", &self.tool_references);
                 members.field("type", &self.r#type);
+                members.field("tool_references", &self.tool_references);
                 members.unknown(&self.unknown);
             },
         );
@@ -18969,16 +18969,16 @@ impl<'a> Object<'a> for ToolSearchToolSearchResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tool_references" => self.tool_references = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tool_references" => self.tool_references = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tool_references" => !self.tool_references.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tool_references" => !self.tool_references.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18989,10 +18989,10 @@ impl<'a> Object<'a> for ToolSearchToolSearchResultBlock<'a> {
 /// The object `ToolSearchToolSearchResultBlockParam`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchToolSearchResultBlockParam<'a> {
-    /// `tool_references`: an array of [`ToolReferenceBlockParam`], required.
-    pub tool_references: Field<Vec<ToolReferenceBlockParam<'a>>>,
     /// `type`: always `tool_search_tool_search_result`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tool_references`: an array of [`ToolReferenceBlockParam`], required.
+    pub tool_references: Field<Vec<ToolReferenceBlockParam<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19004,8 +19004,8 @@ impl<'a> Wire<'a> for ToolSearchToolSearchResultBlockParam<'a> {
         write_object(
             out,
             |members| {
-                members.field("tool_references", &self.tool_references);
                 members.field("type", &self.r#type);
+                members.field("tool_references", &self.tool_references);
                 members.unknown(&self.unknown);
             },
         );
@@ -19018,16 +19018,16 @@ impl<'a> Object<'a> for ToolSearchToolSearchResultBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tool_references" => self.tool_references = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tool_references" => self.tool_references = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tool_references" => !self.tool_references.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tool_references" => !self.tool_references.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19038,6 +19038,10 @@ impl<'a> Object<'a> for ToolSearchToolSearchResultBlockParam<'a> {
 /// The object `ToolTextEditor20241022`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolTextEditor20241022<'a> {
+    /// `name`: always `str_replace_editor`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `text_editor_20241022`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -19046,12 +19050,8 @@ pub struct ToolTextEditor20241022<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `str_replace_editor`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `text_editor_20241022`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19063,13 +19063,13 @@ impl<'a> Wire<'a> for ToolTextEditor20241022<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19082,26 +19082,26 @@ impl<'a> Object<'a> for ToolTextEditor20241022<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19112,6 +19112,10 @@ impl<'a> Object<'a> for ToolTextEditor20241022<'a> {
 /// The object `ToolTextEditor20241022Param`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolTextEditor20241022Param<'a> {
+    /// `name`: always `str_replace_editor`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `text_editor_20241022`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -19120,12 +19124,8 @@ pub struct ToolTextEditor20241022Param<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `str_replace_editor`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `text_editor_20241022`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19137,13 +19137,13 @@ impl<'a> Wire<'a> for ToolTextEditor20241022Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19156,26 +19156,26 @@ impl<'a> Object<'a> for ToolTextEditor20241022Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19186,6 +19186,10 @@ impl<'a> Object<'a> for ToolTextEditor20241022Param<'a> {
 /// The object `ToolTextEditor20250124`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolTextEditor20250124<'a> {
+    /// `name`: always `str_replace_editor`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `text_editor_20250124`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -19194,12 +19198,8 @@ pub struct ToolTextEditor20250124<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `str_replace_editor`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `text_editor_20250124`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19211,13 +19211,13 @@ impl<'a> Wire<'a> for ToolTextEditor20250124<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19230,26 +19230,26 @@ impl<'a> Object<'a> for ToolTextEditor20250124<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19260,6 +19260,10 @@ impl<'a> Object<'a> for ToolTextEditor20250124<'a> {
 /// The object `ToolTextEditor20250124Param`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolTextEditor20250124Param<'a> {
+    /// `name`: always `str_replace_editor`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `text_editor_20250124`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -19268,12 +19272,8 @@ pub struct ToolTextEditor20250124Param<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `str_replace_editor`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `text_editor_20250124`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19285,13 +19285,13 @@ impl<'a> Wire<'a> for ToolTextEditor20250124Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19304,26 +19304,26 @@ impl<'a> Object<'a> for ToolTextEditor20250124Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19334,6 +19334,10 @@ impl<'a> Object<'a> for ToolTextEditor20250124Param<'a> {
 /// The object `ToolTextEditor20250429`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolTextEditor20250429<'a> {
+    /// `name`: always `str_replace_based_edit_tool`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `text_editor_20250429`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -19342,12 +19346,8 @@ pub struct ToolTextEditor20250429<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value, may be null.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `str_replace_based_edit_tool`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `text_editor_20250429`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19359,13 +19359,13 @@ impl<'a> Wire<'a> for ToolTextEditor20250429<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19378,26 +19378,26 @@ impl<'a> Object<'a> for ToolTextEditor20250429<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19408,6 +19408,10 @@ impl<'a> Object<'a> for ToolTextEditor20250429<'a> {
 /// The object `ToolTextEditor20250429Param`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolTextEditor20250429Param<'a> {
+    /// `name`: always `str_replace_based_edit_tool`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `text_editor_20250429`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -19416,12 +19420,8 @@ pub struct ToolTextEditor20250429Param<'a> {
     pub defer_loading: Field<bool>,
     /// `input_examples`: an array of any JSON value.
     pub input_examples: Field<Vec<Json<'a>>>,
-    /// `name`: always `str_replace_based_edit_tool`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `text_editor_20250429`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19433,13 +19433,13 @@ impl<'a> Wire<'a> for ToolTextEditor20250429Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19452,26 +19452,26 @@ impl<'a> Object<'a> for ToolTextEditor20250429Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19482,6 +19482,10 @@ impl<'a> Object<'a> for ToolTextEditor20250429Param<'a> {
 /// The object `ToolTextEditor20250728`, 8 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolTextEditor20250728<'a> {
+    /// `name`: always `str_replace_based_edit_tool`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `text_editor_20250728`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeral`], may be null.
@@ -19492,12 +19496,8 @@ pub struct ToolTextEditor20250728<'a> {
     pub input_examples: Field<Vec<Json<'a>>>,
     /// `max_characters`: a whole number, may be null.
     pub max_characters: Field<Num<'a>>,
-    /// `name`: always `str_replace_based_edit_tool`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `text_editor_20250728`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19509,14 +19509,14 @@ impl<'a> Wire<'a> for ToolTextEditor20250728<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
                 members.field("max_characters", &self.max_characters);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19529,28 +19529,28 @@ impl<'a> Object<'a> for ToolTextEditor20250728<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
             "max_characters" => self.max_characters = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
             "max_characters" => !self.max_characters.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19561,6 +19561,10 @@ impl<'a> Object<'a> for ToolTextEditor20250728<'a> {
 /// The object `ToolTextEditor20250728Param`, 8 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolTextEditor20250728Param<'a> {
+    /// `name`: always `str_replace_based_edit_tool`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `text_editor_20250728`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
@@ -19571,12 +19575,8 @@ pub struct ToolTextEditor20250728Param<'a> {
     pub input_examples: Field<Vec<Json<'a>>>,
     /// `max_characters`: a whole number, may be null.
     pub max_characters: Field<Num<'a>>,
-    /// `name`: always `str_replace_based_edit_tool`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `text_editor_20250728`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19588,14 +19588,14 @@ impl<'a> Wire<'a> for ToolTextEditor20250728Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("input_examples", &self.input_examples);
                 members.field("max_characters", &self.max_characters);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19608,28 +19608,28 @@ impl<'a> Object<'a> for ToolTextEditor20250728Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "input_examples" => self.input_examples = Wire::read(cursor)?,
             "max_characters" => self.max_characters = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "input_examples" => !self.input_examples.is_absent(),
             "max_characters" => !self.max_characters.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19813,6 +19813,8 @@ impl<'a> Wire<'a> for ToolUnion<'a> {
 /// The object `ToolUseBlock`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolUseBlock<'a> {
+    /// `type`: always `tool_use`, required.
+    pub r#type: Field<Text<'a>>,
     /// `caller`: [`ServerToolUseBlockCaller`], may be null.
     pub caller: Field<ServerToolUseBlockCaller<'a>>,
     /// `id`: text, required.
@@ -19823,8 +19825,6 @@ pub struct ToolUseBlock<'a> {
     pub name: Field<Text<'a>>,
     /// `toolset_name`: text, may be null.
     pub toolset_name: Field<Text<'a>>,
-    /// `type`: always `tool_use`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19836,12 +19836,12 @@ impl<'a> Wire<'a> for ToolUseBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
                 members.field("input", &self.input);
                 members.field("name", &self.name);
                 members.field("toolset_name", &self.toolset_name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19854,24 +19854,24 @@ impl<'a> Object<'a> for ToolUseBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "input" => self.input = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "toolset_name" => self.toolset_name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
             "input" => !self.input.is_absent(),
             "name" => !self.name.is_absent(),
             "toolset_name" => !self.toolset_name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19882,6 +19882,8 @@ impl<'a> Object<'a> for ToolUseBlock<'a> {
 /// The object `ToolUseBlockParam`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolUseBlockParam<'a> {
+    /// `type`: always `tool_use`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `caller`: [`ServerToolUseBlockCaller`].
@@ -19894,8 +19896,6 @@ pub struct ToolUseBlockParam<'a> {
     pub name: Field<Text<'a>>,
     /// `toolset_name`: text, may be null.
     pub toolset_name: Field<Text<'a>>,
-    /// `type`: always `tool_use`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19907,13 +19907,13 @@ impl<'a> Wire<'a> for ToolUseBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
                 members.field("input", &self.input);
                 members.field("name", &self.name);
                 members.field("toolset_name", &self.toolset_name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19926,26 +19926,26 @@ impl<'a> Object<'a> for ToolUseBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "input" => self.input = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "toolset_name" => self.toolset_name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
             "input" => !self.input.is_absent(),
             "name" => !self.name.is_absent(),
             "toolset_name" => !self.toolset_name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -20302,6 +20302,8 @@ impl<'a> Wire<'a> for UsageServiceTier<'a> {
 /// The object `UserLocation`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UserLocation<'a> {
+    /// `type`: always `approximate`, required.
+    pub r#type: Field<Text<'a>>,
     /// `city`: text, may be null.
     pub city: Field<Text<'a>>,
     /// `country`: text, may be null.
@@ -20310,8 +20312,6 @@ pub struct UserLocation<'a> {
     pub region: Field<Text<'a>>,
     /// `timezone`: text, may be null.
     pub timezone: Field<Text<'a>>,
-    /// `type`: always `approximate`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -20323,11 +20323,11 @@ impl<'a> Wire<'a> for UserLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("city", &self.city);
                 members.field("country", &self.country);
                 members.field("region", &self.region);
                 members.field("timezone", &self.timezone);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -20340,22 +20340,22 @@ impl<'a> Object<'a> for UserLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "city" => self.city = Wire::read(cursor)?,
             "country" => self.country = Wire::read(cursor)?,
             "region" => self.region = Wire::read(cursor)?,
             "timezone" => self.timezone = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "city" => !self.city.is_absent(),
             "country" => !self.country.is_absent(),
             "region" => !self.region.is_absent(),
             "timezone" => !self.timezone.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -20366,10 +20366,10 @@ impl<'a> Object<'a> for UserLocation<'a> {
 /// The object `UserMessage`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UserMessage<'a> {
-    /// `content`: [`MessageParamContent`], required.
-    pub content: Field<MessageParamContent<'a>>,
     /// `role`: always `user`, required.
     pub role: Field<Text<'a>>,
+    /// `content`: [`MessageParamContent`], required.
+    pub content: Field<MessageParamContent<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -20381,8 +20381,8 @@ impl<'a> Wire<'a> for UserMessage<'a> {
         write_object(
             out,
             |members| {
-                members.field("content", &self.content);
                 members.field("role", &self.role);
+                members.field("content", &self.content);
                 members.unknown(&self.unknown);
             },
         );
@@ -20395,16 +20395,16 @@ impl<'a> Object<'a> for UserMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "content" => self.content = Wire::read(cursor)?,
             "role" => self.role = Wire::read(cursor)?,
+            "content" => self.content = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "content" => !self.content.is_absent(),
             "role" => !self.role.is_absent(),
+            "content" => !self.content.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -20415,12 +20415,12 @@ impl<'a> Object<'a> for UserMessage<'a> {
 /// The object `WebFetchBlock`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchBlock<'a> {
+    /// `type`: always `web_fetch_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`DocumentBlock`], required.
     pub content: Field<Box<DocumentBlock<'a>>>,
     /// `retrieved_at`: text, may be null.
     pub retrieved_at: Field<Text<'a>>,
-    /// `type`: always `web_fetch_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -20434,9 +20434,9 @@ impl<'a> Wire<'a> for WebFetchBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("retrieved_at", &self.retrieved_at);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -20450,9 +20450,9 @@ impl<'a> Object<'a> for WebFetchBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "retrieved_at" => self.retrieved_at = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -20460,9 +20460,9 @@ impl<'a> Object<'a> for WebFetchBlock<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "retrieved_at" => !self.retrieved_at.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -20474,12 +20474,12 @@ impl<'a> Object<'a> for WebFetchBlock<'a> {
 /// The object `WebFetchBlockParam`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchBlockParam<'a> {
+    /// `type`: always `web_fetch_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`DocumentBlockParam`], required.
     pub content: Field<Box<DocumentBlockParam<'a>>>,
     /// `retrieved_at`: text, may be null.
     pub retrieved_at: Field<Text<'a>>,
-    /// `type`: always `web_fetch_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -20493,9 +20493,9 @@ impl<'a> Wire<'a> for WebFetchBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("retrieved_at", &self.retrieved_at);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -20509,9 +20509,9 @@ impl<'a> Object<'a> for WebFetchBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "retrieved_at" => self.retrieved_at = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -20519,9 +20519,9 @@ impl<'a> Object<'a> for WebFetchBlockParam<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "retrieved_at" => !self.retrieved_at.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -20533,6 +20533,10 @@ impl<'a> Object<'a> for WebFetchBlockParam<'a> {
 /// The object `WebFetchTool20250910`, 12 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchTool20250910<'a> {
+    /// `name`: always `web_fetch`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_fetch_20250910`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -20549,12 +20553,8 @@ pub struct WebFetchTool20250910<'a> {
     pub max_content_tokens: Field<Num<'a>>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_fetch`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `web_fetch_20250910`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url_sources`: [`WebFetchURLSources`], may be null.
     pub url_sources: Field<Box<WebFetchURLSources<'a>>>,
     /// Members that the schema does not declare.
@@ -20568,6 +20568,8 @@ impl<'a> Wire<'a> for WebFetchTool20250910<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
@@ -20576,9 +20578,7 @@ impl<'a> Wire<'a> for WebFetchTool20250910<'a> {
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_content_tokens", &self.max_content_tokens);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("url_sources", &self.url_sources);
                 members.unknown(&self.unknown);
             },
@@ -20592,6 +20592,8 @@ impl<'a> Object<'a> for WebFetchTool20250910<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
@@ -20600,9 +20602,7 @@ impl<'a> Object<'a> for WebFetchTool20250910<'a> {
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_content_tokens" => self.max_content_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url_sources" => self.url_sources = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -20610,6 +20610,8 @@ impl<'a> Object<'a> for WebFetchTool20250910<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
@@ -20618,9 +20620,7 @@ impl<'a> Object<'a> for WebFetchTool20250910<'a> {
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_content_tokens" => !self.max_content_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url_sources" => !self.url_sources.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -20632,6 +20632,10 @@ impl<'a> Object<'a> for WebFetchTool20250910<'a> {
 /// The object `WebFetchTool20250910Param`, 12 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchTool20250910Param<'a> {
+    /// `name`: always `web_fetch`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_fetch_20250910`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -20648,12 +20652,8 @@ pub struct WebFetchTool20250910Param<'a> {
     pub max_content_tokens: Field<Num<'a>>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_fetch`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `web_fetch_20250910`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url_sources`: [`WebFetchURLSourcesParam`], may be null.
     pub url_sources: Field<Box<WebFetchURLSourcesParam<'a>>>,
     /// Members that the schema does not declare.
@@ -20667,6 +20667,8 @@ impl<'a> Wire<'a> for WebFetchTool20250910Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
@@ -20675,9 +20677,7 @@ impl<'a> Wire<'a> for WebFetchTool20250910Param<'a> {
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_content_tokens", &self.max_content_tokens);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("url_sources", &self.url_sources);
                 members.unknown(&self.unknown);
             },
@@ -20691,6 +20691,8 @@ impl<'a> Object<'a> for WebFetchTool20250910Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
@@ -20699,9 +20701,7 @@ impl<'a> Object<'a> for WebFetchTool20250910Param<'a> {
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_content_tokens" => self.max_content_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url_sources" => self.url_sources = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -20709,6 +20709,8 @@ impl<'a> Object<'a> for WebFetchTool20250910Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
@@ -20717,9 +20719,7 @@ impl<'a> Object<'a> for WebFetchTool20250910Param<'a> {
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_content_tokens" => !self.max_content_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url_sources" => !self.url_sources.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -20731,6 +20731,10 @@ impl<'a> Object<'a> for WebFetchTool20250910Param<'a> {
 /// The object `WebFetchTool20260209`, 12 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchTool20260209<'a> {
+    /// `name`: always `web_fetch`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_fetch_20260209`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -20747,12 +20751,8 @@ pub struct WebFetchTool20260209<'a> {
     pub max_content_tokens: Field<Num<'a>>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_fetch`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `web_fetch_20260209`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url_sources`: [`WebFetchURLSources`], may be null.
     pub url_sources: Field<Box<WebFetchURLSources<'a>>>,
     /// Members that the schema does not declare.
@@ -20766,6 +20766,8 @@ impl<'a> Wire<'a> for WebFetchTool20260209<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
@@ -20774,9 +20776,7 @@ impl<'a> Wire<'a> for WebFetchTool20260209<'a> {
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_content_tokens", &self.max_content_tokens);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("url_sources", &self.url_sources);
                 members.unknown(&self.unknown);
             },
@@ -20790,6 +20790,8 @@ impl<'a> Object<'a> for WebFetchTool20260209<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
@@ -20798,9 +20800,7 @@ impl<'a> Object<'a> for WebFetchTool20260209<'a> {
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_content_tokens" => self.max_content_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url_sources" => self.url_sources = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -20808,6 +20808,8 @@ impl<'a> Object<'a> for WebFetchTool20260209<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
@@ -20816,9 +20818,7 @@ impl<'a> Object<'a> for WebFetchTool20260209<'a> {
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_content_tokens" => !self.max_content_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url_sources" => !self.url_sources.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -20830,6 +20830,10 @@ impl<'a> Object<'a> for WebFetchTool20260209<'a> {
 /// The object `WebFetchTool20260209Param`, 12 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchTool20260209Param<'a> {
+    /// `name`: always `web_fetch`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_fetch_20260209`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -20846,12 +20850,8 @@ pub struct WebFetchTool20260209Param<'a> {
     pub max_content_tokens: Field<Num<'a>>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_fetch`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `web_fetch_20260209`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url_sources`: [`WebFetchURLSourcesParam`], may be null.
     pub url_sources: Field<Box<WebFetchURLSourcesParam<'a>>>,
     /// Members that the schema does not declare.
@@ -20865,6 +20865,8 @@ impl<'a> Wire<'a> for WebFetchTool20260209Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
@@ -20873,9 +20875,7 @@ impl<'a> Wire<'a> for WebFetchTool20260209Param<'a> {
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_content_tokens", &self.max_content_tokens);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("url_sources", &self.url_sources);
                 members.unknown(&self.unknown);
             },
@@ -20889,6 +20889,8 @@ impl<'a> Object<'a> for WebFetchTool20260209Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
@@ -20897,9 +20899,7 @@ impl<'a> Object<'a> for WebFetchTool20260209Param<'a> {
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_content_tokens" => self.max_content_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url_sources" => self.url_sources = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -20907,6 +20907,8 @@ impl<'a> Object<'a> for WebFetchTool20260209Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
@@ -20915,9 +20917,7 @@ impl<'a> Object<'a> for WebFetchTool20260209Param<'a> {
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_content_tokens" => !self.max_content_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url_sources" => !self.url_sources.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -20929,6 +20929,10 @@ impl<'a> Object<'a> for WebFetchTool20260209Param<'a> {
 /// The object `WebFetchTool20260309`, 13 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchTool20260309<'a> {
+    /// `name`: always `web_fetch`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_fetch_20260309`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -20945,12 +20949,8 @@ pub struct WebFetchTool20260309<'a> {
     pub max_content_tokens: Field<Num<'a>>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_fetch`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `web_fetch_20260309`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url_sources`: [`WebFetchURLSources`], may be null.
     pub url_sources: Field<Box<WebFetchURLSources<'a>>>,
     /// `use_cache`: true or false, may be null.
@@ -20966,6 +20966,8 @@ impl<'a> Wire<'a> for WebFetchTool20260309<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
@@ -20974,9 +20976,7 @@ impl<'a> Wire<'a> for WebFetchTool20260309<'a> {
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_content_tokens", &self.max_content_tokens);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("url_sources", &self.url_sources);
                 members.field("use_cache", &self.use_cache);
                 members.unknown(&self.unknown);
@@ -20991,6 +20991,8 @@ impl<'a> Object<'a> for WebFetchTool20260309<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
@@ -20999,9 +21001,7 @@ impl<'a> Object<'a> for WebFetchTool20260309<'a> {
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_content_tokens" => self.max_content_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url_sources" => self.url_sources = Wire::read(cursor)?,
             "use_cache" => self.use_cache = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -21010,6 +21010,8 @@ impl<'a> Object<'a> for WebFetchTool20260309<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
@@ -21018,9 +21020,7 @@ impl<'a> Object<'a> for WebFetchTool20260309<'a> {
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_content_tokens" => !self.max_content_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url_sources" => !self.url_sources.is_absent(),
             "use_cache" => !self.use_cache.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -21033,6 +21033,10 @@ impl<'a> Object<'a> for WebFetchTool20260309<'a> {
 /// The object `WebFetchTool20260309Param`, 13 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchTool20260309Param<'a> {
+    /// `name`: always `web_fetch`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_fetch_20260309`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -21049,12 +21053,8 @@ pub struct WebFetchTool20260309Param<'a> {
     pub max_content_tokens: Field<Num<'a>>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_fetch`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `web_fetch_20260309`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url_sources`: [`WebFetchURLSourcesParam`], may be null.
     pub url_sources: Field<Box<WebFetchURLSourcesParam<'a>>>,
     /// `use_cache`: true or false.
@@ -21070,6 +21070,8 @@ impl<'a> Wire<'a> for WebFetchTool20260309Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
@@ -21078,9 +21080,7 @@ impl<'a> Wire<'a> for WebFetchTool20260309Param<'a> {
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_content_tokens", &self.max_content_tokens);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("url_sources", &self.url_sources);
                 members.field("use_cache", &self.use_cache);
                 members.unknown(&self.unknown);
@@ -21095,6 +21095,8 @@ impl<'a> Object<'a> for WebFetchTool20260309Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
@@ -21103,9 +21105,7 @@ impl<'a> Object<'a> for WebFetchTool20260309Param<'a> {
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_content_tokens" => self.max_content_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url_sources" => self.url_sources = Wire::read(cursor)?,
             "use_cache" => self.use_cache = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -21114,6 +21114,8 @@ impl<'a> Object<'a> for WebFetchTool20260309Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
@@ -21122,9 +21124,7 @@ impl<'a> Object<'a> for WebFetchTool20260309Param<'a> {
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_content_tokens" => !self.max_content_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url_sources" => !self.url_sources.is_absent(),
             "use_cache" => !self.use_cache.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -21137,6 +21137,10 @@ impl<'a> Object<'a> for WebFetchTool20260309Param<'a> {
 /// The object `WebFetchTool20260318`, 14 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchTool20260318<'a> {
+    /// `name`: always `web_fetch`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_fetch_20260318`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -21153,14 +21157,10 @@ pub struct WebFetchTool20260318<'a> {
     pub max_content_tokens: Field<Num<'a>>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_fetch`, required.
-    pub name: Field<Text<'a>>,
     /// `response_inclusion`: [`WebFetchTool20260318ResponseInclusion`], may be null.
     pub response_inclusion: Field<WebFetchTool20260318ResponseInclusion<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `web_fetch_20260318`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url_sources`: [`WebFetchURLSources`], may be null.
     pub url_sources: Field<Box<WebFetchURLSources<'a>>>,
     /// `use_cache`: true or false, may be null.
@@ -21176,6 +21176,8 @@ impl<'a> Wire<'a> for WebFetchTool20260318<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
@@ -21184,10 +21186,8 @@ impl<'a> Wire<'a> for WebFetchTool20260318<'a> {
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_content_tokens", &self.max_content_tokens);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("response_inclusion", &self.response_inclusion);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("url_sources", &self.url_sources);
                 members.field("use_cache", &self.use_cache);
                 members.unknown(&self.unknown);
@@ -21202,6 +21202,8 @@ impl<'a> Object<'a> for WebFetchTool20260318<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
@@ -21210,10 +21212,8 @@ impl<'a> Object<'a> for WebFetchTool20260318<'a> {
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_content_tokens" => self.max_content_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "response_inclusion" => self.response_inclusion = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url_sources" => self.url_sources = Wire::read(cursor)?,
             "use_cache" => self.use_cache = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -21222,6 +21222,8 @@ impl<'a> Object<'a> for WebFetchTool20260318<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
@@ -21230,10 +21232,8 @@ impl<'a> Object<'a> for WebFetchTool20260318<'a> {
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_content_tokens" => !self.max_content_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "response_inclusion" => !self.response_inclusion.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url_sources" => !self.url_sources.is_absent(),
             "use_cache" => !self.use_cache.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -21246,6 +21246,10 @@ impl<'a> Object<'a> for WebFetchTool20260318<'a> {
 /// The object `WebFetchTool20260318Param`, 14 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchTool20260318Param<'a> {
+    /// `name`: always `web_fetch`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_fetch_20260318`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -21262,14 +21266,10 @@ pub struct WebFetchTool20260318Param<'a> {
     pub max_content_tokens: Field<Num<'a>>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_fetch`, required.
-    pub name: Field<Text<'a>>,
     /// `response_inclusion`: [`WebFetchTool20260318ResponseInclusion`].
     pub response_inclusion: Field<WebFetchTool20260318ResponseInclusion<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `web_fetch_20260318`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url_sources`: [`WebFetchURLSourcesParam`], may be null.
     pub url_sources: Field<Box<WebFetchURLSourcesParam<'a>>>,
     /// `use_cache`: true or false.
@@ -21285,6 +21285,8 @@ impl<'a> Wire<'a> for WebFetchTool20260318Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
@@ -21293,10 +21295,8 @@ impl<'a> Wire<'a> for WebFetchTool20260318Param<'a> {
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_content_tokens", &self.max_content_tokens);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("response_inclusion", &self.response_inclusion);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("url_sources", &self.url_sources);
                 members.field("use_cache", &self.use_cache);
                 members.unknown(&self.unknown);
@@ -21311,6 +21311,8 @@ impl<'a> Object<'a> for WebFetchTool20260318Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
@@ -21319,10 +21321,8 @@ impl<'a> Object<'a> for WebFetchTool20260318Param<'a> {
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_content_tokens" => self.max_content_tokens = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "response_inclusion" => self.response_inclusion = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url_sources" => self.url_sources = Wire::read(cursor)?,
             "use_cache" => self.use_cache = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -21331,6 +21331,8 @@ impl<'a> Object<'a> for WebFetchTool20260318Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
@@ -21339,10 +21341,8 @@ impl<'a> Object<'a> for WebFetchTool20260318Param<'a> {
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_content_tokens" => !self.max_content_tokens.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "response_inclusion" => !self.response_inclusion.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url_sources" => !self.url_sources.is_absent(),
             "use_cache" => !self.use_cache.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -21392,14 +21392,14 @@ impl<'a> Wire<'a> for WebFetchTool20260318ResponseInclusion<'a> {
 /// The object `WebFetchToolResultBlock`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchToolResultBlock<'a> {
+    /// `type`: always `web_fetch_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `caller`: [`ServerToolUseBlockCaller`], may be null.
     pub caller: Field<ServerToolUseBlockCaller<'a>>,
     /// `content`: [`WebFetchToolResultBlockContent`], required.
     pub content: Field<WebFetchToolResultBlockContent<'a>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `web_fetch_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21411,10 +21411,10 @@ impl<'a> Wire<'a> for WebFetchToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("caller", &self.caller);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -21427,20 +21427,20 @@ impl<'a> Object<'a> for WebFetchToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "caller" => !self.caller.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -21479,6 +21479,8 @@ impl<'a> Wire<'a> for WebFetchToolResultBlockContent<'a> {
 /// The object `WebFetchToolResultBlockParam`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchToolResultBlockParam<'a> {
+    /// `type`: always `web_fetch_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `caller`: [`ServerToolUseBlockCaller`].
@@ -21487,8 +21489,6 @@ pub struct WebFetchToolResultBlockParam<'a> {
     pub content: Field<WebFetchToolResultBlockParamContent<'a>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `web_fetch_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21500,11 +21500,11 @@ impl<'a> Wire<'a> for WebFetchToolResultBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("caller", &self.caller);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -21517,22 +21517,22 @@ impl<'a> Object<'a> for WebFetchToolResultBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "caller" => !self.caller.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -21571,10 +21571,10 @@ impl<'a> Wire<'a> for WebFetchToolResultBlockParamContent<'a> {
 /// The object `WebFetchToolResultErrorBlock`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchToolResultErrorBlock<'a> {
-    /// `error_code`: [`WebFetchToolResultErrorCode`], required.
-    pub error_code: Field<WebFetchToolResultErrorCode<'a>>,
     /// `type`: always `web_fetch_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`WebFetchToolResultErrorCode`], required.
+    pub error_code: Field<WebFetchToolResultErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21586,8 +21586,8 @@ impl<'a> Wire<'a> for WebFetchToolResultErrorBlock<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -21600,16 +21600,16 @@ impl<'a> Object<'a> for WebFetchToolResultErrorBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -21733,10 +21733,10 @@ impl<'a> Object<'a> for WebFetchURLSourceAll<'a> {
 /// The object `WebFetchURLSourceExcept`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchURLSourceExcept<'a> {
-    /// `tools`: an array of [`WebFetchURLSourceToolReference`], required.
-    pub tools: Field<Vec<WebFetchURLSourceToolReference<'a>>>,
     /// `type`: always `except`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tools`: an array of [`WebFetchURLSourceToolReference`], required.
+    pub tools: Field<Vec<WebFetchURLSourceToolReference<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21748,8 +21748,8 @@ impl<'a> Wire<'a> for WebFetchURLSourceExcept<'a> {
         write_object(
             out,
             |members| {
-                members.field("tools", &self.tools);
                 members.field("type", &self.r#type);
+                members.field("tools", &self.tools);
                 members.unknown(&self.unknown);
             },
         );
@@ -21762,16 +21762,16 @@ impl<'a> Object<'a> for WebFetchURLSourceExcept<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tools" => self.tools = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tools" => self.tools = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tools" => !self.tools.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tools" => !self.tools.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -21826,10 +21826,10 @@ impl<'a> Object<'a> for WebFetchURLSourceNone<'a> {
 /// The object `WebFetchURLSourceOnly`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchURLSourceOnly<'a> {
-    /// `tools`: an array of [`WebFetchURLSourceToolReference`], required.
-    pub tools: Field<Vec<WebFetchURLSourceToolReference<'a>>>,
     /// `type`: always `only`, required.
     pub r#type: Field<Text<'a>>,
+    /// `tools`: an array of [`WebFetchURLSourceToolReference`], required.
+    pub tools: Field<Vec<WebFetchURLSourceToolReference<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21841,8 +21841,8 @@ impl<'a> Wire<'a> for WebFetchURLSourceOnly<'a> {
         write_object(
             out,
             |members| {
-                members.field("tools", &self.tools);
                 members.field("type", &self.r#type);
+                members.field("tools", &self.tools);
                 members.unknown(&self.unknown);
             },
         );
@@ -21855,16 +21855,16 @@ impl<'a> Object<'a> for WebFetchURLSourceOnly<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "tools" => self.tools = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "tools" => self.tools = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "tools" => !self.tools.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "tools" => !self.tools.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -21875,10 +21875,10 @@ impl<'a> Object<'a> for WebFetchURLSourceOnly<'a> {
 /// The object `WebFetchURLSourceToolReference`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebFetchURLSourceToolReference<'a> {
-    /// `name`: text, required.
-    pub name: Field<Text<'a>>,
     /// `type`: always `tool_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `name`: text, required.
+    pub name: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21890,8 +21890,8 @@ impl<'a> Wire<'a> for WebFetchURLSourceToolReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("name", &self.name);
                 members.field("type", &self.r#type);
+                members.field("name", &self.name);
                 members.unknown(&self.unknown);
             },
         );
@@ -21904,16 +21904,16 @@ impl<'a> Object<'a> for WebFetchURLSourceToolReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "name" => self.name = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "name" => self.name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "name" => !self.name.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "name" => !self.name.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -22092,14 +22092,14 @@ impl<'a> Wire<'a> for WebFetchUrlSourcesParamUserInput<'a> {
 /// The object `WebSearchResultBlock`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchResultBlock<'a> {
+    /// `type`: always `web_search_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `encrypted_content`: text, required.
     pub encrypted_content: Field<Text<'a>>,
     /// `page_age`: text, may be null.
     pub page_age: Field<Text<'a>>,
     /// `title`: text, required.
     pub title: Field<Text<'a>>,
-    /// `type`: always `web_search_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -22113,10 +22113,10 @@ impl<'a> Wire<'a> for WebSearchResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("encrypted_content", &self.encrypted_content);
                 members.field("page_age", &self.page_age);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -22130,10 +22130,10 @@ impl<'a> Object<'a> for WebSearchResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "encrypted_content" => self.encrypted_content = Wire::read(cursor)?,
             "page_age" => self.page_age = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -22141,10 +22141,10 @@ impl<'a> Object<'a> for WebSearchResultBlock<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "encrypted_content" => !self.encrypted_content.is_absent(),
             "page_age" => !self.page_age.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -22156,6 +22156,10 @@ impl<'a> Object<'a> for WebSearchResultBlock<'a> {
 /// The object `WebSearchTool20250305`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchTool20250305<'a> {
+    /// `name`: always `web_search`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_search_20250305`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -22168,12 +22172,8 @@ pub struct WebSearchTool20250305<'a> {
     pub defer_loading: Field<bool>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_search`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `web_search_20250305`, required.
-    pub r#type: Field<Text<'a>>,
     /// `user_location`: [`UserLocation`], may be null.
     pub user_location: Field<Box<UserLocation<'a>>>,
     /// Members that the schema does not declare.
@@ -22187,15 +22187,15 @@ impl<'a> Wire<'a> for WebSearchTool20250305<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("user_location", &self.user_location);
                 members.unknown(&self.unknown);
             },
@@ -22209,15 +22209,15 @@ impl<'a> Object<'a> for WebSearchTool20250305<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "user_location" => self.user_location = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -22225,15 +22225,15 @@ impl<'a> Object<'a> for WebSearchTool20250305<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "user_location" => !self.user_location.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -22245,6 +22245,10 @@ impl<'a> Object<'a> for WebSearchTool20250305<'a> {
 /// The object `WebSearchTool20250305Param`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchTool20250305Param<'a> {
+    /// `name`: always `web_search`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_search_20250305`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -22257,12 +22261,8 @@ pub struct WebSearchTool20250305Param<'a> {
     pub defer_loading: Field<bool>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_search`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `web_search_20250305`, required.
-    pub r#type: Field<Text<'a>>,
     /// `user_location`: [`UserLocation`], may be null.
     pub user_location: Field<Box<UserLocation<'a>>>,
     /// Members that the schema does not declare.
@@ -22276,15 +22276,15 @@ impl<'a> Wire<'a> for WebSearchTool20250305Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("user_location", &self.user_location);
                 members.unknown(&self.unknown);
             },
@@ -22298,15 +22298,15 @@ impl<'a> Object<'a> for WebSearchTool20250305Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "user_location" => self.user_location = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -22314,15 +22314,15 @@ impl<'a> Object<'a> for WebSearchTool20250305Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "user_location" => !self.user_location.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -22334,6 +22334,10 @@ impl<'a> Object<'a> for WebSearchTool20250305Param<'a> {
 /// The object `WebSearchTool20260209`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchTool20260209<'a> {
+    /// `name`: always `web_search`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_search_20260209`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -22346,12 +22350,8 @@ pub struct WebSearchTool20260209<'a> {
     pub defer_loading: Field<bool>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_search`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `web_search_20260209`, required.
-    pub r#type: Field<Text<'a>>,
     /// `user_location`: [`UserLocation`], may be null.
     pub user_location: Field<Box<UserLocation<'a>>>,
     /// Members that the schema does not declare.
@@ -22365,15 +22365,15 @@ impl<'a> Wire<'a> for WebSearchTool20260209<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("user_location", &self.user_location);
                 members.unknown(&self.unknown);
             },
@@ -22387,15 +22387,15 @@ impl<'a> Object<'a> for WebSearchTool20260209<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "user_location" => self.user_location = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -22403,15 +22403,15 @@ impl<'a> Object<'a> for WebSearchTool20260209<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "user_location" => !self.user_location.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -22423,6 +22423,10 @@ impl<'a> Object<'a> for WebSearchTool20260209<'a> {
 /// The object `WebSearchTool20260209Param`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchTool20260209Param<'a> {
+    /// `name`: always `web_search`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_search_20260209`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -22435,12 +22439,8 @@ pub struct WebSearchTool20260209Param<'a> {
     pub defer_loading: Field<bool>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_search`, required.
-    pub name: Field<Text<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `web_search_20260209`, required.
-    pub r#type: Field<Text<'a>>,
     /// `user_location`: [`UserLocation`], may be null.
     pub user_location: Field<Box<UserLocation<'a>>>,
     /// Members that the schema does not declare.
@@ -22454,15 +22454,15 @@ impl<'a> Wire<'a> for WebSearchTool20260209Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("user_location", &self.user_location);
                 members.unknown(&self.unknown);
             },
@@ -22476,15 +22476,15 @@ impl<'a> Object<'a> for WebSearchTool20260209Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "user_location" => self.user_location = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -22492,15 +22492,15 @@ impl<'a> Object<'a> for WebSearchTool20260209Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "user_location" => !self.user_location.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -22512,6 +22512,10 @@ impl<'a> Object<'a> for WebSearchTool20260209Param<'a> {
 /// The object `WebSearchTool20260318`, 11 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchTool20260318<'a> {
+    /// `name`: always `web_search`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_search_20260318`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`], may be null.
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -22524,14 +22528,10 @@ pub struct WebSearchTool20260318<'a> {
     pub defer_loading: Field<bool>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_search`, required.
-    pub name: Field<Text<'a>>,
     /// `response_inclusion`: [`WebFetchTool20260318ResponseInclusion`], may be null.
     pub response_inclusion: Field<WebFetchTool20260318ResponseInclusion<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `web_search_20260318`, required.
-    pub r#type: Field<Text<'a>>,
     /// `user_location`: [`UserLocation`], may be null.
     pub user_location: Field<Box<UserLocation<'a>>>,
     /// Members that the schema does not declare.
@@ -22545,16 +22545,16 @@ impl<'a> Wire<'a> for WebSearchTool20260318<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("response_inclusion", &self.response_inclusion);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("user_location", &self.user_location);
                 members.unknown(&self.unknown);
             },
@@ -22568,16 +22568,16 @@ impl<'a> Object<'a> for WebSearchTool20260318<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "response_inclusion" => self.response_inclusion = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "user_location" => self.user_location = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -22585,16 +22585,16 @@ impl<'a> Object<'a> for WebSearchTool20260318<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "response_inclusion" => !self.response_inclusion.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "user_location" => !self.user_location.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -22606,6 +22606,10 @@ impl<'a> Object<'a> for WebSearchTool20260318<'a> {
 /// The object `WebSearchTool20260318Param`, 11 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchTool20260318Param<'a> {
+    /// `name`: always `web_search`, required.
+    pub name: Field<Text<'a>>,
+    /// `type`: always `web_search_20260318`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`AllowedCaller`].
     pub allowed_callers: Field<Vec<AllowedCaller<'a>>>,
     /// `allowed_domains`: an array of text, may be null.
@@ -22618,14 +22622,10 @@ pub struct WebSearchTool20260318Param<'a> {
     pub defer_loading: Field<bool>,
     /// `max_uses`: a whole number, may be null.
     pub max_uses: Field<Num<'a>>,
-    /// `name`: always `web_search`, required.
-    pub name: Field<Text<'a>>,
     /// `response_inclusion`: [`WebFetchTool20260318ResponseInclusion`].
     pub response_inclusion: Field<WebFetchTool20260318ResponseInclusion<'a>>,
     /// `strict`: true or false.
     pub strict: Field<bool>,
-    /// `type`: always `web_search_20260318`, required.
-    pub r#type: Field<Text<'a>>,
     /// `user_location`: [`UserLocation`], may be null.
     pub user_location: Field<Box<UserLocation<'a>>>,
     /// Members that the schema does not declare.
@@ -22639,16 +22639,16 @@ impl<'a> Wire<'a> for WebSearchTool20260318Param<'a> {
         write_object(
             out,
             |members| {
+                members.field("name", &self.name);
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("blocked_domains", &self.blocked_domains);
                 members.field("cache_control", &self.cache_control);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("max_uses", &self.max_uses);
-                members.field("name", &self.name);
                 members.field("response_inclusion", &self.response_inclusion);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.field("user_location", &self.user_location);
                 members.unknown(&self.unknown);
             },
@@ -22662,16 +22662,16 @@ impl<'a> Object<'a> for WebSearchTool20260318Param<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "name" => self.name = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "blocked_domains" => self.blocked_domains = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "max_uses" => self.max_uses = Wire::read(cursor)?,
-            "name" => self.name = Wire::read(cursor)?,
             "response_inclusion" => self.response_inclusion = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "user_location" => self.user_location = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -22679,16 +22679,16 @@ impl<'a> Object<'a> for WebSearchTool20260318Param<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "name" => !self.name.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "blocked_domains" => !self.blocked_domains.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "max_uses" => !self.max_uses.is_absent(),
-            "name" => !self.name.is_absent(),
             "response_inclusion" => !self.response_inclusion.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "user_location" => !self.user_location.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -22700,10 +22700,10 @@ impl<'a> Object<'a> for WebSearchTool20260318Param<'a> {
 /// The object `WebSearchToolRequestErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchToolRequestErrorObject<'a> {
-    /// `error_code`: [`WebSearchToolResultErrorCode`], required.
-    pub error_code: Field<WebSearchToolResultErrorCode<'a>>,
     /// `type`: always `web_search_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`WebSearchToolResultErrorCode`], required.
+    pub error_code: Field<WebSearchToolResultErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -22715,8 +22715,8 @@ impl<'a> Wire<'a> for WebSearchToolRequestErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -22729,16 +22729,16 @@ impl<'a> Object<'a> for WebSearchToolRequestErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -22749,14 +22749,14 @@ impl<'a> Object<'a> for WebSearchToolRequestErrorObject<'a> {
 /// The object `WebSearchToolResultBlock`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchToolResultBlock<'a> {
+    /// `type`: always `web_search_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `caller`: [`ServerToolUseBlockCaller`], may be null.
     pub caller: Field<ServerToolUseBlockCaller<'a>>,
     /// `content`: [`WebSearchToolResultBlockContent`], required.
     pub content: Field<WebSearchToolResultBlockContent<'a>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `web_search_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -22768,10 +22768,10 @@ impl<'a> Wire<'a> for WebSearchToolResultBlock<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("caller", &self.caller);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -22784,20 +22784,20 @@ impl<'a> Object<'a> for WebSearchToolResultBlock<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "caller" => !self.caller.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -22831,6 +22831,8 @@ impl<'a> Wire<'a> for WebSearchToolResultBlockContent<'a> {
 /// The object `WebSearchToolResultBlockParam`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchToolResultBlockParam<'a> {
+    /// `type`: always `web_search_tool_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControlEphemeralParam`], may be null.
     pub cache_control: Field<CacheControlEphemeralParam<'a>>,
     /// `caller`: [`ServerToolUseBlockCaller`].
@@ -22839,8 +22841,6 @@ pub struct WebSearchToolResultBlockParam<'a> {
     pub content: Field<WebSearchToolResultBlockParamContentParam<'a>>,
     /// `tool_use_id`: text, required.
     pub tool_use_id: Field<Text<'a>>,
-    /// `type`: always `web_search_tool_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -22852,11 +22852,11 @@ impl<'a> Wire<'a> for WebSearchToolResultBlockParam<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("caller", &self.caller);
                 members.field("content", &self.content);
                 members.field("tool_use_id", &self.tool_use_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -22869,22 +22869,22 @@ impl<'a> Object<'a> for WebSearchToolResultBlockParam<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "tool_use_id" => self.tool_use_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "caller" => !self.caller.is_absent(),
             "content" => !self.content.is_absent(),
             "tool_use_id" => !self.tool_use_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -22971,10 +22971,10 @@ impl<'a> Wire<'a> for WebSearchToolResultErrorCode<'a> {
 /// The object `WebSearchToolResultErrorObject`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchToolResultErrorObject<'a> {
-    /// `error_code`: [`WebSearchToolResultErrorCode`], required.
-    pub error_code: Field<WebSearchToolResultErrorCode<'a>>,
     /// `type`: always `web_search_tool_result_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `error_code`: [`WebSearchToolResultErrorCode`], required.
+    pub error_code: Field<WebSearchToolResultErrorCode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -22986,8 +22986,8 @@ impl<'a> Wire<'a> for WebSearchToolResultErrorObject<'a> {
         write_object(
             out,
             |members| {
-                members.field("error_code", &self.error_code);
                 members.field("type", &self.r#type);
+                members.field("error_code", &self.error_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -23000,16 +23000,16 @@ impl<'a> Object<'a> for WebSearchToolResultErrorObject<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "error_code" => self.error_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "error_code" => self.error_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "error_code" => !self.error_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "error_code" => !self.error_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }

@@ -32,12 +32,12 @@ impl<'a> Wire<'a> for AssistantContent<'a> {
 /// The object `AssistantMessageResponse`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AssistantMessageResponse<'a> {
+    /// `role`: always `assistant`, required.
+    pub role: Field<Text<'a>>,
     /// `citations`: an array of [`Citation`].
     pub citations: Field<Vec<Citation<'a>>>,
     /// `content`: an array of [`AssistantContent`].
     pub content: Field<Vec<AssistantContent<'a>>>,
-    /// `role`: always `assistant`, required.
-    pub role: Field<Text<'a>>,
     /// `tool_calls`: an array of [`ToolCallV2`].
     pub tool_calls: Field<Vec<ToolCallV2<'a>>>,
     /// `tool_plan`: text.
@@ -53,9 +53,9 @@ impl<'a> Wire<'a> for AssistantMessageResponse<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("citations", &self.citations);
                 members.field("content", &self.content);
-                members.field("role", &self.role);
                 members.field("tool_calls", &self.tool_calls);
                 members.field("tool_plan", &self.tool_plan);
                 members.unknown(&self.unknown);
@@ -70,9 +70,9 @@ impl<'a> Object<'a> for AssistantMessageResponse<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "citations" => self.citations = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             "tool_calls" => self.tool_calls = Wire::read(cursor)?,
             "tool_plan" => self.tool_plan = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -81,9 +81,9 @@ impl<'a> Object<'a> for AssistantMessageResponse<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "citations" => !self.citations.is_absent(),
             "content" => !self.content.is_absent(),
-            "role" => !self.role.is_absent(),
             "tool_calls" => !self.tool_calls.is_absent(),
             "tool_plan" => !self.tool_plan.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -96,12 +96,12 @@ impl<'a> Object<'a> for AssistantMessageResponse<'a> {
 /// The object `AssistantMessageV2`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct AssistantMessageV2<'a> {
+    /// `role`: always `assistant`, required.
+    pub role: Field<Text<'a>>,
     /// `citations`: an array of [`Citation`].
     pub citations: Field<Vec<Citation<'a>>>,
     /// `content`: [`AssistantMessageV2Content`].
     pub content: Field<AssistantMessageV2Content<'a>>,
-    /// `role`: always `assistant`, required.
-    pub role: Field<Text<'a>>,
     /// `tool_calls`: an array of [`ToolCallV2`].
     pub tool_calls: Field<Vec<ToolCallV2<'a>>>,
     /// `tool_plan`: text.
@@ -117,9 +117,9 @@ impl<'a> Wire<'a> for AssistantMessageV2<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("citations", &self.citations);
                 members.field("content", &self.content);
-                members.field("role", &self.role);
                 members.field("tool_calls", &self.tool_calls);
                 members.field("tool_plan", &self.tool_plan);
                 members.unknown(&self.unknown);
@@ -134,9 +134,9 @@ impl<'a> Object<'a> for AssistantMessageV2<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "citations" => self.citations = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             "tool_calls" => self.tool_calls = Wire::read(cursor)?,
             "tool_plan" => self.tool_plan = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -145,9 +145,9 @@ impl<'a> Object<'a> for AssistantMessageV2<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "citations" => !self.citations.is_absent(),
             "content" => !self.content.is_absent(),
-            "role" => !self.role.is_absent(),
             "tool_calls" => !self.tool_calls.is_absent(),
             "tool_plan" => !self.tool_plan.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -183,14 +183,14 @@ impl<'a> Wire<'a> for AssistantMessageV2Content<'a> {
 /// The object `ChatContentDeltaEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatContentDeltaEvent<'a> {
+    /// `type`: always `content-delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: [`ChatContentDeltaEventDelta`].
     pub delta: Field<ChatContentDeltaEventDelta<'a>>,
     /// `index`: a whole number.
     pub index: Field<Num<'a>>,
     /// `logprobs`: [`LogprobItem`].
     pub logprobs: Field<LogprobItem<'a>>,
-    /// `type`: always `content-delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -202,10 +202,10 @@ impl<'a> Wire<'a> for ChatContentDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("index", &self.index);
                 members.field("logprobs", &self.logprobs);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -218,20 +218,20 @@ impl<'a> Object<'a> for ChatContentDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
             "logprobs" => self.logprobs = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "index" => !self.index.is_absent(),
             "logprobs" => !self.logprobs.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -379,10 +379,10 @@ impl<'a> Object<'a> for ChatContentDeltaEventDeltaMessageContent<'a> {
 /// The object `ChatContentEndEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatContentEndEvent<'a> {
-    /// `index`: a whole number.
-    pub index: Field<Num<'a>>,
     /// `type`: always `content-end`, required.
     pub r#type: Field<Text<'a>>,
+    /// `index`: a whole number.
+    pub index: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -394,8 +394,8 @@ impl<'a> Wire<'a> for ChatContentEndEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("index", &self.index);
                 members.field("type", &self.r#type);
+                members.field("index", &self.index);
                 members.unknown(&self.unknown);
             },
         );
@@ -408,16 +408,16 @@ impl<'a> Object<'a> for ChatContentEndEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "index" => self.index = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "index" => self.index = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "index" => !self.index.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "index" => !self.index.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -428,12 +428,12 @@ impl<'a> Object<'a> for ChatContentEndEvent<'a> {
 /// The object `ChatContentStartEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatContentStartEvent<'a> {
+    /// `type`: always `content-start`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: [`ChatContentStartEventDelta`].
     pub delta: Field<Box<ChatContentStartEventDelta<'a>>>,
     /// `index`: a whole number.
     pub index: Field<Num<'a>>,
-    /// `type`: always `content-start`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -445,9 +445,9 @@ impl<'a> Wire<'a> for ChatContentStartEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -460,18 +460,18 @@ impl<'a> Object<'a> for ChatContentStartEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -661,10 +661,10 @@ impl<'a> Wire<'a> for ChatContentStartEventDeltaMessageContentType<'a> {
 /// The object `ChatDebugEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatDebugEvent<'a> {
-    /// `prompt`: text.
-    pub prompt: Field<Text<'a>>,
     /// `type`: always `debug`, required.
     pub r#type: Field<Text<'a>>,
+    /// `prompt`: text.
+    pub prompt: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -676,8 +676,8 @@ impl<'a> Wire<'a> for ChatDebugEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("prompt", &self.prompt);
                 members.field("type", &self.r#type);
+                members.field("prompt", &self.prompt);
                 members.unknown(&self.unknown);
             },
         );
@@ -690,16 +690,16 @@ impl<'a> Object<'a> for ChatDebugEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "prompt" => self.prompt = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "prompt" => self.prompt = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "prompt" => !self.prompt.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "prompt" => !self.prompt.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -710,12 +710,12 @@ impl<'a> Object<'a> for ChatDebugEvent<'a> {
 /// The object `ChatDocumentSource`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatDocumentSource<'a> {
+    /// `type`: always `document`, required.
+    pub r#type: Field<Text<'a>>,
     /// `document`: any JSON value.
     pub document: Field<Json<'a>>,
     /// `id`: text.
     pub id: Field<Text<'a>>,
-    /// `type`: always `document`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -727,9 +727,9 @@ impl<'a> Wire<'a> for ChatDocumentSource<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("document", &self.document);
                 members.field("id", &self.id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -742,18 +742,18 @@ impl<'a> Object<'a> for ChatDocumentSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "document" => self.document = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "document" => !self.document.is_absent(),
             "id" => !self.id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -817,12 +817,12 @@ impl<'a> Wire<'a> for ChatFinishReason<'a> {
 /// The object `ChatMessageEndEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatMessageEndEvent<'a> {
+    /// `type`: always `message-end`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: [`ChatMessageEndEventDelta`].
     pub delta: Field<ChatMessageEndEventDelta<'a>>,
     /// `id`: text.
     pub id: Field<Text<'a>>,
-    /// `type`: always `message-end`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -834,9 +834,9 @@ impl<'a> Wire<'a> for ChatMessageEndEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("id", &self.id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -849,18 +849,18 @@ impl<'a> Object<'a> for ChatMessageEndEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "id" => !self.id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -925,12 +925,12 @@ impl<'a> Object<'a> for ChatMessageEndEventDelta<'a> {
 /// The object `ChatMessageStartEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatMessageStartEvent<'a> {
+    /// `type`: always `message-start`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: [`ChatMessageStartEventDelta`].
     pub delta: Field<ChatMessageStartEventDelta<'a>>,
     /// `id`: text.
     pub id: Field<Text<'a>>,
-    /// `type`: always `message-start`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -942,9 +942,9 @@ impl<'a> Wire<'a> for ChatMessageStartEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("id", &self.id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -957,18 +957,18 @@ impl<'a> Object<'a> for ChatMessageStartEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "id" => !self.id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1398,10 +1398,10 @@ impl<'a> Wire<'a> for ChatStreamEvent<'a> {
 /// The object `ChatTextContent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatTextContent<'a> {
-    /// `text`: text, required.
-    pub text: Field<Text<'a>>,
     /// `type`: always `text`, required.
     pub r#type: Field<Text<'a>>,
+    /// `text`: text, required.
+    pub text: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1413,8 +1413,8 @@ impl<'a> Wire<'a> for ChatTextContent<'a> {
         write_object(
             out,
             |members| {
-                members.field("text", &self.text);
                 members.field("type", &self.r#type);
+                members.field("text", &self.text);
                 members.unknown(&self.unknown);
             },
         );
@@ -1427,16 +1427,16 @@ impl<'a> Object<'a> for ChatTextContent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "text" => self.text = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "text" => self.text = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "text" => !self.text.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "text" => !self.text.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1447,10 +1447,10 @@ impl<'a> Object<'a> for ChatTextContent<'a> {
 /// The object `ChatThinkingContent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatThinkingContent<'a> {
-    /// `thinking`: text, required.
-    pub thinking: Field<Text<'a>>,
     /// `type`: always `thinking`, required.
     pub r#type: Field<Text<'a>>,
+    /// `thinking`: text, required.
+    pub thinking: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1462,8 +1462,8 @@ impl<'a> Wire<'a> for ChatThinkingContent<'a> {
         write_object(
             out,
             |members| {
-                members.field("thinking", &self.thinking);
                 members.field("type", &self.r#type);
+                members.field("thinking", &self.thinking);
                 members.unknown(&self.unknown);
             },
         );
@@ -1476,16 +1476,16 @@ impl<'a> Object<'a> for ChatThinkingContent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "thinking" => self.thinking = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "thinking" => self.thinking = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "thinking" => !self.thinking.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "thinking" => !self.thinking.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1496,12 +1496,12 @@ impl<'a> Object<'a> for ChatThinkingContent<'a> {
 /// The object `ChatToolCallDeltaEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatToolCallDeltaEvent<'a> {
+    /// `type`: always `tool-call-delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: [`ChatToolCallDeltaEventDelta`].
     pub delta: Field<ChatToolCallDeltaEventDelta<'a>>,
     /// `index`: a whole number.
     pub index: Field<Num<'a>>,
-    /// `type`: always `tool-call-delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1513,9 +1513,9 @@ impl<'a> Wire<'a> for ChatToolCallDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1528,18 +1528,18 @@ impl<'a> Object<'a> for ChatToolCallDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1726,10 +1726,10 @@ impl<'a> Object<'a> for ChatToolCallDeltaEventDeltaMessageToolCallsFunction<'a> 
 /// The object `ChatToolCallEndEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatToolCallEndEvent<'a> {
-    /// `index`: a whole number.
-    pub index: Field<Num<'a>>,
     /// `type`: always `tool-call-end`, required.
     pub r#type: Field<Text<'a>>,
+    /// `index`: a whole number.
+    pub index: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1741,8 +1741,8 @@ impl<'a> Wire<'a> for ChatToolCallEndEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("index", &self.index);
                 members.field("type", &self.r#type);
+                members.field("index", &self.index);
                 members.unknown(&self.unknown);
             },
         );
@@ -1755,16 +1755,16 @@ impl<'a> Object<'a> for ChatToolCallEndEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "index" => self.index = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "index" => self.index = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "index" => !self.index.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "index" => !self.index.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1775,12 +1775,12 @@ impl<'a> Object<'a> for ChatToolCallEndEvent<'a> {
 /// The object `ChatToolCallStartEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatToolCallStartEvent<'a> {
+    /// `type`: always `tool-call-start`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: [`ChatToolCallStartEventDelta`].
     pub delta: Field<ChatToolCallStartEventDelta<'a>>,
     /// `index`: a whole number.
     pub index: Field<Num<'a>>,
-    /// `type`: always `tool-call-start`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1792,9 +1792,9 @@ impl<'a> Wire<'a> for ChatToolCallStartEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1807,18 +1807,18 @@ impl<'a> Object<'a> for ChatToolCallStartEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1917,10 +1917,10 @@ impl<'a> Object<'a> for ChatToolCallStartEventDeltaMessage<'a> {
 /// The object `ChatToolPlanDeltaEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatToolPlanDeltaEvent<'a> {
-    /// `delta`: [`ChatToolPlanDeltaEventDelta`].
-    pub delta: Field<ChatToolPlanDeltaEventDelta<'a>>,
     /// `type`: always `tool-plan-delta`, required.
     pub r#type: Field<Text<'a>>,
+    /// `delta`: [`ChatToolPlanDeltaEventDelta`].
+    pub delta: Field<ChatToolPlanDeltaEventDelta<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1932,8 +1932,8 @@ impl<'a> Wire<'a> for ChatToolPlanDeltaEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("delta", &self.delta);
                 members.field("type", &self.r#type);
+                members.field("delta", &self.delta);
                 members.unknown(&self.unknown);
             },
         );
@@ -1946,16 +1946,16 @@ impl<'a> Object<'a> for ChatToolPlanDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "delta" => self.delta = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "delta" => self.delta = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "delta" => !self.delta.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "delta" => !self.delta.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2054,12 +2054,12 @@ impl<'a> Object<'a> for ChatToolPlanDeltaEventDeltaMessage<'a> {
 /// The object `ChatToolSource`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatToolSource<'a> {
+    /// `type`: always `tool`, required.
+    pub r#type: Field<Text<'a>>,
     /// `id`: text.
     pub id: Field<Text<'a>>,
     /// `tool_output`: any JSON value.
     pub tool_output: Field<Json<'a>>,
-    /// `type`: always `tool`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2071,9 +2071,9 @@ impl<'a> Wire<'a> for ChatToolSource<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("id", &self.id);
                 members.field("tool_output", &self.tool_output);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2086,18 +2086,18 @@ impl<'a> Object<'a> for ChatToolSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "tool_output" => self.tool_output = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "id" => !self.id.is_absent(),
             "tool_output" => !self.tool_output.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2177,10 +2177,10 @@ impl<'a> Object<'a> for Citation<'a> {
 /// The object `CitationEndEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationEndEvent<'a> {
-    /// `index`: a whole number.
-    pub index: Field<Num<'a>>,
     /// `type`: always `citation-end`, required.
     pub r#type: Field<Text<'a>>,
+    /// `index`: a whole number.
+    pub index: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2192,8 +2192,8 @@ impl<'a> Wire<'a> for CitationEndEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("index", &self.index);
                 members.field("type", &self.r#type);
+                members.field("index", &self.index);
                 members.unknown(&self.unknown);
             },
         );
@@ -2206,16 +2206,16 @@ impl<'a> Object<'a> for CitationEndEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "index" => self.index = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "index" => self.index = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "index" => !self.index.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "index" => !self.index.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2319,12 +2319,12 @@ impl<'a> Wire<'a> for CitationOptionsMode<'a> {
 /// The object `CitationStartEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CitationStartEvent<'a> {
+    /// `type`: always `citation-start`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: [`CitationStartEventDelta`].
     pub delta: Field<CitationStartEventDelta<'a>>,
     /// `index`: a whole number.
     pub index: Field<Num<'a>>,
-    /// `type`: always `citation-start`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2336,9 +2336,9 @@ impl<'a> Wire<'a> for CitationStartEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2351,18 +2351,18 @@ impl<'a> Object<'a> for CitationStartEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2577,10 +2577,10 @@ impl<'a> Object<'a> for Document<'a> {
 /// The object `DocumentContent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct DocumentContent<'a> {
-    /// `document`: [`Document`], required.
-    pub document: Field<Document<'a>>,
     /// `type`: always `document`, required.
     pub r#type: Field<Text<'a>>,
+    /// `document`: [`Document`], required.
+    pub document: Field<Document<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2592,8 +2592,8 @@ impl<'a> Wire<'a> for DocumentContent<'a> {
         write_object(
             out,
             |members| {
-                members.field("document", &self.document);
                 members.field("type", &self.r#type);
+                members.field("document", &self.document);
                 members.unknown(&self.unknown);
             },
         );
@@ -2606,16 +2606,16 @@ impl<'a> Object<'a> for DocumentContent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "document" => self.document = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "document" => self.document = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "document" => !self.document.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "document" => !self.document.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2675,10 +2675,10 @@ impl<'a> Object<'a> for ErrorBody<'a> {
 /// The object `ImageContent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImageContent<'a> {
-    /// `image_url`: [`ImageUrl`], required.
-    pub image_url: Field<ImageUrl<'a>>,
     /// `type`: always `image_url`, required.
     pub r#type: Field<Text<'a>>,
+    /// `image_url`: [`ImageUrl`], required.
+    pub image_url: Field<ImageUrl<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2690,8 +2690,8 @@ impl<'a> Wire<'a> for ImageContent<'a> {
         write_object(
             out,
             |members| {
-                members.field("image_url", &self.image_url);
                 members.field("type", &self.r#type);
+                members.field("image_url", &self.image_url);
                 members.unknown(&self.unknown);
             },
         );
@@ -2704,16 +2704,16 @@ impl<'a> Object<'a> for ImageContent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "image_url" => self.image_url = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "image_url" => self.image_url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "image_url" => !self.image_url.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "image_url" => !self.image_url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2814,10 +2814,10 @@ impl<'a> Wire<'a> for ImageUrlDetail<'a> {
 /// The object `JsonResponseFormatV2`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JsonResponseFormatV2<'a> {
-    /// `json_schema`: any JSON value.
-    pub json_schema: Field<Json<'a>>,
     /// `type`: always `json_object`, required.
     pub r#type: Field<Text<'a>>,
+    /// `json_schema`: any JSON value.
+    pub json_schema: Field<Json<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2829,8 +2829,8 @@ impl<'a> Wire<'a> for JsonResponseFormatV2<'a> {
         write_object(
             out,
             |members| {
-                members.field("json_schema", &self.json_schema);
                 members.field("type", &self.r#type);
+                members.field("json_schema", &self.json_schema);
                 members.unknown(&self.unknown);
             },
         );
@@ -2843,16 +2843,16 @@ impl<'a> Object<'a> for JsonResponseFormatV2<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "json_schema" => self.json_schema = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "json_schema" => self.json_schema = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "json_schema" => !self.json_schema.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "json_schema" => !self.json_schema.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3010,10 +3010,10 @@ impl<'a> Wire<'a> for Source<'a> {
 /// The object `SystemMessageV2`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SystemMessageV2<'a> {
-    /// `content`: [`SystemMessageV2Content`], required.
-    pub content: Field<SystemMessageV2Content<'a>>,
     /// `role`: always `system`, required.
     pub role: Field<Text<'a>>,
+    /// `content`: [`SystemMessageV2Content`], required.
+    pub content: Field<SystemMessageV2Content<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3025,8 +3025,8 @@ impl<'a> Wire<'a> for SystemMessageV2<'a> {
         write_object(
             out,
             |members| {
-                members.field("content", &self.content);
                 members.field("role", &self.role);
+                members.field("content", &self.content);
                 members.unknown(&self.unknown);
             },
         );
@@ -3039,16 +3039,16 @@ impl<'a> Object<'a> for SystemMessageV2<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "content" => self.content = Wire::read(cursor)?,
             "role" => self.role = Wire::read(cursor)?,
+            "content" => self.content = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "content" => !self.content.is_absent(),
             "role" => !self.role.is_absent(),
+            "content" => !self.content.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3212,12 +3212,12 @@ impl<'a> Wire<'a> for ThinkingType<'a> {
 /// The object `ToolCallV2`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolCallV2<'a> {
+    /// `type`: always `function`, required.
+    pub r#type: Field<Text<'a>>,
     /// `function`: [`ToolCallV2Function`].
     pub function: Field<ToolCallV2Function<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
-    /// `type`: always `function`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3229,9 +3229,9 @@ impl<'a> Wire<'a> for ToolCallV2<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("function", &self.function);
                 members.field("id", &self.id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3244,18 +3244,18 @@ impl<'a> Object<'a> for ToolCallV2<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "function" => self.function = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "function" => !self.function.is_absent(),
             "id" => !self.id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3378,10 +3378,10 @@ impl<'a> Wire<'a> for ToolContent<'a> {
 /// The object `ToolMessageV2`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolMessageV2<'a> {
-    /// `content`: [`ToolMessageV2Content`], required.
-    pub content: Field<ToolMessageV2Content<'a>>,
     /// `role`: always `tool`, required.
     pub role: Field<Text<'a>>,
+    /// `content`: [`ToolMessageV2Content`], required.
+    pub content: Field<ToolMessageV2Content<'a>>,
     /// `tool_call_id`: text, required.
     pub tool_call_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -3395,8 +3395,8 @@ impl<'a> Wire<'a> for ToolMessageV2<'a> {
         write_object(
             out,
             |members| {
-                members.field("content", &self.content);
                 members.field("role", &self.role);
+                members.field("content", &self.content);
                 members.field("tool_call_id", &self.tool_call_id);
                 members.unknown(&self.unknown);
             },
@@ -3410,8 +3410,8 @@ impl<'a> Object<'a> for ToolMessageV2<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "content" => self.content = Wire::read(cursor)?,
             "role" => self.role = Wire::read(cursor)?,
+            "content" => self.content = Wire::read(cursor)?,
             "tool_call_id" => self.tool_call_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -3419,8 +3419,8 @@ impl<'a> Object<'a> for ToolMessageV2<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "content" => !self.content.is_absent(),
             "role" => !self.role.is_absent(),
+            "content" => !self.content.is_absent(),
             "tool_call_id" => !self.tool_call_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -3455,10 +3455,10 @@ impl<'a> Wire<'a> for ToolMessageV2Content<'a> {
 /// The object `ToolV2`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolV2<'a> {
-    /// `function`: [`ToolV2Function`].
-    pub function: Field<ToolV2Function<'a>>,
     /// `type`: always `function`, required.
     pub r#type: Field<Text<'a>>,
+    /// `function`: [`ToolV2Function`].
+    pub function: Field<ToolV2Function<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3470,8 +3470,8 @@ impl<'a> Wire<'a> for ToolV2<'a> {
         write_object(
             out,
             |members| {
-                members.field("function", &self.function);
                 members.field("type", &self.r#type);
+                members.field("function", &self.function);
                 members.unknown(&self.unknown);
             },
         );
@@ -3484,16 +3484,16 @@ impl<'a> Object<'a> for ToolV2<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "function" => self.function = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "function" => self.function = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "function" => !self.function.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "function" => !self.function.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3720,10 +3720,10 @@ impl<'a> Object<'a> for UsageTokens<'a> {
 /// The object `UserMessageV2`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct UserMessageV2<'a> {
-    /// `content`: [`UserMessageV2Content`], required.
-    pub content: Field<UserMessageV2Content<'a>>,
     /// `role`: always `user`, required.
     pub role: Field<Text<'a>>,
+    /// `content`: [`UserMessageV2Content`], required.
+    pub content: Field<UserMessageV2Content<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3735,8 +3735,8 @@ impl<'a> Wire<'a> for UserMessageV2<'a> {
         write_object(
             out,
             |members| {
-                members.field("content", &self.content);
                 members.field("role", &self.role);
+                members.field("content", &self.content);
                 members.unknown(&self.unknown);
             },
         );
@@ -3749,16 +3749,16 @@ impl<'a> Object<'a> for UserMessageV2<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "content" => self.content = Wire::read(cursor)?,
             "role" => self.role = Wire::read(cursor)?,
+            "content" => self.content = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "content" => !self.content.is_absent(),
             "role" => !self.role.is_absent(),
+            "content" => !self.content.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }

@@ -6,10 +6,10 @@ use crate::prelude::wire::{Int64, KeyedForm, Members, read_object};
 /// The object `CacheControl`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CacheControl<'a> {
-    /// `ttl`: [`CacheControlTtl`]; on the wire, in no document.
-    pub ttl: Field<CacheControlTtl<'a>>,
     /// `type`: always `ephemeral`, required; on the wire, in no document.
     pub r#type: Field<Text<'a>>,
+    /// `ttl`: [`CacheControlTtl`]; on the wire, in no document.
+    pub ttl: Field<CacheControlTtl<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21,8 +21,8 @@ impl<'a> Wire<'a> for CacheControl<'a> {
         write_object(
             out,
             |members| {
-                members.field("ttl", &self.ttl);
                 members.field("type", &self.r#type);
+                members.field("ttl", &self.ttl);
                 members.unknown(&self.unknown);
             },
         );
@@ -35,16 +35,16 @@ impl<'a> Object<'a> for CacheControl<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "ttl" => self.ttl = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "ttl" => self.ttl = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "ttl" => !self.ttl.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "ttl" => !self.ttl.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -92,6 +92,8 @@ impl<'a> Wire<'a> for CacheControlTtl<'a> {
 /// The object `ChatCompletion`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletion<'a> {
+    /// `object`: always `chat.completion`, required.
+    pub object: Field<Text<'a>>,
     /// `choices`: an array of [`ChatCompletionChoice`], required.
     pub choices: Field<Vec<ChatCompletionChoice<'a>>>,
     /// `created`: a whole number, required.
@@ -104,8 +106,6 @@ pub struct ChatCompletion<'a> {
     pub model: Field<Text<'a>>,
     /// `moderation`: [`ChatCompletionModeration`], may be null.
     pub moderation: Field<Box<ChatCompletionModeration<'a>>>,
-    /// `object`: always `chat.completion`, required.
-    pub object: Field<Text<'a>>,
     /// `service_tier`: [`ChatCompletionServiceTier`], may be null.
     pub service_tier: Field<ChatCompletionServiceTier<'a>>,
     /// `system_fingerprint`: text, may be null.
@@ -123,13 +123,13 @@ impl<'a> Wire<'a> for ChatCompletion<'a> {
         write_object(
             out,
             |members| {
+                members.field("object", &self.object);
                 members.field("choices", &self.choices);
                 members.field("created", &self.created);
                 members.field("id", &self.id);
                 members.field("metadata", &self.metadata);
                 members.field("model", &self.model);
                 members.field("moderation", &self.moderation);
-                members.field("object", &self.object);
                 members.field("service_tier", &self.service_tier);
                 members.field("system_fingerprint", &self.system_fingerprint);
                 members.field("usage", &self.usage);
@@ -145,13 +145,13 @@ impl<'a> Object<'a> for ChatCompletion<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "object" => self.object = Wire::read(cursor)?,
             "choices" => self.choices = Wire::read(cursor)?,
             "created" => self.created = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "metadata" => self.metadata = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
             "moderation" => self.moderation = Wire::read(cursor)?,
-            "object" => self.object = Wire::read(cursor)?,
             "service_tier" => self.service_tier = Wire::read(cursor)?,
             "system_fingerprint" => self.system_fingerprint = Wire::read(cursor)?,
             "usage" => self.usage = Wire::read(cursor)?,
@@ -161,13 +161,13 @@ impl<'a> Object<'a> for ChatCompletion<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "object" => !self.object.is_absent(),
             "choices" => !self.choices.is_absent(),
             "created" => !self.created.is_absent(),
             "id" => !self.id.is_absent(),
             "metadata" => !self.metadata.is_absent(),
             "model" => !self.model.is_absent(),
             "moderation" => !self.moderation.is_absent(),
-            "object" => !self.object.is_absent(),
             "service_tier" => !self.service_tier.is_absent(),
             "system_fingerprint" => !self.system_fingerprint.is_absent(),
             "usage" => !self.usage.is_absent(),
@@ -181,10 +181,10 @@ impl<'a> Object<'a> for ChatCompletion<'a> {
 /// The object `ChatCompletionAllowedToolChoice`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionAllowedToolChoice<'a> {
-    /// `allowed_tools`: [`ChatCompletionAllowedTools`], required.
-    pub allowed_tools: Field<ChatCompletionAllowedTools<'a>>,
     /// `type`: always `allowed_tools`, required.
     pub r#type: Field<Text<'a>>,
+    /// `allowed_tools`: [`ChatCompletionAllowedTools`], required.
+    pub allowed_tools: Field<ChatCompletionAllowedTools<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -196,8 +196,8 @@ impl<'a> Wire<'a> for ChatCompletionAllowedToolChoice<'a> {
         write_object(
             out,
             |members| {
-                members.field("allowed_tools", &self.allowed_tools);
                 members.field("type", &self.r#type);
+                members.field("allowed_tools", &self.allowed_tools);
                 members.unknown(&self.unknown);
             },
         );
@@ -210,16 +210,16 @@ impl<'a> Object<'a> for ChatCompletionAllowedToolChoice<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "allowed_tools" => self.allowed_tools = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "allowed_tools" => self.allowed_tools = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "allowed_tools" => !self.allowed_tools.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "allowed_tools" => !self.allowed_tools.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -342,6 +342,8 @@ impl<'a> Wire<'a> for ChatCompletionAssistantContentPart<'a> {
 /// The object `ChatCompletionAssistantMessage`, 11 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionAssistantMessage<'a> {
+    /// `role`: always `assistant`, required.
+    pub role: Field<Text<'a>>,
     /// `audio`: [`ChatCompletionAssistantMessageAudio`], may be null.
     pub audio: Field<ChatCompletionAssistantMessageAudio<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
@@ -360,8 +362,6 @@ pub struct ChatCompletionAssistantMessage<'a> {
     pub reasoning_details: Field<Json<'a>>,
     /// `refusal`: text, may be null.
     pub refusal: Field<Text<'a>>,
-    /// `role`: always `assistant`, required.
-    pub role: Field<Text<'a>>,
     /// `tool_calls`: an array of [`ChatCompletionMessageToolCallUnion`].
     pub tool_calls: Field<Vec<ChatCompletionMessageToolCallUnion<'a>>>,
     /// Members that the schema does not declare.
@@ -375,6 +375,7 @@ impl<'a> Wire<'a> for ChatCompletionAssistantMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("audio", &self.audio);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
@@ -384,7 +385,6 @@ impl<'a> Wire<'a> for ChatCompletionAssistantMessage<'a> {
                 members.field("reasoning_content", &self.reasoning_content);
                 members.field("reasoning_details", &self.reasoning_details);
                 members.field("refusal", &self.refusal);
-                members.field("role", &self.role);
                 members.field("tool_calls", &self.tool_calls);
                 members.unknown(&self.unknown);
             },
@@ -398,6 +398,7 @@ impl<'a> Object<'a> for ChatCompletionAssistantMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "audio" => self.audio = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
@@ -407,7 +408,6 @@ impl<'a> Object<'a> for ChatCompletionAssistantMessage<'a> {
             "reasoning_content" => self.reasoning_content = Wire::read(cursor)?,
             "reasoning_details" => self.reasoning_details = Wire::read(cursor)?,
             "refusal" => self.refusal = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             "tool_calls" => self.tool_calls = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -415,6 +415,7 @@ impl<'a> Object<'a> for ChatCompletionAssistantMessage<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "audio" => !self.audio.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
@@ -424,7 +425,6 @@ impl<'a> Object<'a> for ChatCompletionAssistantMessage<'a> {
             "reasoning_content" => !self.reasoning_content.is_absent(),
             "reasoning_details" => !self.reasoning_details.is_absent(),
             "refusal" => !self.refusal.is_absent(),
-            "role" => !self.role.is_absent(),
             "tool_calls" => !self.tool_calls.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -1006,6 +1006,8 @@ impl<'a> Object<'a> for ChatCompletionChoiceLogprobs<'a> {
 /// The object `ChatCompletionChunk`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionChunk<'a> {
+    /// `object`: always `chat.completion.chunk`, required.
+    pub object: Field<Text<'a>>,
     /// `choices`: an array of [`ChatCompletionChunkChoice`], required.
     pub choices: Field<Vec<ChatCompletionChunkChoice<'a>>>,
     /// `created`: a whole number, required.
@@ -1018,8 +1020,6 @@ pub struct ChatCompletionChunk<'a> {
     pub moderation: Field<Box<ChatCompletionModeration<'a>>>,
     /// `obfuscation`: text, may be null.
     pub obfuscation: Field<Text<'a>>,
-    /// `object`: always `chat.completion.chunk`, required.
-    pub object: Field<Text<'a>>,
     /// `service_tier`: [`ChatCompletionServiceTier`], may be null.
     pub service_tier: Field<ChatCompletionServiceTier<'a>>,
     /// `system_fingerprint`: text, may be null.
@@ -1037,13 +1037,13 @@ impl<'a> Wire<'a> for ChatCompletionChunk<'a> {
         write_object(
             out,
             |members| {
+                members.field("object", &self.object);
                 members.field("choices", &self.choices);
                 members.field("created", &self.created);
                 members.field("id", &self.id);
                 members.field("model", &self.model);
                 members.field("moderation", &self.moderation);
                 members.field("obfuscation", &self.obfuscation);
-                members.field("object", &self.object);
                 members.field("service_tier", &self.service_tier);
                 members.field("system_fingerprint", &self.system_fingerprint);
                 members.field("usage", &self.usage);
@@ -1059,13 +1059,13 @@ impl<'a> Object<'a> for ChatCompletionChunk<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "object" => self.object = Wire::read(cursor)?,
             "choices" => self.choices = Wire::read(cursor)?,
             "created" => self.created = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
             "moderation" => self.moderation = Wire::read(cursor)?,
             "obfuscation" => self.obfuscation = Wire::read(cursor)?,
-            "object" => self.object = Wire::read(cursor)?,
             "service_tier" => self.service_tier = Wire::read(cursor)?,
             "system_fingerprint" => self.system_fingerprint = Wire::read(cursor)?,
             "usage" => self.usage = Wire::read(cursor)?,
@@ -1075,13 +1075,13 @@ impl<'a> Object<'a> for ChatCompletionChunk<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "object" => !self.object.is_absent(),
             "choices" => !self.choices.is_absent(),
             "created" => !self.created.is_absent(),
             "id" => !self.id.is_absent(),
             "model" => !self.model.is_absent(),
             "moderation" => !self.moderation.is_absent(),
             "obfuscation" => !self.obfuscation.is_absent(),
-            "object" => !self.object.is_absent(),
             "service_tier" => !self.service_tier.is_absent(),
             "system_fingerprint" => !self.system_fingerprint.is_absent(),
             "usage" => !self.usage.is_absent(),
@@ -1395,14 +1395,14 @@ impl<'a> Wire<'a> for ChatCompletionChunkChoiceDeltaRole<'a> {
 /// The object `ChatCompletionChunkChoiceDeltaToolCall`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionChunkChoiceDeltaToolCall<'a> {
+    /// `type`: always `function`, may be null.
+    pub r#type: Field<Text<'a>>,
     /// `function`: [`ChatCompletionChunkChoiceDeltaToolCallFunction`], may be null.
     pub function: Field<ChatCompletionChunkChoiceDeltaToolCallFunction<'a>>,
     /// `id`: text, may be null.
     pub id: Field<Text<'a>>,
     /// `index`: a whole number, required.
     pub index: Field<Num<'a>>,
-    /// `type`: always `function`, may be null.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1414,10 +1414,10 @@ impl<'a> Wire<'a> for ChatCompletionChunkChoiceDeltaToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("function", &self.function);
                 members.field("id", &self.id);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1430,20 +1430,20 @@ impl<'a> Object<'a> for ChatCompletionChunkChoiceDeltaToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "function" => self.function = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "function" => !self.function.is_absent(),
             "id" => !self.id.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1537,14 +1537,14 @@ impl<'a> Wire<'a> for ChatCompletionContentPart<'a> {
 /// The object `ChatCompletionContentPartFile`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionContentPartFile<'a> {
+    /// `type`: always `file`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `file`: [`ChatCompletionContentPartFileFile`], required.
     pub file: Field<ChatCompletionContentPartFileFile<'a>>,
     /// `prompt_cache_breakpoint`: [`PromptCacheBreakpoint`].
     pub prompt_cache_breakpoint: Field<PromptCacheBreakpoint<'a>>,
-    /// `type`: always `file`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1556,10 +1556,10 @@ impl<'a> Wire<'a> for ChatCompletionContentPartFile<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("file", &self.file);
                 members.field("prompt_cache_breakpoint", &self.prompt_cache_breakpoint);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1572,22 +1572,22 @@ impl<'a> Object<'a> for ChatCompletionContentPartFile<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "file" => self.file = Wire::read(cursor)?,
             "prompt_cache_breakpoint" => {
                 self.prompt_cache_breakpoint = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "file" => !self.file.is_absent(),
             "prompt_cache_breakpoint" => !self.prompt_cache_breakpoint.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1652,14 +1652,14 @@ impl<'a> Object<'a> for ChatCompletionContentPartFileFile<'a> {
 /// The object `ChatCompletionContentPartImage`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionContentPartImage<'a> {
+    /// `type`: always `image_url`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `image_url`: [`ChatCompletionContentPartImageImageURL`], required.
     pub image_url: Field<ChatCompletionContentPartImageImageURL<'a>>,
     /// `prompt_cache_breakpoint`: [`PromptCacheBreakpoint`].
     pub prompt_cache_breakpoint: Field<PromptCacheBreakpoint<'a>>,
-    /// `type`: always `image_url`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1671,10 +1671,10 @@ impl<'a> Wire<'a> for ChatCompletionContentPartImage<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("image_url", &self.image_url);
                 members.field("prompt_cache_breakpoint", &self.prompt_cache_breakpoint);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1687,22 +1687,22 @@ impl<'a> Object<'a> for ChatCompletionContentPartImage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "image_url" => self.image_url = Wire::read(cursor)?,
             "prompt_cache_breakpoint" => {
                 self.prompt_cache_breakpoint = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "image_url" => !self.image_url.is_absent(),
             "prompt_cache_breakpoint" => !self.prompt_cache_breakpoint.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1807,14 +1807,14 @@ impl<'a> Wire<'a> for ChatCompletionContentPartImageImageURLDetail<'a> {
 /// The object `ChatCompletionContentPartInputAudio`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionContentPartInputAudio<'a> {
+    /// `type`: always `input_audio`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `input_audio`: [`ChatCompletionContentPartInputAudioInputAudio`], required.
     pub input_audio: Field<ChatCompletionContentPartInputAudioInputAudio<'a>>,
     /// `prompt_cache_breakpoint`: [`PromptCacheBreakpoint`].
     pub prompt_cache_breakpoint: Field<PromptCacheBreakpoint<'a>>,
-    /// `type`: always `input_audio`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1826,10 +1826,10 @@ impl<'a> Wire<'a> for ChatCompletionContentPartInputAudio<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("input_audio", &self.input_audio);
                 members.field("prompt_cache_breakpoint", &self.prompt_cache_breakpoint);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1842,22 +1842,22 @@ impl<'a> Object<'a> for ChatCompletionContentPartInputAudio<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "input_audio" => self.input_audio = Wire::read(cursor)?,
             "prompt_cache_breakpoint" => {
                 self.prompt_cache_breakpoint = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "input_audio" => !self.input_audio.is_absent(),
             "prompt_cache_breakpoint" => !self.prompt_cache_breakpoint.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1954,12 +1954,12 @@ impl<'a> Wire<'a> for ChatCompletionContentPartInputAudioInputAudioFormat<'a> {
 /// The object `ChatCompletionContentPartRefusal`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionContentPartRefusal<'a> {
+    /// `type`: always `refusal`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `refusal`: text, required.
     pub refusal: Field<Text<'a>>,
-    /// `type`: always `refusal`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1971,9 +1971,9 @@ impl<'a> Wire<'a> for ChatCompletionContentPartRefusal<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("refusal", &self.refusal);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1986,18 +1986,18 @@ impl<'a> Object<'a> for ChatCompletionContentPartRefusal<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "refusal" => self.refusal = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "refusal" => !self.refusal.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2008,14 +2008,14 @@ impl<'a> Object<'a> for ChatCompletionContentPartRefusal<'a> {
 /// The object `ChatCompletionContentPartText`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionContentPartText<'a> {
+    /// `type`: always `text`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `prompt_cache_breakpoint`: [`PromptCacheBreakpoint`].
     pub prompt_cache_breakpoint: Field<PromptCacheBreakpoint<'a>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `text`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2027,10 +2027,10 @@ impl<'a> Wire<'a> for ChatCompletionContentPartText<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("prompt_cache_breakpoint", &self.prompt_cache_breakpoint);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2043,22 +2043,22 @@ impl<'a> Object<'a> for ChatCompletionContentPartText<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "prompt_cache_breakpoint" => {
                 self.prompt_cache_breakpoint = Wire::read(cursor)?;
             }
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "prompt_cache_breakpoint" => !self.prompt_cache_breakpoint.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2069,10 +2069,10 @@ impl<'a> Object<'a> for ChatCompletionContentPartText<'a> {
 /// The object `ChatCompletionCustomTool`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionCustomTool<'a> {
-    /// `custom`: [`ChatCompletionCustomToolCustom`], required.
-    pub custom: Field<ChatCompletionCustomToolCustom<'a>>,
     /// `type`: always `custom`, required.
     pub r#type: Field<Text<'a>>,
+    /// `custom`: [`ChatCompletionCustomToolCustom`], required.
+    pub custom: Field<ChatCompletionCustomToolCustom<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2084,8 +2084,8 @@ impl<'a> Wire<'a> for ChatCompletionCustomTool<'a> {
         write_object(
             out,
             |members| {
-                members.field("custom", &self.custom);
                 members.field("type", &self.r#type);
+                members.field("custom", &self.custom);
                 members.unknown(&self.unknown);
             },
         );
@@ -2098,16 +2098,16 @@ impl<'a> Object<'a> for ChatCompletionCustomTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "custom" => self.custom = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "custom" => self.custom = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "custom" => !self.custom.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "custom" => !self.custom.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2198,10 +2198,10 @@ impl<'a> Wire<'a> for ChatCompletionCustomToolCustomFormat<'a> {
 /// The object `ChatCompletionCustomToolCustomFormatGrammar`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionCustomToolCustomFormatGrammar<'a> {
-    /// `grammar`: [`ChatCompletionCustomToolCustomFormatGrammarGrammar`], required.
-    pub grammar: Field<ChatCompletionCustomToolCustomFormatGrammarGrammar<'a>>,
     /// `type`: always `grammar`, required.
     pub r#type: Field<Text<'a>>,
+    /// `grammar`: [`ChatCompletionCustomToolCustomFormatGrammarGrammar`], required.
+    pub grammar: Field<ChatCompletionCustomToolCustomFormatGrammarGrammar<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2213,8 +2213,8 @@ impl<'a> Wire<'a> for ChatCompletionCustomToolCustomFormatGrammar<'a> {
         write_object(
             out,
             |members| {
-                members.field("grammar", &self.grammar);
                 members.field("type", &self.r#type);
+                members.field("grammar", &self.grammar);
                 members.unknown(&self.unknown);
             },
         );
@@ -2227,16 +2227,16 @@ impl<'a> Object<'a> for ChatCompletionCustomToolCustomFormatGrammar<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "grammar" => self.grammar = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "grammar" => self.grammar = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "grammar" => !self.grammar.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "grammar" => !self.grammar.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2377,14 +2377,14 @@ impl<'a> Object<'a> for ChatCompletionCustomToolCustomFormatText<'a> {
 /// The object `ChatCompletionDeveloperMessage`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionDeveloperMessage<'a> {
+    /// `role`: always `developer`, required.
+    pub role: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `content`: [`ChatCompletionTextContent`], required.
     pub content: Field<ChatCompletionTextContent<'a>>,
     /// `name`: text.
     pub name: Field<Text<'a>>,
-    /// `role`: always `developer`, required.
-    pub role: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2396,10 +2396,10 @@ impl<'a> Wire<'a> for ChatCompletionDeveloperMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("name", &self.name);
-                members.field("role", &self.role);
                 members.unknown(&self.unknown);
             },
         );
@@ -2412,20 +2412,20 @@ impl<'a> Object<'a> for ChatCompletionDeveloperMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "name" => !self.name.is_absent(),
-            "role" => !self.role.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2480,12 +2480,12 @@ impl<'a> Object<'a> for ChatCompletionFunctionCallOption<'a> {
 /// The object `ChatCompletionFunctionMessage`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionFunctionMessage<'a> {
+    /// `role`: always `function`, required.
+    pub role: Field<Text<'a>>,
     /// `content`: text, required, may be null.
     pub content: Field<Text<'a>>,
     /// `name`: text, required.
     pub name: Field<Text<'a>>,
-    /// `role`: always `function`, required.
-    pub role: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2497,9 +2497,9 @@ impl<'a> Wire<'a> for ChatCompletionFunctionMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("content", &self.content);
                 members.field("name", &self.name);
-                members.field("role", &self.role);
                 members.unknown(&self.unknown);
             },
         );
@@ -2512,18 +2512,18 @@ impl<'a> Object<'a> for ChatCompletionFunctionMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "content" => !self.content.is_absent(),
             "name" => !self.name.is_absent(),
-            "role" => !self.role.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2534,12 +2534,12 @@ impl<'a> Object<'a> for ChatCompletionFunctionMessage<'a> {
 /// The object `ChatCompletionFunctionTool`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionFunctionTool<'a> {
+    /// `type`: always `function`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `function`: [`FunctionDefinition`], required.
     pub function: Field<FunctionDefinition<'a>>,
-    /// `type`: always `function`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2551,9 +2551,9 @@ impl<'a> Wire<'a> for ChatCompletionFunctionTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_control", &self.cache_control);
                 members.field("function", &self.function);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2566,18 +2566,18 @@ impl<'a> Object<'a> for ChatCompletionFunctionTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "function" => self.function = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "function" => !self.function.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2588,6 +2588,8 @@ impl<'a> Object<'a> for ChatCompletionFunctionTool<'a> {
 /// The object `ChatCompletionMessage`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionMessage<'a> {
+    /// `role`: always `assistant`, required.
+    pub role: Field<Text<'a>>,
     /// `annotations`: an array of [`ChatCompletionMessageAnnotation`], may be null.
     pub annotations: Field<Vec<ChatCompletionMessageAnnotation<'a>>>,
     /// `audio`: [`ChatCompletionAudio`], may be null.
@@ -2604,8 +2606,6 @@ pub struct ChatCompletionMessage<'a> {
     pub reasoning_details: Field<Json<'a>>,
     /// `refusal`: text, may be null.
     pub refusal: Field<Text<'a>>,
-    /// `role`: always `assistant`, required.
-    pub role: Field<Text<'a>>,
     /// `tool_calls`: an array of [`ChatCompletionMessageToolCallUnion`], may be null.
     pub tool_calls: Field<Vec<ChatCompletionMessageToolCallUnion<'a>>>,
     /// Members that the schema does not declare.
@@ -2619,6 +2619,7 @@ impl<'a> Wire<'a> for ChatCompletionMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("annotations", &self.annotations);
                 members.field("audio", &self.audio);
                 members.field("content", &self.content);
@@ -2627,7 +2628,6 @@ impl<'a> Wire<'a> for ChatCompletionMessage<'a> {
                 members.field("reasoning_content", &self.reasoning_content);
                 members.field("reasoning_details", &self.reasoning_details);
                 members.field("refusal", &self.refusal);
-                members.field("role", &self.role);
                 members.field("tool_calls", &self.tool_calls);
                 members.unknown(&self.unknown);
             },
@@ -2641,6 +2641,7 @@ impl<'a> Object<'a> for ChatCompletionMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "annotations" => self.annotations = Wire::read(cursor)?,
             "audio" => self.audio = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
@@ -2649,7 +2650,6 @@ impl<'a> Object<'a> for ChatCompletionMessage<'a> {
             "reasoning_content" => self.reasoning_content = Wire::read(cursor)?,
             "reasoning_details" => self.reasoning_details = Wire::read(cursor)?,
             "refusal" => self.refusal = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             "tool_calls" => self.tool_calls = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -2657,6 +2657,7 @@ impl<'a> Object<'a> for ChatCompletionMessage<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "annotations" => !self.annotations.is_absent(),
             "audio" => !self.audio.is_absent(),
             "content" => !self.content.is_absent(),
@@ -2665,7 +2666,6 @@ impl<'a> Object<'a> for ChatCompletionMessage<'a> {
             "reasoning_content" => !self.reasoning_content.is_absent(),
             "reasoning_details" => !self.reasoning_details.is_absent(),
             "refusal" => !self.refusal.is_absent(),
-            "role" => !self.role.is_absent(),
             "tool_calls" => !self.tool_calls.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -2785,14 +2785,14 @@ impl<'a> Object<'a> for ChatCompletionMessageAnnotationURLCitation<'a> {
 /// The object `ChatCompletionMessageCustomToolCall`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionMessageCustomToolCall<'a> {
+    /// `type`: always `custom`, required.
+    pub r#type: Field<Text<'a>>,
     /// `custom`: [`ChatCompletionMessageCustomToolCallCustom`], required.
     pub custom: Field<ChatCompletionMessageCustomToolCallCustom<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
     /// `index`: a whole number; on the wire, in no document.
     pub index: Field<Num<'a>>,
-    /// `type`: always `custom`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2804,10 +2804,10 @@ impl<'a> Wire<'a> for ChatCompletionMessageCustomToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("custom", &self.custom);
                 members.field("id", &self.id);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2820,20 +2820,20 @@ impl<'a> Object<'a> for ChatCompletionMessageCustomToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "custom" => self.custom = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "custom" => !self.custom.is_absent(),
             "id" => !self.id.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2942,14 +2942,14 @@ impl<'a> Object<'a> for ChatCompletionMessageFunctionCall<'a> {
 /// The object `ChatCompletionMessageFunctionToolCall`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionMessageFunctionToolCall<'a> {
+    /// `type`: always `function`, required.
+    pub r#type: Field<Text<'a>>,
     /// `function`: [`ChatCompletionMessageFunctionToolCallFunction`], required.
     pub function: Field<ChatCompletionMessageFunctionToolCallFunction<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
     /// `index`: a whole number; on the wire, in no document.
     pub index: Field<Num<'a>>,
-    /// `type`: always `function`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2961,10 +2961,10 @@ impl<'a> Wire<'a> for ChatCompletionMessageFunctionToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("function", &self.function);
                 members.field("id", &self.id);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2977,20 +2977,20 @@ impl<'a> Object<'a> for ChatCompletionMessageFunctionToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "function" => self.function = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "function" => !self.function.is_absent(),
             "id" => !self.id.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3193,12 +3193,12 @@ impl<'a> Wire<'a> for ChatCompletionModerationInput<'a> {
 /// The object `ChatCompletionModerationInputError`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionModerationInputError<'a> {
+    /// `type`: always `error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: text, required.
     pub code: Field<Text<'a>>,
     /// `message`: text, required.
     pub message: Field<Text<'a>>,
-    /// `type`: always `error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3210,9 +3210,9 @@ impl<'a> Wire<'a> for ChatCompletionModerationInputError<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("message", &self.message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3225,18 +3225,18 @@ impl<'a> Object<'a> for ChatCompletionModerationInputError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "message" => self.message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "message" => !self.message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3247,12 +3247,12 @@ impl<'a> Object<'a> for ChatCompletionModerationInputError<'a> {
 /// The object `ChatCompletionModerationInputModerationResults`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionModerationInputModerationResults<'a> {
+    /// `type`: always `moderation_results`, required.
+    pub r#type: Field<Text<'a>>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
     /// `results`: an array of [`ChatCompletionModerationInputModerationResultsResult`], required.
     pub results: Field<Vec<ChatCompletionModerationInputModerationResultsResult<'a>>>,
-    /// `type`: always `moderation_results`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3264,9 +3264,9 @@ impl<'a> Wire<'a> for ChatCompletionModerationInputModerationResults<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("model", &self.model);
                 members.field("results", &self.results);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3279,18 +3279,18 @@ impl<'a> Object<'a> for ChatCompletionModerationInputModerationResults<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
             "results" => self.results = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "model" => !self.model.is_absent(),
             "results" => !self.results.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3301,6 +3301,8 @@ impl<'a> Object<'a> for ChatCompletionModerationInputModerationResults<'a> {
 /// The object `ChatCompletionModerationInputModerationResultsResult`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionModerationInputModerationResultsResult<'a> {
+    /// `type`: always `moderation_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `categories`: any JSON value, required.
     pub categories: Field<Json<'a>>,
     /// `category_applied_input_types`: any JSON value, required.
@@ -3311,8 +3313,6 @@ pub struct ChatCompletionModerationInputModerationResultsResult<'a> {
     pub flagged: Field<bool>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
-    /// `type`: always `moderation_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3324,6 +3324,7 @@ impl<'a> Wire<'a> for ChatCompletionModerationInputModerationResultsResult<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("categories", &self.categories);
                 members
                     .field(
@@ -3333,7 +3334,6 @@ impl<'a> Wire<'a> for ChatCompletionModerationInputModerationResultsResult<'a> {
                 members.field("category_scores", &self.category_scores);
                 members.field("flagged", &self.flagged);
                 members.field("model", &self.model);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3346,6 +3346,7 @@ impl<'a> Object<'a> for ChatCompletionModerationInputModerationResultsResult<'a>
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "categories" => self.categories = Wire::read(cursor)?,
             "category_applied_input_types" => {
                 self.category_applied_input_types = Wire::read(cursor)?;
@@ -3353,13 +3354,13 @@ impl<'a> Object<'a> for ChatCompletionModerationInputModerationResultsResult<'a>
             "category_scores" => self.category_scores = Wire::read(cursor)?,
             "flagged" => self.flagged = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "categories" => !self.categories.is_absent(),
             "category_applied_input_types" => {
                 !self.category_applied_input_types.is_absent()
@@ -3367,7 +3368,6 @@ impl<'a> Object<'a> for ChatCompletionModerationInputModerationResultsResult<'a>
             "category_scores" => !self.category_scores.is_absent(),
             "flagged" => !self.flagged.is_absent(),
             "model" => !self.model.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3404,12 +3404,12 @@ impl<'a> Wire<'a> for ChatCompletionModerationOutput<'a> {
 /// The object `ChatCompletionModerationOutputError`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionModerationOutputError<'a> {
+    /// `type`: always `error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: text, required.
     pub code: Field<Text<'a>>,
     /// `message`: text, required.
     pub message: Field<Text<'a>>,
-    /// `type`: always `error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3421,9 +3421,9 @@ impl<'a> Wire<'a> for ChatCompletionModerationOutputError<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("message", &self.message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3436,18 +3436,18 @@ impl<'a> Object<'a> for ChatCompletionModerationOutputError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "message" => self.message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "message" => !self.message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3458,12 +3458,12 @@ impl<'a> Object<'a> for ChatCompletionModerationOutputError<'a> {
 /// The object `ChatCompletionModerationOutputModerationResults`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionModerationOutputModerationResults<'a> {
+    /// `type`: always `moderation_results`, required.
+    pub r#type: Field<Text<'a>>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
     /// `results`: an array of [`ChatCompletionModerationOutputModerationResultsResult`], required.
     pub results: Field<Vec<ChatCompletionModerationOutputModerationResultsResult<'a>>>,
-    /// `type`: always `moderation_results`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3475,9 +3475,9 @@ impl<'a> Wire<'a> for ChatCompletionModerationOutputModerationResults<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("model", &self.model);
                 members.field("results", &self.results);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3490,18 +3490,18 @@ impl<'a> Object<'a> for ChatCompletionModerationOutputModerationResults<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
             "results" => self.results = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "model" => !self.model.is_absent(),
             "results" => !self.results.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3512,6 +3512,8 @@ impl<'a> Object<'a> for ChatCompletionModerationOutputModerationResults<'a> {
 /// The object `ChatCompletionModerationOutputModerationResultsResult`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionModerationOutputModerationResultsResult<'a> {
+    /// `type`: always `moderation_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `categories`: any JSON value, required.
     pub categories: Field<Json<'a>>,
     /// `category_applied_input_types`: any JSON value, required.
@@ -3522,8 +3524,6 @@ pub struct ChatCompletionModerationOutputModerationResultsResult<'a> {
     pub flagged: Field<bool>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
-    /// `type`: always `moderation_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3535,6 +3535,7 @@ impl<'a> Wire<'a> for ChatCompletionModerationOutputModerationResultsResult<'a> 
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("categories", &self.categories);
                 members
                     .field(
@@ -3544,7 +3545,6 @@ impl<'a> Wire<'a> for ChatCompletionModerationOutputModerationResultsResult<'a> 
                 members.field("category_scores", &self.category_scores);
                 members.field("flagged", &self.flagged);
                 members.field("model", &self.model);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3557,6 +3557,7 @@ impl<'a> Object<'a> for ChatCompletionModerationOutputModerationResultsResult<'a
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "categories" => self.categories = Wire::read(cursor)?,
             "category_applied_input_types" => {
                 self.category_applied_input_types = Wire::read(cursor)?;
@@ -3564,13 +3565,13 @@ impl<'a> Object<'a> for ChatCompletionModerationOutputModerationResultsResult<'a
             "category_scores" => self.category_scores = Wire::read(cursor)?,
             "flagged" => self.flagged = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "categories" => !self.categories.is_absent(),
             "category_applied_input_types" => {
                 !self.category_applied_input_types.is_absent()
@@ -3578,7 +3579,6 @@ impl<'a> Object<'a> for ChatCompletionModerationOutputModerationResultsResult<'a
             "category_scores" => !self.category_scores.is_absent(),
             "flagged" => !self.flagged.is_absent(),
             "model" => !self.model.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3589,10 +3589,10 @@ impl<'a> Object<'a> for ChatCompletionModerationOutputModerationResultsResult<'a
 /// The object `ChatCompletionNamedToolChoice`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionNamedToolChoice<'a> {
-    /// `function`: [`ChatCompletionNamedToolChoiceFunction`], required.
-    pub function: Field<ChatCompletionNamedToolChoiceFunction<'a>>,
     /// `type`: always `function`, required.
     pub r#type: Field<Text<'a>>,
+    /// `function`: [`ChatCompletionNamedToolChoiceFunction`], required.
+    pub function: Field<ChatCompletionNamedToolChoiceFunction<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3604,8 +3604,8 @@ impl<'a> Wire<'a> for ChatCompletionNamedToolChoice<'a> {
         write_object(
             out,
             |members| {
-                members.field("function", &self.function);
                 members.field("type", &self.r#type);
+                members.field("function", &self.function);
                 members.unknown(&self.unknown);
             },
         );
@@ -3618,16 +3618,16 @@ impl<'a> Object<'a> for ChatCompletionNamedToolChoice<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "function" => self.function = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "function" => self.function = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "function" => !self.function.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "function" => !self.function.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3638,10 +3638,10 @@ impl<'a> Object<'a> for ChatCompletionNamedToolChoice<'a> {
 /// The object `ChatCompletionNamedToolChoiceCustom`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionNamedToolChoiceCustom<'a> {
-    /// `custom`: [`ChatCompletionNamedToolChoiceCustomCustom`], required.
-    pub custom: Field<ChatCompletionNamedToolChoiceCustomCustom<'a>>,
     /// `type`: always `custom`, required.
     pub r#type: Field<Text<'a>>,
+    /// `custom`: [`ChatCompletionNamedToolChoiceCustomCustom`], required.
+    pub custom: Field<ChatCompletionNamedToolChoiceCustomCustom<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3653,8 +3653,8 @@ impl<'a> Wire<'a> for ChatCompletionNamedToolChoiceCustom<'a> {
         write_object(
             out,
             |members| {
-                members.field("custom", &self.custom);
                 members.field("type", &self.r#type);
+                members.field("custom", &self.custom);
                 members.unknown(&self.unknown);
             },
         );
@@ -3667,16 +3667,16 @@ impl<'a> Object<'a> for ChatCompletionNamedToolChoiceCustom<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "custom" => self.custom = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "custom" => self.custom = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "custom" => !self.custom.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "custom" => !self.custom.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3775,10 +3775,10 @@ impl<'a> Object<'a> for ChatCompletionNamedToolChoiceFunction<'a> {
 /// The object `ChatCompletionPredictionContent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionPredictionContent<'a> {
-    /// `content`: [`ChatCompletionTextContent`], required.
-    pub content: Field<ChatCompletionTextContent<'a>>,
     /// `type`: always `content`, required.
     pub r#type: Field<Text<'a>>,
+    /// `content`: [`ChatCompletionTextContent`], required.
+    pub content: Field<ChatCompletionTextContent<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3790,8 +3790,8 @@ impl<'a> Wire<'a> for ChatCompletionPredictionContent<'a> {
         write_object(
             out,
             |members| {
-                members.field("content", &self.content);
                 members.field("type", &self.r#type);
+                members.field("content", &self.content);
                 members.unknown(&self.unknown);
             },
         );
@@ -3804,16 +3804,16 @@ impl<'a> Object<'a> for ChatCompletionPredictionContent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "content" => self.content = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "content" => self.content = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "content" => !self.content.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "content" => !self.content.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3983,14 +3983,14 @@ impl<'a> Object<'a> for ChatCompletionStreamOptions<'a> {
 /// The object `ChatCompletionSystemMessage`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionSystemMessage<'a> {
+    /// `role`: always `system`, required.
+    pub role: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `content`: [`ChatCompletionTextContent`], required.
     pub content: Field<ChatCompletionTextContent<'a>>,
     /// `name`: text.
     pub name: Field<Text<'a>>,
-    /// `role`: always `system`, required.
-    pub role: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4002,10 +4002,10 @@ impl<'a> Wire<'a> for ChatCompletionSystemMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("name", &self.name);
-                members.field("role", &self.role);
                 members.unknown(&self.unknown);
             },
         );
@@ -4018,20 +4018,20 @@ impl<'a> Object<'a> for ChatCompletionSystemMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "name" => !self.name.is_absent(),
-            "role" => !self.role.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4272,12 +4272,12 @@ impl<'a> Wire<'a> for ChatCompletionToolChoiceOptionObject<'a> {
 /// The object `ChatCompletionToolMessage`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionToolMessage<'a> {
+    /// `role`: always `tool`, required.
+    pub role: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `content`: [`ChatCompletionTextContent`], required.
     pub content: Field<ChatCompletionTextContent<'a>>,
-    /// `role`: always `tool`, required.
-    pub role: Field<Text<'a>>,
     /// `tool_call_id`: text, required.
     pub tool_call_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -4291,9 +4291,9 @@ impl<'a> Wire<'a> for ChatCompletionToolMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
-                members.field("role", &self.role);
                 members.field("tool_call_id", &self.tool_call_id);
                 members.unknown(&self.unknown);
             },
@@ -4307,9 +4307,9 @@ impl<'a> Object<'a> for ChatCompletionToolMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             "tool_call_id" => self.tool_call_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -4317,9 +4317,9 @@ impl<'a> Object<'a> for ChatCompletionToolMessage<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
-            "role" => !self.role.is_absent(),
             "tool_call_id" => !self.tool_call_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -4357,14 +4357,14 @@ impl<'a> Wire<'a> for ChatCompletionToolUnion<'a> {
 /// The object `ChatCompletionUserMessage`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ChatCompletionUserMessage<'a> {
+    /// `role`: always `user`, required.
+    pub role: Field<Text<'a>>,
     /// `cache_control`: [`CacheControl`], may be null; on the wire, in no document.
     pub cache_control: Field<CacheControl<'a>>,
     /// `content`: [`ChatCompletionUserMessageContent`], required.
     pub content: Field<ChatCompletionUserMessageContent<'a>>,
     /// `name`: text.
     pub name: Field<Text<'a>>,
-    /// `role`: always `user`, required.
-    pub role: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4376,10 +4376,10 @@ impl<'a> Wire<'a> for ChatCompletionUserMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
                 members.field("cache_control", &self.cache_control);
                 members.field("content", &self.content);
                 members.field("name", &self.name);
-                members.field("role", &self.role);
                 members.unknown(&self.unknown);
             },
         );
@@ -4392,20 +4392,20 @@ impl<'a> Object<'a> for ChatCompletionUserMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
             "cache_control" => self.cache_control = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
             "cache_control" => !self.cache_control.is_absent(),
             "content" => !self.content.is_absent(),
             "name" => !self.name.is_absent(),
-            "role" => !self.role.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5052,10 +5052,10 @@ impl<'a> Object<'a> for CompletionCreateParamsModerationPolicyOutput<'a> {
 /// The object `CompletionCreateParamsPromptCacheOptions`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompletionCreateParamsPromptCacheOptions<'a> {
-    /// `mode`: [`CompletionCreateParamsPromptCacheOptionsMode`].
-    pub mode: Field<CompletionCreateParamsPromptCacheOptionsMode<'a>>,
     /// `ttl`: always `30m`.
     pub ttl: Field<Text<'a>>,
+    /// `mode`: [`CompletionCreateParamsPromptCacheOptionsMode`].
+    pub mode: Field<CompletionCreateParamsPromptCacheOptionsMode<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5067,8 +5067,8 @@ impl<'a> Wire<'a> for CompletionCreateParamsPromptCacheOptions<'a> {
         write_object(
             out,
             |members| {
-                members.field("mode", &self.mode);
                 members.field("ttl", &self.ttl);
+                members.field("mode", &self.mode);
                 members.unknown(&self.unknown);
             },
         );
@@ -5081,16 +5081,16 @@ impl<'a> Object<'a> for CompletionCreateParamsPromptCacheOptions<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "mode" => self.mode = Wire::read(cursor)?,
             "ttl" => self.ttl = Wire::read(cursor)?,
+            "mode" => self.mode = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "mode" => !self.mode.is_absent(),
             "ttl" => !self.ttl.is_absent(),
+            "mode" => !self.mode.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5363,12 +5363,12 @@ impl<'a> Wire<'a> for CompletionCreateParamsWebSearchOptionsSearchContextSize<'a
 /// The object `CompletionCreateParamsWebSearchOptionsUserLocation`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CompletionCreateParamsWebSearchOptionsUserLocation<'a> {
+    /// `type`: always `approximate`, required.
+    pub r#type: Field<Text<'a>>,
     /// `approximate`: [`CompletionCreateParamsWebSearchOptionsUserLocationApproximate`], required.
     pub approximate: Field<
         CompletionCreateParamsWebSearchOptionsUserLocationApproximate<'a>,
     >,
-    /// `type`: always `approximate`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5380,8 +5380,8 @@ impl<'a> Wire<'a> for CompletionCreateParamsWebSearchOptionsUserLocation<'a> {
         write_object(
             out,
             |members| {
-                members.field("approximate", &self.approximate);
                 members.field("type", &self.r#type);
+                members.field("approximate", &self.approximate);
                 members.unknown(&self.unknown);
             },
         );
@@ -5394,16 +5394,16 @@ impl<'a> Object<'a> for CompletionCreateParamsWebSearchOptionsUserLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "approximate" => self.approximate = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "approximate" => self.approximate = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "approximate" => !self.approximate.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "approximate" => !self.approximate.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6155,10 +6155,10 @@ impl<'a> Object<'a> for ResponseFormatJSONObject<'a> {
 /// The object `ResponseFormatJSONSchema`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFormatJSONSchema<'a> {
-    /// `json_schema`: [`ResponseFormatJsonSchemaJSONSchema`], required.
-    pub json_schema: Field<ResponseFormatJsonSchemaJSONSchema<'a>>,
     /// `type`: always `json_schema`, required.
     pub r#type: Field<Text<'a>>,
+    /// `json_schema`: [`ResponseFormatJsonSchemaJSONSchema`], required.
+    pub json_schema: Field<ResponseFormatJsonSchemaJSONSchema<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6170,8 +6170,8 @@ impl<'a> Wire<'a> for ResponseFormatJSONSchema<'a> {
         write_object(
             out,
             |members| {
-                members.field("json_schema", &self.json_schema);
                 members.field("type", &self.r#type);
+                members.field("json_schema", &self.json_schema);
                 members.unknown(&self.unknown);
             },
         );
@@ -6184,16 +6184,16 @@ impl<'a> Object<'a> for ResponseFormatJSONSchema<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "json_schema" => self.json_schema = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "json_schema" => self.json_schema = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "json_schema" => !self.json_schema.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "json_schema" => !self.json_schema.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }

@@ -6,10 +6,10 @@ use crate::prelude::wire::{Int64, KeyedForm, Members, read_object};
 /// The object `ApplyPatchTool`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ApplyPatchTool<'a> {
-    /// `allowed_callers`: an array of [`ApplyPatchToolAllowedCallersItem`], may be null.
-    pub allowed_callers: Field<Vec<ApplyPatchToolAllowedCallersItem<'a>>>,
     /// `type`: always `apply_patch`, required.
     pub r#type: Field<Text<'a>>,
+    /// `allowed_callers`: an array of [`ApplyPatchToolAllowedCallersItem`], may be null.
+    pub allowed_callers: Field<Vec<ApplyPatchToolAllowedCallersItem<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -21,8 +21,8 @@ impl<'a> Wire<'a> for ApplyPatchTool<'a> {
         write_object(
             out,
             |members| {
-                members.field("allowed_callers", &self.allowed_callers);
                 members.field("type", &self.r#type);
+                members.field("allowed_callers", &self.allowed_callers);
                 members.unknown(&self.unknown);
             },
         );
@@ -35,16 +35,16 @@ impl<'a> Object<'a> for ApplyPatchTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "allowed_callers" => !self.allowed_callers.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "allowed_callers" => !self.allowed_callers.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -401,12 +401,12 @@ impl<'a> Wire<'a> for ComputerAction<'a> {
 /// The object `ComputerActionClick`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerActionClick<'a> {
+    /// `type`: always `click`, required.
+    pub r#type: Field<Text<'a>>,
     /// `button`: [`ComputerActionClickButton`], required.
     pub button: Field<ComputerActionClickButton<'a>>,
     /// `keys`: an array of text, may be null.
     pub keys: Field<Vec<Text<'a>>>,
-    /// `type`: always `click`, required.
-    pub r#type: Field<Text<'a>>,
     /// `x`: a whole number, required.
     pub x: Field<Num<'a>>,
     /// `y`: a whole number, required.
@@ -422,9 +422,9 @@ impl<'a> Wire<'a> for ComputerActionClick<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("button", &self.button);
                 members.field("keys", &self.keys);
-                members.field("type", &self.r#type);
                 members.field("x", &self.x);
                 members.field("y", &self.y);
                 members.unknown(&self.unknown);
@@ -439,9 +439,9 @@ impl<'a> Object<'a> for ComputerActionClick<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "button" => self.button = Wire::read(cursor)?,
             "keys" => self.keys = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "x" => self.x = Wire::read(cursor)?,
             "y" => self.y = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -450,9 +450,9 @@ impl<'a> Object<'a> for ComputerActionClick<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "button" => !self.button.is_absent(),
             "keys" => !self.keys.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "x" => !self.x.is_absent(),
             "y" => !self.y.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -514,10 +514,10 @@ impl<'a> Wire<'a> for ComputerActionClickButton<'a> {
 /// The object `ComputerActionDoubleClick`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerActionDoubleClick<'a> {
-    /// `keys`: an array of text, may be null.
-    pub keys: Field<Vec<Text<'a>>>,
     /// `type`: always `double_click`, required.
     pub r#type: Field<Text<'a>>,
+    /// `keys`: an array of text, may be null.
+    pub keys: Field<Vec<Text<'a>>>,
     /// `x`: a whole number, required.
     pub x: Field<Num<'a>>,
     /// `y`: a whole number, required.
@@ -533,8 +533,8 @@ impl<'a> Wire<'a> for ComputerActionDoubleClick<'a> {
         write_object(
             out,
             |members| {
-                members.field("keys", &self.keys);
                 members.field("type", &self.r#type);
+                members.field("keys", &self.keys);
                 members.field("x", &self.x);
                 members.field("y", &self.y);
                 members.unknown(&self.unknown);
@@ -549,8 +549,8 @@ impl<'a> Object<'a> for ComputerActionDoubleClick<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "keys" => self.keys = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "keys" => self.keys = Wire::read(cursor)?,
             "x" => self.x = Wire::read(cursor)?,
             "y" => self.y = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -559,8 +559,8 @@ impl<'a> Object<'a> for ComputerActionDoubleClick<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "keys" => !self.keys.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "keys" => !self.keys.is_absent(),
             "x" => !self.x.is_absent(),
             "y" => !self.y.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -573,12 +573,12 @@ impl<'a> Object<'a> for ComputerActionDoubleClick<'a> {
 /// The object `ComputerActionDrag`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerActionDrag<'a> {
+    /// `type`: always `drag`, required.
+    pub r#type: Field<Text<'a>>,
     /// `keys`: an array of text, may be null.
     pub keys: Field<Vec<Text<'a>>>,
     /// `path`: an array of [`ComputerActionDragPath`], required.
     pub path: Field<Vec<ComputerActionDragPath<'a>>>,
-    /// `type`: always `drag`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -590,9 +590,9 @@ impl<'a> Wire<'a> for ComputerActionDrag<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("keys", &self.keys);
                 members.field("path", &self.path);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -605,18 +605,18 @@ impl<'a> Object<'a> for ComputerActionDrag<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "keys" => self.keys = Wire::read(cursor)?,
             "path" => self.path = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "keys" => !self.keys.is_absent(),
             "path" => !self.path.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -676,10 +676,10 @@ impl<'a> Object<'a> for ComputerActionDragPath<'a> {
 /// The object `ComputerActionKeypress`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerActionKeypress<'a> {
-    /// `keys`: an array of text, required.
-    pub keys: Field<Vec<Text<'a>>>,
     /// `type`: always `keypress`, required.
     pub r#type: Field<Text<'a>>,
+    /// `keys`: an array of text, required.
+    pub keys: Field<Vec<Text<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -691,8 +691,8 @@ impl<'a> Wire<'a> for ComputerActionKeypress<'a> {
         write_object(
             out,
             |members| {
-                members.field("keys", &self.keys);
                 members.field("type", &self.r#type);
+                members.field("keys", &self.keys);
                 members.unknown(&self.unknown);
             },
         );
@@ -705,16 +705,16 @@ impl<'a> Object<'a> for ComputerActionKeypress<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "keys" => self.keys = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "keys" => self.keys = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "keys" => !self.keys.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "keys" => !self.keys.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -725,10 +725,10 @@ impl<'a> Object<'a> for ComputerActionKeypress<'a> {
 /// The object `ComputerActionMove`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerActionMove<'a> {
-    /// `keys`: an array of text, may be null.
-    pub keys: Field<Vec<Text<'a>>>,
     /// `type`: always `move`, required.
     pub r#type: Field<Text<'a>>,
+    /// `keys`: an array of text, may be null.
+    pub keys: Field<Vec<Text<'a>>>,
     /// `x`: a whole number, required.
     pub x: Field<Num<'a>>,
     /// `y`: a whole number, required.
@@ -744,8 +744,8 @@ impl<'a> Wire<'a> for ComputerActionMove<'a> {
         write_object(
             out,
             |members| {
-                members.field("keys", &self.keys);
                 members.field("type", &self.r#type);
+                members.field("keys", &self.keys);
                 members.field("x", &self.x);
                 members.field("y", &self.y);
                 members.unknown(&self.unknown);
@@ -760,8 +760,8 @@ impl<'a> Object<'a> for ComputerActionMove<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "keys" => self.keys = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "keys" => self.keys = Wire::read(cursor)?,
             "x" => self.x = Wire::read(cursor)?,
             "y" => self.y = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -770,8 +770,8 @@ impl<'a> Object<'a> for ComputerActionMove<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "keys" => !self.keys.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "keys" => !self.keys.is_absent(),
             "x" => !self.x.is_absent(),
             "y" => !self.y.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -828,14 +828,14 @@ impl<'a> Object<'a> for ComputerActionScreenshot<'a> {
 /// The object `ComputerActionScroll`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerActionScroll<'a> {
+    /// `type`: always `scroll`, required.
+    pub r#type: Field<Text<'a>>,
     /// `keys`: an array of text, may be null.
     pub keys: Field<Vec<Text<'a>>>,
     /// `scroll_x`: a whole number, required.
     pub scroll_x: Field<Num<'a>>,
     /// `scroll_y`: a whole number, required.
     pub scroll_y: Field<Num<'a>>,
-    /// `type`: always `scroll`, required.
-    pub r#type: Field<Text<'a>>,
     /// `x`: a whole number, required.
     pub x: Field<Num<'a>>,
     /// `y`: a whole number, required.
@@ -851,10 +851,10 @@ impl<'a> Wire<'a> for ComputerActionScroll<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("keys", &self.keys);
                 members.field("scroll_x", &self.scroll_x);
                 members.field("scroll_y", &self.scroll_y);
-                members.field("type", &self.r#type);
                 members.field("x", &self.x);
                 members.field("y", &self.y);
                 members.unknown(&self.unknown);
@@ -869,10 +869,10 @@ impl<'a> Object<'a> for ComputerActionScroll<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "keys" => self.keys = Wire::read(cursor)?,
             "scroll_x" => self.scroll_x = Wire::read(cursor)?,
             "scroll_y" => self.scroll_y = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "x" => self.x = Wire::read(cursor)?,
             "y" => self.y = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -881,10 +881,10 @@ impl<'a> Object<'a> for ComputerActionScroll<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "keys" => !self.keys.is_absent(),
             "scroll_x" => !self.scroll_x.is_absent(),
             "scroll_y" => !self.scroll_y.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "x" => !self.x.is_absent(),
             "y" => !self.y.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -897,10 +897,10 @@ impl<'a> Object<'a> for ComputerActionScroll<'a> {
 /// The object `ComputerActionType`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerActionType<'a> {
-    /// `text`: text, required.
-    pub text: Field<Text<'a>>,
     /// `type`: always `type`, required.
     pub r#type: Field<Text<'a>>,
+    /// `text`: text, required.
+    pub text: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -912,8 +912,8 @@ impl<'a> Wire<'a> for ComputerActionType<'a> {
         write_object(
             out,
             |members| {
-                members.field("text", &self.text);
                 members.field("type", &self.r#type);
+                members.field("text", &self.text);
                 members.unknown(&self.unknown);
             },
         );
@@ -926,16 +926,16 @@ impl<'a> Object<'a> for ComputerActionType<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "text" => self.text = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "text" => self.text = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "text" => !self.text.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "text" => !self.text.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1034,14 +1034,14 @@ impl<'a> Object<'a> for ComputerTool<'a> {
 /// The object `ComputerUsePreviewTool`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ComputerUsePreviewTool<'a> {
+    /// `type`: always `computer_use_preview`, required.
+    pub r#type: Field<Text<'a>>,
     /// `display_height`: a whole number, required.
     pub display_height: Field<Num<'a>>,
     /// `display_width`: a whole number, required.
     pub display_width: Field<Num<'a>>,
     /// `environment`: [`ComputerUsePreviewToolEnvironment`], required.
     pub environment: Field<ComputerUsePreviewToolEnvironment<'a>>,
-    /// `type`: always `computer_use_preview`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1053,10 +1053,10 @@ impl<'a> Wire<'a> for ComputerUsePreviewTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("display_height", &self.display_height);
                 members.field("display_width", &self.display_width);
                 members.field("environment", &self.environment);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1069,20 +1069,20 @@ impl<'a> Object<'a> for ComputerUsePreviewTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "display_height" => self.display_height = Wire::read(cursor)?,
             "display_width" => self.display_width = Wire::read(cursor)?,
             "environment" => self.environment = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "display_height" => !self.display_height.is_absent(),
             "display_width" => !self.display_width.is_absent(),
             "environment" => !self.environment.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1142,6 +1142,8 @@ impl<'a> Wire<'a> for ComputerUsePreviewToolEnvironment<'a> {
 /// The object `ContainerAuto`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ContainerAuto<'a> {
+    /// `type`: always `container_auto`, required.
+    pub r#type: Field<Text<'a>>,
     /// `file_ids`: an array of text, may be null.
     pub file_ids: Field<Vec<Text<'a>>>,
     /// `memory_limit`: [`ContainerAutoMemoryLimit`], may be null.
@@ -1150,8 +1152,6 @@ pub struct ContainerAuto<'a> {
     pub network_policy: Field<ContainerAutoNetworkPolicy<'a>>,
     /// `skills`: an array of [`ContainerAutoSkill`], may be null.
     pub skills: Field<Vec<ContainerAutoSkill<'a>>>,
-    /// `type`: always `container_auto`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1163,11 +1163,11 @@ impl<'a> Wire<'a> for ContainerAuto<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("file_ids", &self.file_ids);
                 members.field("memory_limit", &self.memory_limit);
                 members.field("network_policy", &self.network_policy);
                 members.field("skills", &self.skills);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1180,22 +1180,22 @@ impl<'a> Object<'a> for ContainerAuto<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "file_ids" => self.file_ids = Wire::read(cursor)?,
             "memory_limit" => self.memory_limit = Wire::read(cursor)?,
             "network_policy" => self.network_policy = Wire::read(cursor)?,
             "skills" => self.skills = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "file_ids" => !self.file_ids.is_absent(),
             "memory_limit" => !self.memory_limit.is_absent(),
             "network_policy" => !self.network_policy.is_absent(),
             "skills" => !self.skills.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1303,12 +1303,12 @@ impl<'a> Wire<'a> for ContainerAutoSkill<'a> {
 /// The object `ContainerNetworkPolicyAllowlist`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ContainerNetworkPolicyAllowlist<'a> {
+    /// `type`: always `allowlist`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_domains`: an array of text, required.
     pub allowed_domains: Field<Vec<Text<'a>>>,
     /// `domain_secrets`: an array of [`ContainerNetworkPolicyDomainSecret`], may be null.
     pub domain_secrets: Field<Vec<ContainerNetworkPolicyDomainSecret<'a>>>,
-    /// `type`: always `allowlist`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1320,9 +1320,9 @@ impl<'a> Wire<'a> for ContainerNetworkPolicyAllowlist<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_domains", &self.allowed_domains);
                 members.field("domain_secrets", &self.domain_secrets);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1335,18 +1335,18 @@ impl<'a> Object<'a> for ContainerNetworkPolicyAllowlist<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_domains" => self.allowed_domains = Wire::read(cursor)?,
             "domain_secrets" => self.domain_secrets = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_domains" => !self.allowed_domains.is_absent(),
             "domain_secrets" => !self.domain_secrets.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1455,10 +1455,10 @@ impl<'a> Object<'a> for ContainerNetworkPolicyDomainSecret<'a> {
 /// The object `ContainerReference`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ContainerReference<'a> {
-    /// `container_id`: text, required.
-    pub container_id: Field<Text<'a>>,
     /// `type`: always `container_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `container_id`: text, required.
+    pub container_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1470,8 +1470,8 @@ impl<'a> Wire<'a> for ContainerReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("container_id", &self.container_id);
                 members.field("type", &self.r#type);
+                members.field("container_id", &self.container_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -1484,16 +1484,16 @@ impl<'a> Object<'a> for ContainerReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "container_id" => self.container_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "container_id" => self.container_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "container_id" => !self.container_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "container_id" => !self.container_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1504,6 +1504,8 @@ impl<'a> Object<'a> for ContainerReference<'a> {
 /// The object `CustomTool`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CustomTool<'a> {
+    /// `type`: always `custom`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`ApplyPatchToolAllowedCallersItem`], may be null.
     pub allowed_callers: Field<Vec<ApplyPatchToolAllowedCallersItem<'a>>>,
     /// `async`: true or false, may be null.
@@ -1516,8 +1518,6 @@ pub struct CustomTool<'a> {
     pub format: Field<CustomToolInputFormat<'a>>,
     /// `name`: text, required.
     pub name: Field<Text<'a>>,
-    /// `type`: always `custom`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1529,13 +1529,13 @@ impl<'a> Wire<'a> for CustomTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("async", &self.r#async);
                 members.field("defer_loading", &self.defer_loading);
                 members.field("description", &self.description);
                 members.field("format", &self.format);
                 members.field("name", &self.name);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1548,26 +1548,26 @@ impl<'a> Object<'a> for CustomTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "async" => self.r#async = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
             "description" => self.description = Wire::read(cursor)?,
             "format" => self.format = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "async" => !self.r#async.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
             "description" => !self.description.is_absent(),
             "format" => !self.format.is_absent(),
             "name" => !self.name.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -1604,12 +1604,12 @@ impl<'a> Wire<'a> for CustomToolInputFormat<'a> {
 /// The object `CustomToolInputFormatGrammar`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CustomToolInputFormatGrammar<'a> {
+    /// `type`: always `grammar`, required.
+    pub r#type: Field<Text<'a>>,
     /// `definition`: text, required.
     pub definition: Field<Text<'a>>,
     /// `syntax`: [`CustomToolInputFormatGrammarSyntax`], required.
     pub syntax: Field<CustomToolInputFormatGrammarSyntax<'a>>,
-    /// `type`: always `grammar`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -1621,9 +1621,9 @@ impl<'a> Wire<'a> for CustomToolInputFormatGrammar<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("definition", &self.definition);
                 members.field("syntax", &self.syntax);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -1636,18 +1636,18 @@ impl<'a> Object<'a> for CustomToolInputFormatGrammar<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "definition" => self.definition = Wire::read(cursor)?,
             "syntax" => self.syntax = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "definition" => !self.definition.is_absent(),
             "syntax" => !self.syntax.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2007,14 +2007,14 @@ impl<'a> Object<'a> for ErrorResponse<'a> {
 /// The object `FileSearchTool`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FileSearchTool<'a> {
+    /// `type`: always `file_search`, required.
+    pub r#type: Field<Text<'a>>,
     /// `filters`: [`FileSearchToolFilters`], may be null.
     pub filters: Field<FileSearchToolFilters<'a>>,
     /// `max_num_results`: a whole number, may be null.
     pub max_num_results: Field<Num<'a>>,
     /// `ranking_options`: [`FileSearchToolRankingOptions`], may be null.
     pub ranking_options: Field<Box<FileSearchToolRankingOptions<'a>>>,
-    /// `type`: always `file_search`, required.
-    pub r#type: Field<Text<'a>>,
     /// `vector_store_ids`: an array of text, required.
     pub vector_store_ids: Field<Vec<Text<'a>>>,
     /// Members that the schema does not declare.
@@ -2028,10 +2028,10 @@ impl<'a> Wire<'a> for FileSearchTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("filters", &self.filters);
                 members.field("max_num_results", &self.max_num_results);
                 members.field("ranking_options", &self.ranking_options);
-                members.field("type", &self.r#type);
                 members.field("vector_store_ids", &self.vector_store_ids);
                 members.unknown(&self.unknown);
             },
@@ -2045,10 +2045,10 @@ impl<'a> Object<'a> for FileSearchTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "filters" => self.filters = Wire::read(cursor)?,
             "max_num_results" => self.max_num_results = Wire::read(cursor)?,
             "ranking_options" => self.ranking_options = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "vector_store_ids" => self.vector_store_ids = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -2056,10 +2056,10 @@ impl<'a> Object<'a> for FileSearchTool<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "filters" => !self.filters.is_absent(),
             "max_num_results" => !self.max_num_results.is_absent(),
             "ranking_options" => !self.ranking_options.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "vector_store_ids" => !self.vector_store_ids.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -2269,12 +2269,12 @@ impl<'a> Wire<'a> for FileSearchToolRankingOptionsRanker<'a> {
 /// The object `FunctionShellTool`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FunctionShellTool<'a> {
+    /// `type`: always `shell`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`ApplyPatchToolAllowedCallersItem`], may be null.
     pub allowed_callers: Field<Vec<ApplyPatchToolAllowedCallersItem<'a>>>,
     /// `environment`: [`FunctionShellToolEnvironment`], may be null.
     pub environment: Field<Box<FunctionShellToolEnvironment<'a>>>,
-    /// `type`: always `shell`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2286,9 +2286,9 @@ impl<'a> Wire<'a> for FunctionShellTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("environment", &self.environment);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2301,18 +2301,18 @@ impl<'a> Object<'a> for FunctionShellTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "environment" => self.environment = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "environment" => !self.environment.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2355,6 +2355,8 @@ impl<'a> Wire<'a> for FunctionShellToolEnvironment<'a> {
 /// The object `FunctionTool`, 9 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct FunctionTool<'a> {
+    /// `type`: always `function`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`ApplyPatchToolAllowedCallersItem`], may be null.
     pub allowed_callers: Field<Vec<ApplyPatchToolAllowedCallersItem<'a>>>,
     /// `async`: true or false, may be null.
@@ -2371,8 +2373,6 @@ pub struct FunctionTool<'a> {
     pub parameters: Field<Json<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `function`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2384,6 +2384,7 @@ impl<'a> Wire<'a> for FunctionTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("async", &self.r#async);
                 members.field("defer_loading", &self.defer_loading);
@@ -2392,7 +2393,6 @@ impl<'a> Wire<'a> for FunctionTool<'a> {
                 members.field("output_schema", &self.output_schema);
                 members.field("parameters", &self.parameters);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2405,6 +2405,7 @@ impl<'a> Object<'a> for FunctionTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "async" => self.r#async = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -2413,13 +2414,13 @@ impl<'a> Object<'a> for FunctionTool<'a> {
             "output_schema" => self.output_schema = Wire::read(cursor)?,
             "parameters" => self.parameters = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "async" => !self.r#async.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -2428,7 +2429,6 @@ impl<'a> Object<'a> for FunctionTool<'a> {
             "output_schema" => !self.output_schema.is_absent(),
             "parameters" => !self.parameters.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2484,14 +2484,14 @@ impl<'a> Wire<'a> for ImageDetail<'a> {
 /// The object `InlineSkill`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct InlineSkill<'a> {
+    /// `type`: always `inline`, required.
+    pub r#type: Field<Text<'a>>,
     /// `description`: text, required.
     pub description: Field<Text<'a>>,
     /// `name`: text, required.
     pub name: Field<Text<'a>>,
     /// `source`: [`InlineSkillSource`], required.
     pub source: Field<InlineSkillSource<'a>>,
-    /// `type`: always `inline`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2503,10 +2503,10 @@ impl<'a> Wire<'a> for InlineSkill<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("description", &self.description);
                 members.field("name", &self.name);
                 members.field("source", &self.source);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2519,20 +2519,20 @@ impl<'a> Object<'a> for InlineSkill<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "description" => self.description = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "source" => self.source = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "description" => !self.description.is_absent(),
             "name" => !self.name.is_absent(),
             "source" => !self.source.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2543,12 +2543,12 @@ impl<'a> Object<'a> for InlineSkill<'a> {
 /// The object `InlineSkillSource`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct InlineSkillSource<'a> {
-    /// `data`: text, required.
-    pub data: Field<Text<'a>>,
     /// `media_type`: always `application/zip`, required.
     pub media_type: Field<Text<'a>>,
     /// `type`: always `base64`, required.
     pub r#type: Field<Text<'a>>,
+    /// `data`: text, required.
+    pub data: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2560,9 +2560,9 @@ impl<'a> Wire<'a> for InlineSkillSource<'a> {
         write_object(
             out,
             |members| {
-                members.field("data", &self.data);
                 members.field("media_type", &self.media_type);
                 members.field("type", &self.r#type);
+                members.field("data", &self.data);
                 members.unknown(&self.unknown);
             },
         );
@@ -2575,18 +2575,18 @@ impl<'a> Object<'a> for InlineSkillSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "data" => self.data = Wire::read(cursor)?,
             "media_type" => self.media_type = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "data" => self.data = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "data" => !self.data.is_absent(),
             "media_type" => !self.media_type.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "data" => !self.data.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2597,10 +2597,10 @@ impl<'a> Object<'a> for InlineSkillSource<'a> {
 /// The object `LocalEnvironment`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct LocalEnvironment<'a> {
-    /// `skills`: an array of [`LocalSkill`], may be null.
-    pub skills: Field<Vec<LocalSkill<'a>>>,
     /// `type`: always `local`, required.
     pub r#type: Field<Text<'a>>,
+    /// `skills`: an array of [`LocalSkill`], may be null.
+    pub skills: Field<Vec<LocalSkill<'a>>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2612,8 +2612,8 @@ impl<'a> Wire<'a> for LocalEnvironment<'a> {
         write_object(
             out,
             |members| {
-                members.field("skills", &self.skills);
                 members.field("type", &self.r#type);
+                members.field("skills", &self.skills);
                 members.unknown(&self.unknown);
             },
         );
@@ -2626,16 +2626,16 @@ impl<'a> Object<'a> for LocalEnvironment<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "skills" => self.skills = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "skills" => self.skills = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "skills" => !self.skills.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "skills" => !self.skills.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2732,12 +2732,12 @@ impl<'a> Wire<'a> for McpToolCallError<'a> {
 /// The object `McpToolCallErrorHTTPError`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct McpToolCallErrorHTTPError<'a> {
+    /// `type`: always `http_error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: a whole number, required.
     pub code: Field<Num<'a>>,
     /// `message`: text, required.
     pub message: Field<Text<'a>>,
-    /// `type`: always `http_error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2749,9 +2749,9 @@ impl<'a> Wire<'a> for McpToolCallErrorHTTPError<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("message", &self.message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2764,18 +2764,18 @@ impl<'a> Object<'a> for McpToolCallErrorHTTPError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "message" => self.message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "message" => !self.message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2786,12 +2786,12 @@ impl<'a> Object<'a> for McpToolCallErrorHTTPError<'a> {
 /// The object `McpToolCallErrorMcpProtocolError`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct McpToolCallErrorMcpProtocolError<'a> {
+    /// `type`: always `mcp_protocol_error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: a whole number, required.
     pub code: Field<Num<'a>>,
     /// `message`: text, required.
     pub message: Field<Text<'a>>,
-    /// `type`: always `mcp_protocol_error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2803,9 +2803,9 @@ impl<'a> Wire<'a> for McpToolCallErrorMcpProtocolError<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("message", &self.message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2818,18 +2818,18 @@ impl<'a> Object<'a> for McpToolCallErrorMcpProtocolError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "message" => self.message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "message" => !self.message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2840,10 +2840,10 @@ impl<'a> Object<'a> for McpToolCallErrorMcpProtocolError<'a> {
 /// The object `McpToolCallErrorMcpToolExecutionError`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct McpToolCallErrorMcpToolExecutionError<'a> {
-    /// `content`: any JSON value, required.
-    pub content: Field<Json<'a>>,
     /// `type`: always `mcp_tool_execution_error`, required.
     pub r#type: Field<Text<'a>>,
+    /// `content`: any JSON value, required.
+    pub content: Field<Json<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2855,8 +2855,8 @@ impl<'a> Wire<'a> for McpToolCallErrorMcpToolExecutionError<'a> {
         write_object(
             out,
             |members| {
-                members.field("content", &self.content);
                 members.field("type", &self.r#type);
+                members.field("content", &self.content);
                 members.unknown(&self.unknown);
             },
         );
@@ -2869,16 +2869,16 @@ impl<'a> Object<'a> for McpToolCallErrorMcpToolExecutionError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "content" => self.content = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "content" => self.content = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "content" => !self.content.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "content" => !self.content.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2889,14 +2889,14 @@ impl<'a> Object<'a> for McpToolCallErrorMcpToolExecutionError<'a> {
 /// The object `NamespaceTool`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NamespaceTool<'a> {
+    /// `type`: always `namespace`, required.
+    pub r#type: Field<Text<'a>>,
     /// `description`: text, required.
     pub description: Field<Text<'a>>,
     /// `name`: text, required.
     pub name: Field<Text<'a>>,
     /// `tools`: an array of [`NamespaceToolTool`], required.
     pub tools: Field<Vec<NamespaceToolTool<'a>>>,
-    /// `type`: always `namespace`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -2908,10 +2908,10 @@ impl<'a> Wire<'a> for NamespaceTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("description", &self.description);
                 members.field("name", &self.name);
                 members.field("tools", &self.tools);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -2924,20 +2924,20 @@ impl<'a> Object<'a> for NamespaceTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "description" => self.description = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "description" => !self.description.is_absent(),
             "name" => !self.name.is_absent(),
             "tools" => !self.tools.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -2974,6 +2974,8 @@ impl<'a> Wire<'a> for NamespaceToolTool<'a> {
 /// The object `NamespaceToolToolFunction`, 9 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NamespaceToolToolFunction<'a> {
+    /// `type`: always `function`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`ApplyPatchToolAllowedCallersItem`], may be null.
     pub allowed_callers: Field<Vec<ApplyPatchToolAllowedCallersItem<'a>>>,
     /// `async`: true or false, may be null.
@@ -2990,8 +2992,6 @@ pub struct NamespaceToolToolFunction<'a> {
     pub parameters: Field<Json<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `function`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3003,6 +3003,7 @@ impl<'a> Wire<'a> for NamespaceToolToolFunction<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("async", &self.r#async);
                 members.field("defer_loading", &self.defer_loading);
@@ -3011,7 +3012,6 @@ impl<'a> Wire<'a> for NamespaceToolToolFunction<'a> {
                 members.field("output_schema", &self.output_schema);
                 members.field("parameters", &self.parameters);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3024,6 +3024,7 @@ impl<'a> Object<'a> for NamespaceToolToolFunction<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "async" => self.r#async = Wire::read(cursor)?,
             "defer_loading" => self.defer_loading = Wire::read(cursor)?,
@@ -3032,13 +3033,13 @@ impl<'a> Object<'a> for NamespaceToolToolFunction<'a> {
             "output_schema" => self.output_schema = Wire::read(cursor)?,
             "parameters" => self.parameters = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "async" => !self.r#async.is_absent(),
             "defer_loading" => !self.defer_loading.is_absent(),
@@ -3047,7 +3048,6 @@ impl<'a> Object<'a> for NamespaceToolToolFunction<'a> {
             "output_schema" => !self.output_schema.is_absent(),
             "parameters" => !self.parameters.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3425,6 +3425,8 @@ impl<'a> Wire<'a> for ReasoningSummary<'a> {
 /// The object `Response`, 39 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Response<'a> {
+    /// `object`: always `response`, required.
+    pub object: Field<Text<'a>>,
     /// `access_programs`: [`ResponseAccessPrograms`], may be null.
     pub access_programs: Field<ResponseAccessPrograms<'a>>,
     /// `background`: true or false, may be null.
@@ -3457,8 +3459,6 @@ pub struct Response<'a> {
     pub model: Field<Text<'a>>,
     /// `moderation`: [`ResponseModeration`], may be null.
     pub moderation: Field<ResponseModeration<'a>>,
-    /// `object`: always `response`, required.
-    pub object: Field<Text<'a>>,
     /// `output`: an array of [`ResponseOutputItem`], required.
     pub output: Field<Vec<ResponseOutputItem<'a>>>,
     /// `parallel_tool_calls`: true or false, required.
@@ -3514,6 +3514,7 @@ impl<'a> Wire<'a> for Response<'a> {
         write_object(
             out,
             |members| {
+                members.field("object", &self.object);
                 members.field("access_programs", &self.access_programs);
                 members.field("background", &self.background);
                 members.field("completed_at", &self.completed_at);
@@ -3530,7 +3531,6 @@ impl<'a> Wire<'a> for Response<'a> {
                 members.field("metadata", &self.metadata);
                 members.field("model", &self.model);
                 members.field("moderation", &self.moderation);
-                members.field("object", &self.object);
                 members.field("output", &self.output);
                 members.field("parallel_tool_calls", &self.parallel_tool_calls);
                 members.field("previous_response_id", &self.previous_response_id);
@@ -3566,6 +3566,7 @@ impl<'a> Object<'a> for Response<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "object" => self.object = Wire::read(cursor)?,
             "access_programs" => self.access_programs = Wire::read(cursor)?,
             "background" => self.background = Wire::read(cursor)?,
             "completed_at" => self.completed_at = Wire::read(cursor)?,
@@ -3582,7 +3583,6 @@ impl<'a> Object<'a> for Response<'a> {
             "metadata" => self.metadata = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
             "moderation" => self.moderation = Wire::read(cursor)?,
-            "object" => self.object = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "parallel_tool_calls" => self.parallel_tool_calls = Wire::read(cursor)?,
             "previous_response_id" => self.previous_response_id = Wire::read(cursor)?,
@@ -3613,6 +3613,7 @@ impl<'a> Object<'a> for Response<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "object" => !self.object.is_absent(),
             "access_programs" => !self.access_programs.is_absent(),
             "background" => !self.background.is_absent(),
             "completed_at" => !self.completed_at.is_absent(),
@@ -3629,7 +3630,6 @@ impl<'a> Object<'a> for Response<'a> {
             "metadata" => !self.metadata.is_absent(),
             "model" => !self.model.is_absent(),
             "moderation" => !self.moderation.is_absent(),
-            "object" => !self.object.is_absent(),
             "output" => !self.output.is_absent(),
             "parallel_tool_calls" => !self.parallel_tool_calls.is_absent(),
             "previous_response_id" => !self.previous_response_id.is_absent(),
@@ -3747,6 +3747,8 @@ impl<'a> Wire<'a> for ResponseAccessProgramsCyber<'a> {
 /// The object `ResponseApplyPatchToolCall`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseApplyPatchToolCall<'a> {
+    /// `type`: always `apply_patch_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -3759,8 +3761,6 @@ pub struct ResponseApplyPatchToolCall<'a> {
     pub operation: Field<ResponseApplyPatchToolCallOperation<'a>>,
     /// `status`: [`ResponseApplyPatchToolCallStatus`], required.
     pub status: Field<ResponseApplyPatchToolCallStatus<'a>>,
-    /// `type`: always `apply_patch_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3772,13 +3772,13 @@ impl<'a> Wire<'a> for ResponseApplyPatchToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("created_by", &self.created_by);
                 members.field("id", &self.id);
                 members.field("operation", &self.operation);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3791,26 +3791,26 @@ impl<'a> Object<'a> for ResponseApplyPatchToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "created_by" => self.created_by = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "operation" => self.operation = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "created_by" => !self.created_by.is_absent(),
             "id" => !self.id.is_absent(),
             "operation" => !self.operation.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3851,12 +3851,12 @@ impl<'a> Wire<'a> for ResponseApplyPatchToolCallOperation<'a> {
 /// The object `ResponseApplyPatchToolCallOperationCreateFile`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseApplyPatchToolCallOperationCreateFile<'a> {
+    /// `type`: always `create_file`, required.
+    pub r#type: Field<Text<'a>>,
     /// `diff`: text, required.
     pub diff: Field<Text<'a>>,
     /// `path`: text, required.
     pub path: Field<Text<'a>>,
-    /// `type`: always `create_file`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3868,9 +3868,9 @@ impl<'a> Wire<'a> for ResponseApplyPatchToolCallOperationCreateFile<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("diff", &self.diff);
                 members.field("path", &self.path);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3883,18 +3883,18 @@ impl<'a> Object<'a> for ResponseApplyPatchToolCallOperationCreateFile<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "diff" => self.diff = Wire::read(cursor)?,
             "path" => self.path = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "diff" => !self.diff.is_absent(),
             "path" => !self.path.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3905,10 +3905,10 @@ impl<'a> Object<'a> for ResponseApplyPatchToolCallOperationCreateFile<'a> {
 /// The object `ResponseApplyPatchToolCallOperationDeleteFile`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseApplyPatchToolCallOperationDeleteFile<'a> {
-    /// `path`: text, required.
-    pub path: Field<Text<'a>>,
     /// `type`: always `delete_file`, required.
     pub r#type: Field<Text<'a>>,
+    /// `path`: text, required.
+    pub path: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3920,8 +3920,8 @@ impl<'a> Wire<'a> for ResponseApplyPatchToolCallOperationDeleteFile<'a> {
         write_object(
             out,
             |members| {
-                members.field("path", &self.path);
                 members.field("type", &self.r#type);
+                members.field("path", &self.path);
                 members.unknown(&self.unknown);
             },
         );
@@ -3934,16 +3934,16 @@ impl<'a> Object<'a> for ResponseApplyPatchToolCallOperationDeleteFile<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "path" => self.path = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "path" => self.path = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "path" => !self.path.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "path" => !self.path.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -3954,12 +3954,12 @@ impl<'a> Object<'a> for ResponseApplyPatchToolCallOperationDeleteFile<'a> {
 /// The object `ResponseApplyPatchToolCallOperationUpdateFile`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseApplyPatchToolCallOperationUpdateFile<'a> {
+    /// `type`: always `update_file`, required.
+    pub r#type: Field<Text<'a>>,
     /// `diff`: text, required.
     pub diff: Field<Text<'a>>,
     /// `path`: text, required.
     pub path: Field<Text<'a>>,
-    /// `type`: always `update_file`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -3971,9 +3971,9 @@ impl<'a> Wire<'a> for ResponseApplyPatchToolCallOperationUpdateFile<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("diff", &self.diff);
                 members.field("path", &self.path);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -3986,18 +3986,18 @@ impl<'a> Object<'a> for ResponseApplyPatchToolCallOperationUpdateFile<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "diff" => self.diff = Wire::read(cursor)?,
             "path" => self.path = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "diff" => !self.diff.is_absent(),
             "path" => !self.path.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4008,6 +4008,8 @@ impl<'a> Object<'a> for ResponseApplyPatchToolCallOperationUpdateFile<'a> {
 /// The object `ResponseApplyPatchToolCallOutput`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseApplyPatchToolCallOutput<'a> {
+    /// `type`: always `apply_patch_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -4020,8 +4022,6 @@ pub struct ResponseApplyPatchToolCallOutput<'a> {
     pub output: Field<Text<'a>>,
     /// `status`: [`ResponseApplyPatchToolCallOutputStatus`], required.
     pub status: Field<ResponseApplyPatchToolCallOutputStatus<'a>>,
-    /// `type`: always `apply_patch_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4033,13 +4033,13 @@ impl<'a> Wire<'a> for ResponseApplyPatchToolCallOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("created_by", &self.created_by);
                 members.field("id", &self.id);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4052,26 +4052,26 @@ impl<'a> Object<'a> for ResponseApplyPatchToolCallOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "created_by" => self.created_by = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "created_by" => !self.created_by.is_absent(),
             "id" => !self.id.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4156,12 +4156,12 @@ impl<'a> Wire<'a> for ResponseApplyPatchToolCallStatus<'a> {
 /// The object `ResponseAudioDeltaEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseAudioDeltaEvent<'a> {
+    /// `type`: always `response.audio.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: text, required.
     pub delta: Field<Text<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.audio.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4173,9 +4173,9 @@ impl<'a> Wire<'a> for ResponseAudioDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4188,18 +4188,18 @@ impl<'a> Object<'a> for ResponseAudioDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4210,10 +4210,10 @@ impl<'a> Object<'a> for ResponseAudioDeltaEvent<'a> {
 /// The object `ResponseAudioDoneEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseAudioDoneEvent<'a> {
-    /// `sequence_number`: a whole number, required.
-    pub sequence_number: Field<Num<'a>>,
     /// `type`: always `response.audio.done`, required.
     pub r#type: Field<Text<'a>>,
+    /// `sequence_number`: a whole number, required.
+    pub sequence_number: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4225,8 +4225,8 @@ impl<'a> Wire<'a> for ResponseAudioDoneEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("sequence_number", &self.sequence_number);
                 members.field("type", &self.r#type);
+                members.field("sequence_number", &self.sequence_number);
                 members.unknown(&self.unknown);
             },
         );
@@ -4239,16 +4239,16 @@ impl<'a> Object<'a> for ResponseAudioDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "sequence_number" => !self.sequence_number.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "sequence_number" => !self.sequence_number.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4259,12 +4259,12 @@ impl<'a> Object<'a> for ResponseAudioDoneEvent<'a> {
 /// The object `ResponseAudioTranscriptDeltaEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseAudioTranscriptDeltaEvent<'a> {
+    /// `type`: always `response.audio.transcript.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: text, required.
     pub delta: Field<Text<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.audio.transcript.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4276,9 +4276,9 @@ impl<'a> Wire<'a> for ResponseAudioTranscriptDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4291,18 +4291,18 @@ impl<'a> Object<'a> for ResponseAudioTranscriptDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4313,10 +4313,10 @@ impl<'a> Object<'a> for ResponseAudioTranscriptDeltaEvent<'a> {
 /// The object `ResponseAudioTranscriptDoneEvent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseAudioTranscriptDoneEvent<'a> {
-    /// `sequence_number`: a whole number, required.
-    pub sequence_number: Field<Num<'a>>,
     /// `type`: always `response.audio.transcript.done`, required.
     pub r#type: Field<Text<'a>>,
+    /// `sequence_number`: a whole number, required.
+    pub sequence_number: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4328,8 +4328,8 @@ impl<'a> Wire<'a> for ResponseAudioTranscriptDoneEvent<'a> {
         write_object(
             out,
             |members| {
-                members.field("sequence_number", &self.sequence_number);
                 members.field("type", &self.r#type);
+                members.field("sequence_number", &self.sequence_number);
                 members.unknown(&self.unknown);
             },
         );
@@ -4342,16 +4342,16 @@ impl<'a> Object<'a> for ResponseAudioTranscriptDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "sequence_number" => !self.sequence_number.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "sequence_number" => !self.sequence_number.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4432,10 +4432,10 @@ impl<'a> Object<'a> for ResponseCallerDirect<'a> {
 /// The object `ResponseCallerProgram`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCallerProgram<'a> {
-    /// `caller_id`: text, required.
-    pub caller_id: Field<Text<'a>>,
     /// `type`: always `program`, required.
     pub r#type: Field<Text<'a>>,
+    /// `caller_id`: text, required.
+    pub caller_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4447,8 +4447,8 @@ impl<'a> Wire<'a> for ResponseCallerProgram<'a> {
         write_object(
             out,
             |members| {
-                members.field("caller_id", &self.caller_id);
                 members.field("type", &self.r#type);
+                members.field("caller_id", &self.caller_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -4461,16 +4461,16 @@ impl<'a> Object<'a> for ResponseCallerProgram<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "caller_id" => self.caller_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "caller_id" => self.caller_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "caller_id" => !self.caller_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "caller_id" => !self.caller_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4481,6 +4481,8 @@ impl<'a> Object<'a> for ResponseCallerProgram<'a> {
 /// The object `ResponseCodeInterpreterCallCodeDeltaEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCodeInterpreterCallCodeDeltaEvent<'a> {
+    /// `type`: always `response.code_interpreter_call_code.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: text, required.
     pub delta: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -4489,8 +4491,6 @@ pub struct ResponseCodeInterpreterCallCodeDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.code_interpreter_call_code.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4502,11 +4502,11 @@ impl<'a> Wire<'a> for ResponseCodeInterpreterCallCodeDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4519,22 +4519,22 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallCodeDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4545,6 +4545,8 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallCodeDeltaEvent<'a> {
 /// The object `ResponseCodeInterpreterCallCodeDoneEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCodeInterpreterCallCodeDoneEvent<'a> {
+    /// `type`: always `response.code_interpreter_call_code.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: text, required.
     pub code: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -4553,8 +4555,6 @@ pub struct ResponseCodeInterpreterCallCodeDoneEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.code_interpreter_call_code.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4566,11 +4566,11 @@ impl<'a> Wire<'a> for ResponseCodeInterpreterCallCodeDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4583,22 +4583,22 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallCodeDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4609,14 +4609,14 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallCodeDoneEvent<'a> {
 /// The object `ResponseCodeInterpreterCallCompletedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCodeInterpreterCallCompletedEvent<'a> {
+    /// `type`: always `response.code_interpreter_call.completed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.code_interpreter_call.completed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4628,10 +4628,10 @@ impl<'a> Wire<'a> for ResponseCodeInterpreterCallCompletedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4644,20 +4644,20 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallCompletedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4668,14 +4668,14 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallCompletedEvent<'a> {
 /// The object `ResponseCodeInterpreterCallInProgressEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCodeInterpreterCallInProgressEvent<'a> {
+    /// `type`: always `response.code_interpreter_call.in_progress`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.code_interpreter_call.in_progress`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4687,10 +4687,10 @@ impl<'a> Wire<'a> for ResponseCodeInterpreterCallInProgressEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4703,20 +4703,20 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallInProgressEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4727,14 +4727,14 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallInProgressEvent<'a> {
 /// The object `ResponseCodeInterpreterCallInterpretingEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCodeInterpreterCallInterpretingEvent<'a> {
+    /// `type`: always `response.code_interpreter_call.interpreting`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.code_interpreter_call.interpreting`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4746,10 +4746,10 @@ impl<'a> Wire<'a> for ResponseCodeInterpreterCallInterpretingEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4762,20 +4762,20 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallInterpretingEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4786,6 +4786,8 @@ impl<'a> Object<'a> for ResponseCodeInterpreterCallInterpretingEvent<'a> {
 /// The object `ResponseCodeInterpreterToolCall`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCodeInterpreterToolCall<'a> {
+    /// `type`: always `code_interpreter_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: text, may be null.
     pub code: Field<Text<'a>>,
     /// `container_id`: text, required.
@@ -4796,8 +4798,6 @@ pub struct ResponseCodeInterpreterToolCall<'a> {
     pub outputs: Field<Vec<ResponseCodeInterpreterToolCallOutput<'a>>>,
     /// `status`: [`ResponseCodeInterpreterToolCallStatus`], required.
     pub status: Field<ResponseCodeInterpreterToolCallStatus<'a>>,
-    /// `type`: always `code_interpreter_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4809,12 +4809,12 @@ impl<'a> Wire<'a> for ResponseCodeInterpreterToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("container_id", &self.container_id);
                 members.field("id", &self.id);
                 members.field("outputs", &self.outputs);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -4827,24 +4827,24 @@ impl<'a> Object<'a> for ResponseCodeInterpreterToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "container_id" => self.container_id = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "outputs" => self.outputs = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "container_id" => !self.container_id.is_absent(),
             "id" => !self.id.is_absent(),
             "outputs" => !self.outputs.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -4930,10 +4930,10 @@ impl<'a> Object<'a> for ResponseCodeInterpreterToolCallOutputImage<'a> {
 /// The object `ResponseCodeInterpreterToolCallOutputLogs`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCodeInterpreterToolCallOutputLogs<'a> {
-    /// `logs`: text, required.
-    pub logs: Field<Text<'a>>,
     /// `type`: always `logs`, required.
     pub r#type: Field<Text<'a>>,
+    /// `logs`: text, required.
+    pub logs: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -4945,8 +4945,8 @@ impl<'a> Wire<'a> for ResponseCodeInterpreterToolCallOutputLogs<'a> {
         write_object(
             out,
             |members| {
-                members.field("logs", &self.logs);
                 members.field("type", &self.r#type);
+                members.field("logs", &self.logs);
                 members.unknown(&self.unknown);
             },
         );
@@ -4959,16 +4959,16 @@ impl<'a> Object<'a> for ResponseCodeInterpreterToolCallOutputLogs<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "logs" => self.logs = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "logs" => self.logs = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "logs" => !self.logs.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "logs" => !self.logs.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5028,14 +5028,14 @@ impl<'a> Wire<'a> for ResponseCodeInterpreterToolCallStatus<'a> {
 /// The object `ResponseCompactionCompactingEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCompactionCompactingEvent<'a> {
+    /// `type`: always `response.compaction.compacting`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.compaction.compacting`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5047,10 +5047,10 @@ impl<'a> Wire<'a> for ResponseCompactionCompactingEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5063,20 +5063,20 @@ impl<'a> Object<'a> for ResponseCompactionCompactingEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5087,14 +5087,14 @@ impl<'a> Object<'a> for ResponseCompactionCompactingEvent<'a> {
 /// The object `ResponseCompactionItem`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCompactionItem<'a> {
+    /// `type`: always `compaction`, required.
+    pub r#type: Field<Text<'a>>,
     /// `created_by`: text, may be null.
     pub created_by: Field<Text<'a>>,
     /// `encrypted_content`: text, required.
     pub encrypted_content: Field<Text<'a>>,
     /// `id`: text, may be null.
     pub id: Field<Text<'a>>,
-    /// `type`: always `compaction`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5106,10 +5106,10 @@ impl<'a> Wire<'a> for ResponseCompactionItem<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("created_by", &self.created_by);
                 members.field("encrypted_content", &self.encrypted_content);
                 members.field("id", &self.id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5122,20 +5122,20 @@ impl<'a> Object<'a> for ResponseCompactionItem<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "created_by" => self.created_by = Wire::read(cursor)?,
             "encrypted_content" => self.encrypted_content = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "created_by" => !self.created_by.is_absent(),
             "encrypted_content" => !self.encrypted_content.is_absent(),
             "id" => !self.id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5146,12 +5146,12 @@ impl<'a> Object<'a> for ResponseCompactionItem<'a> {
 /// The object `ResponseCompletedEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCompletedEvent<'a> {
+    /// `type`: always `response.completed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `response`: [`Response`], required.
     pub response: Field<Box<Response<'a>>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.completed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5163,9 +5163,9 @@ impl<'a> Wire<'a> for ResponseCompletedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("response", &self.response);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5178,18 +5178,18 @@ impl<'a> Object<'a> for ResponseCompletedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "response" => self.response = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "response" => !self.response.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5200,6 +5200,8 @@ impl<'a> Object<'a> for ResponseCompletedEvent<'a> {
 /// The object `ResponseComputerToolCall`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseComputerToolCall<'a> {
+    /// `type`: always `computer_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `action`: [`ComputerAction`], may be null.
     pub action: Field<Box<ComputerAction<'a>>>,
     /// `actions`: an array of [`ComputerAction`], may be null.
@@ -5214,8 +5216,6 @@ pub struct ResponseComputerToolCall<'a> {
     >,
     /// `status`: [`ResponseItemStatus`], required.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `computer_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5227,13 +5227,13 @@ impl<'a> Wire<'a> for ResponseComputerToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("action", &self.action);
                 members.field("actions", &self.actions);
                 members.field("call_id", &self.call_id);
                 members.field("id", &self.id);
                 members.field("pending_safety_checks", &self.pending_safety_checks);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5246,26 +5246,26 @@ impl<'a> Object<'a> for ResponseComputerToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "action" => self.action = Wire::read(cursor)?,
             "actions" => self.actions = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "pending_safety_checks" => self.pending_safety_checks = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "action" => !self.action.is_absent(),
             "actions" => !self.actions.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "id" => !self.id.is_absent(),
             "pending_safety_checks" => !self.pending_safety_checks.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5276,6 +5276,8 @@ impl<'a> Object<'a> for ResponseComputerToolCall<'a> {
 /// The object `ResponseComputerToolCallOutputItem`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseComputerToolCallOutputItem<'a> {
+    /// `type`: always `computer_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `acknowledged_safety_checks`: an array of [`ResponseComputerToolCallOutputItemAcknowledgedSafetyCheck`], may be null.
     pub acknowledged_safety_checks: Field<
         Vec<ResponseComputerToolCallOutputItemAcknowledgedSafetyCheck<'a>>,
@@ -5290,8 +5292,6 @@ pub struct ResponseComputerToolCallOutputItem<'a> {
     pub output: Field<ResponseComputerToolCallOutputScreenshot<'a>>,
     /// `status`: [`ResponseComputerToolCallOutputItemStatus`], required.
     pub status: Field<ResponseComputerToolCallOutputItemStatus<'a>>,
-    /// `type`: always `computer_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5303,6 +5303,7 @@ impl<'a> Wire<'a> for ResponseComputerToolCallOutputItem<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field(
                         "acknowledged_safety_checks",
@@ -5313,7 +5314,6 @@ impl<'a> Wire<'a> for ResponseComputerToolCallOutputItem<'a> {
                 members.field("id", &self.id);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5326,6 +5326,7 @@ impl<'a> Object<'a> for ResponseComputerToolCallOutputItem<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "acknowledged_safety_checks" => {
                 self.acknowledged_safety_checks = Wire::read(cursor)?;
             }
@@ -5334,20 +5335,19 @@ impl<'a> Object<'a> for ResponseComputerToolCallOutputItem<'a> {
             "id" => self.id = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "acknowledged_safety_checks" => !self.acknowledged_safety_checks.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "created_by" => !self.created_by.is_absent(),
             "id" => !self.id.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5457,12 +5457,12 @@ impl<'a> Wire<'a> for ResponseComputerToolCallOutputItemStatus<'a> {
 /// The object `ResponseComputerToolCallOutputScreenshot`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseComputerToolCallOutputScreenshot<'a> {
+    /// `type`: always `computer_screenshot`, required.
+    pub r#type: Field<Text<'a>>,
     /// `file_id`: text, may be null.
     pub file_id: Field<Text<'a>>,
     /// `image_url`: text, may be null.
     pub image_url: Field<Text<'a>>,
-    /// `type`: always `computer_screenshot`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5474,9 +5474,9 @@ impl<'a> Wire<'a> for ResponseComputerToolCallOutputScreenshot<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("file_id", &self.file_id);
                 members.field("image_url", &self.image_url);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5489,18 +5489,18 @@ impl<'a> Object<'a> for ResponseComputerToolCallOutputScreenshot<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
             "image_url" => self.image_url = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "image_url" => !self.image_url.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5565,14 +5565,14 @@ impl<'a> Object<'a> for ResponseComputerToolCallPendingSafetyCheck<'a> {
 /// The object `ResponseConfigurationUpdateItem`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseConfigurationUpdateItem<'a> {
+    /// `type`: always `configuration_update`, required.
+    pub r#type: Field<Text<'a>>,
     /// `id`: text, may be null.
     pub id: Field<Text<'a>>,
     /// `reasoning`: [`ResponseConfigurationUpdateItemReasoning`], may be null.
     pub reasoning: Field<ResponseConfigurationUpdateItemReasoning<'a>>,
     /// `text`: [`ResponseConfigurationUpdateItemText`], may be null.
     pub text: Field<ResponseConfigurationUpdateItemText<'a>>,
-    /// `type`: always `configuration_update`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5584,10 +5584,10 @@ impl<'a> Wire<'a> for ResponseConfigurationUpdateItem<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("id", &self.id);
                 members.field("reasoning", &self.reasoning);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5600,20 +5600,20 @@ impl<'a> Object<'a> for ResponseConfigurationUpdateItem<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "reasoning" => self.reasoning = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "id" => !self.id.is_absent(),
             "reasoning" => !self.reasoning.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5738,10 +5738,10 @@ impl<'a> Wire<'a> for ResponseConfigurationUpdateItemTextFormat<'a> {
 /// The object `ResponseContainerReference`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseContainerReference<'a> {
-    /// `container_id`: text, required.
-    pub container_id: Field<Text<'a>>,
     /// `type`: always `container_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `container_id`: text, required.
+    pub container_id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5753,8 +5753,8 @@ impl<'a> Wire<'a> for ResponseContainerReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("container_id", &self.container_id);
                 members.field("type", &self.r#type);
+                members.field("container_id", &self.container_id);
                 members.unknown(&self.unknown);
             },
         );
@@ -5767,16 +5767,16 @@ impl<'a> Object<'a> for ResponseContainerReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "container_id" => self.container_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "container_id" => self.container_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "container_id" => !self.container_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "container_id" => !self.container_id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5817,6 +5817,8 @@ impl<'a> Wire<'a> for ResponseContentPart<'a> {
 /// The object `ResponseContentPartAddedEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseContentPartAddedEvent<'a> {
+    /// `type`: always `response.content_part.added`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_index`: a whole number, required.
     pub content_index: Field<Num<'a>>,
     /// `item_id`: text, required.
@@ -5827,8 +5829,6 @@ pub struct ResponseContentPartAddedEvent<'a> {
     pub part: Field<ResponseContentPart<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.content_part.added`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5840,12 +5840,12 @@ impl<'a> Wire<'a> for ResponseContentPartAddedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_index", &self.content_index);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("part", &self.part);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5858,24 +5858,24 @@ impl<'a> Object<'a> for ResponseContentPartAddedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "part" => self.part = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "part" => !self.part.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -5886,6 +5886,8 @@ impl<'a> Object<'a> for ResponseContentPartAddedEvent<'a> {
 /// The object `ResponseContentPartDoneEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseContentPartDoneEvent<'a> {
+    /// `type`: always `response.content_part.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_index`: a whole number, required.
     pub content_index: Field<Num<'a>>,
     /// `item_id`: text, required.
@@ -5896,8 +5898,6 @@ pub struct ResponseContentPartDoneEvent<'a> {
     pub part: Field<ResponseContentPart<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.content_part.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -5909,12 +5909,12 @@ impl<'a> Wire<'a> for ResponseContentPartDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_index", &self.content_index);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("part", &self.part);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -5927,24 +5927,24 @@ impl<'a> Object<'a> for ResponseContentPartDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "part" => self.part = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "part" => !self.part.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6712,12 +6712,12 @@ impl<'a> Object<'a> for ResponseCreateParamsStreamOptions<'a> {
 /// The object `ResponseCreatedEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCreatedEvent<'a> {
+    /// `type`: always `response.created`, required.
+    pub r#type: Field<Text<'a>>,
     /// `response`: [`Response`], required.
     pub response: Field<Box<Response<'a>>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.created`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6729,9 +6729,9 @@ impl<'a> Wire<'a> for ResponseCreatedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("response", &self.response);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6744,18 +6744,18 @@ impl<'a> Object<'a> for ResponseCreatedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "response" => self.response = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "response" => !self.response.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6766,6 +6766,8 @@ impl<'a> Object<'a> for ResponseCreatedEvent<'a> {
 /// The object `ResponseCustomToolCall`, 8 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCustomToolCall<'a> {
+    /// `type`: always `custom_tool_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `async`: true or false, may be null.
     pub r#async: Field<bool>,
     /// `call_id`: text, required.
@@ -6780,8 +6782,6 @@ pub struct ResponseCustomToolCall<'a> {
     pub name: Field<Text<'a>>,
     /// `namespace`: text, may be null.
     pub namespace: Field<Text<'a>>,
-    /// `type`: always `custom_tool_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6793,6 +6793,7 @@ impl<'a> Wire<'a> for ResponseCustomToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("async", &self.r#async);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
@@ -6800,7 +6801,6 @@ impl<'a> Wire<'a> for ResponseCustomToolCall<'a> {
                 members.field("input", &self.input);
                 members.field("name", &self.name);
                 members.field("namespace", &self.namespace);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6813,6 +6813,7 @@ impl<'a> Object<'a> for ResponseCustomToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "async" => self.r#async = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
@@ -6820,13 +6821,13 @@ impl<'a> Object<'a> for ResponseCustomToolCall<'a> {
             "input" => self.input = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "namespace" => self.namespace = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "async" => !self.r#async.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
@@ -6834,7 +6835,6 @@ impl<'a> Object<'a> for ResponseCustomToolCall<'a> {
             "input" => !self.input.is_absent(),
             "name" => !self.name.is_absent(),
             "namespace" => !self.namespace.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6845,6 +6845,8 @@ impl<'a> Object<'a> for ResponseCustomToolCall<'a> {
 /// The object `ResponseCustomToolCallInputDeltaEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCustomToolCallInputDeltaEvent<'a> {
+    /// `type`: always `response.custom_tool_call_input.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: text, required.
     pub delta: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -6853,8 +6855,6 @@ pub struct ResponseCustomToolCallInputDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.custom_tool_call_input.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6866,11 +6866,11 @@ impl<'a> Wire<'a> for ResponseCustomToolCallInputDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6883,22 +6883,22 @@ impl<'a> Object<'a> for ResponseCustomToolCallInputDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6909,6 +6909,8 @@ impl<'a> Object<'a> for ResponseCustomToolCallInputDeltaEvent<'a> {
 /// The object `ResponseCustomToolCallInputDoneEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCustomToolCallInputDoneEvent<'a> {
+    /// `type`: always `response.custom_tool_call_input.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `input`: text, required.
     pub input: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -6917,8 +6919,6 @@ pub struct ResponseCustomToolCallInputDoneEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.custom_tool_call_input.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6930,11 +6930,11 @@ impl<'a> Wire<'a> for ResponseCustomToolCallInputDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("input", &self.input);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -6947,22 +6947,22 @@ impl<'a> Object<'a> for ResponseCustomToolCallInputDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "input" => self.input = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "input" => !self.input.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -6973,6 +6973,8 @@ impl<'a> Object<'a> for ResponseCustomToolCallInputDoneEvent<'a> {
 /// The object `ResponseCustomToolCallOutput`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCustomToolCallOutput<'a> {
+    /// `type`: always `custom_tool_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -6981,8 +6983,6 @@ pub struct ResponseCustomToolCallOutput<'a> {
     pub id: Field<Text<'a>>,
     /// `output`: [`ResponseToolOutput`], required.
     pub output: Field<ResponseToolOutput<'a>>,
-    /// `type`: always `custom_tool_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -6994,11 +6994,11 @@ impl<'a> Wire<'a> for ResponseCustomToolCallOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
                 members.field("output", &self.output);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7011,22 +7011,22 @@ impl<'a> Object<'a> for ResponseCustomToolCallOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
             "output" => !self.output.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7037,6 +7037,8 @@ impl<'a> Object<'a> for ResponseCustomToolCallOutput<'a> {
 /// The object `ResponseCustomToolCallOutputItem`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseCustomToolCallOutputItem<'a> {
+    /// `type`: always `custom_tool_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -7049,8 +7051,6 @@ pub struct ResponseCustomToolCallOutputItem<'a> {
     pub output: Field<ResponseToolOutput<'a>>,
     /// `status`: [`ResponseItemStatus`], required.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `custom_tool_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7062,13 +7062,13 @@ impl<'a> Wire<'a> for ResponseCustomToolCallOutputItem<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("created_by", &self.created_by);
                 members.field("id", &self.id);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7081,26 +7081,26 @@ impl<'a> Object<'a> for ResponseCustomToolCallOutputItem<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "created_by" => self.created_by = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "created_by" => !self.created_by.is_absent(),
             "id" => !self.id.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7294,6 +7294,8 @@ impl<'a> Wire<'a> for ResponseErrorCode<'a> {
 /// The object `ResponseErrorEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseErrorEvent<'a> {
+    /// `type`: always `error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: text, may be null.
     pub code: Field<Text<'a>>,
     /// `message`: text, required.
@@ -7302,8 +7304,6 @@ pub struct ResponseErrorEvent<'a> {
     pub param: Field<Text<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7315,11 +7315,11 @@ impl<'a> Wire<'a> for ResponseErrorEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("message", &self.message);
                 members.field("param", &self.param);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7332,22 +7332,22 @@ impl<'a> Object<'a> for ResponseErrorEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "message" => self.message = Wire::read(cursor)?,
             "param" => self.param = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "message" => !self.message.is_absent(),
             "param" => !self.param.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7461,12 +7461,12 @@ impl<'a> Object<'a> for ResponseErrorMisalignmentSteer<'a> {
 /// The object `ResponseFailedEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFailedEvent<'a> {
+    /// `type`: always `response.failed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `response`: [`Response`], required.
     pub response: Field<Box<Response<'a>>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.failed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7478,9 +7478,9 @@ impl<'a> Wire<'a> for ResponseFailedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("response", &self.response);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7493,18 +7493,18 @@ impl<'a> Object<'a> for ResponseFailedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "response" => self.response = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "response" => !self.response.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7515,14 +7515,14 @@ impl<'a> Object<'a> for ResponseFailedEvent<'a> {
 /// The object `ResponseFileSearchCallCompletedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFileSearchCallCompletedEvent<'a> {
+    /// `type`: always `response.file_search_call.completed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.file_search_call.completed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7534,10 +7534,10 @@ impl<'a> Wire<'a> for ResponseFileSearchCallCompletedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7550,20 +7550,20 @@ impl<'a> Object<'a> for ResponseFileSearchCallCompletedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7574,14 +7574,14 @@ impl<'a> Object<'a> for ResponseFileSearchCallCompletedEvent<'a> {
 /// The object `ResponseFileSearchCallInProgressEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFileSearchCallInProgressEvent<'a> {
+    /// `type`: always `response.file_search_call.in_progress`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.file_search_call.in_progress`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7593,10 +7593,10 @@ impl<'a> Wire<'a> for ResponseFileSearchCallInProgressEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7609,20 +7609,20 @@ impl<'a> Object<'a> for ResponseFileSearchCallInProgressEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7633,14 +7633,14 @@ impl<'a> Object<'a> for ResponseFileSearchCallInProgressEvent<'a> {
 /// The object `ResponseFileSearchCallSearchingEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFileSearchCallSearchingEvent<'a> {
+    /// `type`: always `response.file_search_call.searching`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.file_search_call.searching`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7652,10 +7652,10 @@ impl<'a> Wire<'a> for ResponseFileSearchCallSearchingEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7668,20 +7668,20 @@ impl<'a> Object<'a> for ResponseFileSearchCallSearchingEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7692,6 +7692,8 @@ impl<'a> Object<'a> for ResponseFileSearchCallSearchingEvent<'a> {
 /// The object `ResponseFileSearchToolCall`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFileSearchToolCall<'a> {
+    /// `type`: always `file_search_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
     /// `queries`: an array of text, required.
@@ -7700,8 +7702,6 @@ pub struct ResponseFileSearchToolCall<'a> {
     pub results: Field<Vec<ResponseFileSearchToolCallResult<'a>>>,
     /// `status`: [`ResponseFileSearchToolCallStatus`], required.
     pub status: Field<ResponseFileSearchToolCallStatus<'a>>,
-    /// `type`: always `file_search_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -7713,11 +7713,11 @@ impl<'a> Wire<'a> for ResponseFileSearchToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("id", &self.id);
                 members.field("queries", &self.queries);
                 members.field("results", &self.results);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -7730,22 +7730,22 @@ impl<'a> Object<'a> for ResponseFileSearchToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "queries" => self.queries = Wire::read(cursor)?,
             "results" => self.results = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "id" => !self.id.is_absent(),
             "queries" => !self.queries.is_absent(),
             "results" => !self.results.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -7987,6 +7987,8 @@ impl<'a> Wire<'a> for ResponseFormatTextConfig<'a> {
 /// The object `ResponseFormatTextJSONSchemaConfig`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFormatTextJSONSchemaConfig<'a> {
+    /// `type`: always `json_schema`, required.
+    pub r#type: Field<Text<'a>>,
     /// `description`: text, may be null.
     pub description: Field<Text<'a>>,
     /// `name`: text, required.
@@ -7995,8 +7997,6 @@ pub struct ResponseFormatTextJSONSchemaConfig<'a> {
     pub schema: Field<Json<'a>>,
     /// `strict`: true or false, may be null.
     pub strict: Field<bool>,
-    /// `type`: always `json_schema`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8008,11 +8008,11 @@ impl<'a> Wire<'a> for ResponseFormatTextJSONSchemaConfig<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("description", &self.description);
                 members.field("name", &self.name);
                 members.field("schema", &self.schema);
                 members.field("strict", &self.strict);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8025,22 +8025,22 @@ impl<'a> Object<'a> for ResponseFormatTextJSONSchemaConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "description" => self.description = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "schema" => self.schema = Wire::read(cursor)?,
             "strict" => self.strict = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "description" => !self.description.is_absent(),
             "name" => !self.name.is_absent(),
             "schema" => !self.schema.is_absent(),
             "strict" => !self.strict.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8051,6 +8051,8 @@ impl<'a> Object<'a> for ResponseFormatTextJSONSchemaConfig<'a> {
 /// The object `ResponseFunctionCallArgumentsDeltaEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionCallArgumentsDeltaEvent<'a> {
+    /// `type`: always `response.function_call_arguments.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: text, required.
     pub delta: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -8059,8 +8061,6 @@ pub struct ResponseFunctionCallArgumentsDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.function_call_arguments.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8072,11 +8072,11 @@ impl<'a> Wire<'a> for ResponseFunctionCallArgumentsDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8089,22 +8089,22 @@ impl<'a> Object<'a> for ResponseFunctionCallArgumentsDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8115,6 +8115,8 @@ impl<'a> Object<'a> for ResponseFunctionCallArgumentsDeltaEvent<'a> {
 /// The object `ResponseFunctionCallArgumentsDoneEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionCallArgumentsDoneEvent<'a> {
+    /// `type`: always `response.function_call_arguments.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `arguments`: text, required.
     pub arguments: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -8125,8 +8127,6 @@ pub struct ResponseFunctionCallArgumentsDoneEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.function_call_arguments.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8138,12 +8138,12 @@ impl<'a> Wire<'a> for ResponseFunctionCallArgumentsDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("arguments", &self.arguments);
                 members.field("item_id", &self.item_id);
                 members.field("name", &self.name);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8156,24 +8156,24 @@ impl<'a> Object<'a> for ResponseFunctionCallArgumentsDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "arguments" => self.arguments = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "arguments" => !self.arguments.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "name" => !self.name.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8238,6 +8238,8 @@ impl<'a> Object<'a> for ResponseFunctionShellCallOutputContent<'a> {
 /// The object `ResponseFunctionShellToolCall`, 8 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionShellToolCall<'a> {
+    /// `type`: always `shell_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `action`: [`ResponseFunctionShellToolCallAction`], required.
     pub action: Field<ResponseFunctionShellToolCallAction<'a>>,
     /// `call_id`: text, required.
@@ -8252,8 +8254,6 @@ pub struct ResponseFunctionShellToolCall<'a> {
     pub id: Field<Text<'a>>,
     /// `status`: [`ResponseItemStatus`], required.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `shell_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8265,6 +8265,7 @@ impl<'a> Wire<'a> for ResponseFunctionShellToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("action", &self.action);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
@@ -8272,7 +8273,6 @@ impl<'a> Wire<'a> for ResponseFunctionShellToolCall<'a> {
                 members.field("environment", &self.environment);
                 members.field("id", &self.id);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8285,6 +8285,7 @@ impl<'a> Object<'a> for ResponseFunctionShellToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "action" => self.action = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
@@ -8292,13 +8293,13 @@ impl<'a> Object<'a> for ResponseFunctionShellToolCall<'a> {
             "environment" => self.environment = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "action" => !self.action.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
@@ -8306,7 +8307,6 @@ impl<'a> Object<'a> for ResponseFunctionShellToolCall<'a> {
             "environment" => !self.environment.is_absent(),
             "id" => !self.id.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8399,6 +8399,8 @@ impl<'a> Wire<'a> for ResponseFunctionShellToolCallEnvironment<'a> {
 /// The object `ResponseFunctionShellToolCallOutput`, 8 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionShellToolCallOutput<'a> {
+    /// `type`: always `shell_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -8413,8 +8415,6 @@ pub struct ResponseFunctionShellToolCallOutput<'a> {
     pub output: Field<Vec<ResponseFunctionShellToolCallOutputOutput<'a>>>,
     /// `status`: [`ResponseItemStatus`], required.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `shell_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8426,6 +8426,7 @@ impl<'a> Wire<'a> for ResponseFunctionShellToolCallOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("created_by", &self.created_by);
@@ -8433,7 +8434,6 @@ impl<'a> Wire<'a> for ResponseFunctionShellToolCallOutput<'a> {
                 members.field("max_output_length", &self.max_output_length);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8446,6 +8446,7 @@ impl<'a> Object<'a> for ResponseFunctionShellToolCallOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "created_by" => self.created_by = Wire::read(cursor)?,
@@ -8453,13 +8454,13 @@ impl<'a> Object<'a> for ResponseFunctionShellToolCallOutput<'a> {
             "max_output_length" => self.max_output_length = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "created_by" => !self.created_by.is_absent(),
@@ -8467,7 +8468,6 @@ impl<'a> Object<'a> for ResponseFunctionShellToolCallOutput<'a> {
             "max_output_length" => !self.max_output_length.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8537,6 +8537,8 @@ impl<'a> Object<'a> for ResponseFunctionShellToolCallOutputOutput<'a> {
 /// The object `ResponseFunctionToolCall`, 9 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionToolCall<'a> {
+    /// `type`: always `function_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `arguments`: text, required.
     pub arguments: Field<Text<'a>>,
     /// `async`: true or false, may be null.
@@ -8553,8 +8555,6 @@ pub struct ResponseFunctionToolCall<'a> {
     pub namespace: Field<Text<'a>>,
     /// `status`: [`ResponseItemStatus`], may be null.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `function_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8566,6 +8566,7 @@ impl<'a> Wire<'a> for ResponseFunctionToolCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("arguments", &self.arguments);
                 members.field("async", &self.r#async);
                 members.field("call_id", &self.call_id);
@@ -8574,7 +8575,6 @@ impl<'a> Wire<'a> for ResponseFunctionToolCall<'a> {
                 members.field("name", &self.name);
                 members.field("namespace", &self.namespace);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8587,6 +8587,7 @@ impl<'a> Object<'a> for ResponseFunctionToolCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "arguments" => self.arguments = Wire::read(cursor)?,
             "async" => self.r#async = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
@@ -8595,13 +8596,13 @@ impl<'a> Object<'a> for ResponseFunctionToolCall<'a> {
             "name" => self.name = Wire::read(cursor)?,
             "namespace" => self.namespace = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "arguments" => !self.arguments.is_absent(),
             "async" => !self.r#async.is_absent(),
             "call_id" => !self.call_id.is_absent(),
@@ -8610,7 +8611,6 @@ impl<'a> Object<'a> for ResponseFunctionToolCall<'a> {
             "name" => !self.name.is_absent(),
             "namespace" => !self.namespace.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8621,6 +8621,8 @@ impl<'a> Object<'a> for ResponseFunctionToolCall<'a> {
 /// The object `ResponseFunctionToolCallOutputItem`, 9 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionToolCallOutputItem<'a> {
+    /// `type`: always `function_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, may be null.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -8637,8 +8639,6 @@ pub struct ResponseFunctionToolCallOutputItem<'a> {
     pub output: Field<ResponseToolOutput<'a>>,
     /// `status`: [`ResponseItemStatus`], required.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `function_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8650,6 +8650,7 @@ impl<'a> Wire<'a> for ResponseFunctionToolCallOutputItem<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("created_by", &self.created_by);
@@ -8658,7 +8659,6 @@ impl<'a> Wire<'a> for ResponseFunctionToolCallOutputItem<'a> {
                 members.field("namespace", &self.namespace);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8671,6 +8671,7 @@ impl<'a> Object<'a> for ResponseFunctionToolCallOutputItem<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "created_by" => self.created_by = Wire::read(cursor)?,
@@ -8679,13 +8680,13 @@ impl<'a> Object<'a> for ResponseFunctionToolCallOutputItem<'a> {
             "namespace" => self.namespace = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "created_by" => !self.created_by.is_absent(),
@@ -8694,7 +8695,6 @@ impl<'a> Object<'a> for ResponseFunctionToolCallOutputItem<'a> {
             "namespace" => !self.namespace.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8705,14 +8705,14 @@ impl<'a> Object<'a> for ResponseFunctionToolCallOutputItem<'a> {
 /// The object `ResponseFunctionWebSearch`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionWebSearch<'a> {
+    /// `type`: always `web_search_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `action`: [`ResponseFunctionWebSearchAction`], required.
     pub action: Field<ResponseFunctionWebSearchAction<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
     /// `status`: [`ResponseFunctionWebSearchStatus`], required.
     pub status: Field<ResponseFunctionWebSearchStatus<'a>>,
-    /// `type`: always `web_search_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8724,10 +8724,10 @@ impl<'a> Wire<'a> for ResponseFunctionWebSearch<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("action", &self.action);
                 members.field("id", &self.id);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8740,20 +8740,20 @@ impl<'a> Object<'a> for ResponseFunctionWebSearch<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "action" => self.action = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "action" => !self.action.is_absent(),
             "id" => !self.id.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -8794,10 +8794,10 @@ impl<'a> Wire<'a> for ResponseFunctionWebSearchAction<'a> {
 /// The object `ResponseFunctionWebSearchActionFind`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionWebSearchActionFind<'a> {
-    /// `pattern`: text, required.
-    pub pattern: Field<Text<'a>>,
     /// `type`: always `find_in_page`, required.
     pub r#type: Field<Text<'a>>,
+    /// `pattern`: text, required.
+    pub pattern: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -8811,8 +8811,8 @@ impl<'a> Wire<'a> for ResponseFunctionWebSearchActionFind<'a> {
         write_object(
             out,
             |members| {
-                members.field("pattern", &self.pattern);
                 members.field("type", &self.r#type);
+                members.field("pattern", &self.pattern);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -8826,8 +8826,8 @@ impl<'a> Object<'a> for ResponseFunctionWebSearchActionFind<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "pattern" => self.pattern = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "pattern" => self.pattern = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -8835,8 +8835,8 @@ impl<'a> Object<'a> for ResponseFunctionWebSearchActionFind<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "pattern" => !self.pattern.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "pattern" => !self.pattern.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -8897,14 +8897,14 @@ impl<'a> Object<'a> for ResponseFunctionWebSearchActionOpenPage<'a> {
 /// The object `ResponseFunctionWebSearchActionSearch`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseFunctionWebSearchActionSearch<'a> {
+    /// `type`: always `search`, required.
+    pub r#type: Field<Text<'a>>,
     /// `queries`: an array of text, may be null.
     pub queries: Field<Vec<Text<'a>>>,
     /// `query`: text, may be null.
     pub query: Field<Text<'a>>,
     /// `sources`: an array of [`ResponseFunctionWebSearchActionSearchSource`], may be null.
     pub sources: Field<Vec<ResponseFunctionWebSearchActionSearchSource<'a>>>,
-    /// `type`: always `search`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -8916,10 +8916,10 @@ impl<'a> Wire<'a> for ResponseFunctionWebSearchActionSearch<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("queries", &self.queries);
                 members.field("query", &self.query);
                 members.field("sources", &self.sources);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -8932,20 +8932,20 @@ impl<'a> Object<'a> for ResponseFunctionWebSearchActionSearch<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "queries" => self.queries = Wire::read(cursor)?,
             "query" => self.query = Wire::read(cursor)?,
             "sources" => self.sources = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "queries" => !self.queries.is_absent(),
             "query" => !self.query.is_absent(),
             "sources" => !self.sources.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9139,14 +9139,14 @@ impl<'a> Wire<'a> for ResponseImageContextCompression<'a> {
 /// The object `ResponseImageGenCallCompletedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseImageGenCallCompletedEvent<'a> {
+    /// `type`: always `response.image_generation_call.completed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.image_generation_call.completed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9158,10 +9158,10 @@ impl<'a> Wire<'a> for ResponseImageGenCallCompletedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9174,20 +9174,20 @@ impl<'a> Object<'a> for ResponseImageGenCallCompletedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9198,14 +9198,14 @@ impl<'a> Object<'a> for ResponseImageGenCallCompletedEvent<'a> {
 /// The object `ResponseImageGenCallGeneratingEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseImageGenCallGeneratingEvent<'a> {
+    /// `type`: always `response.image_generation_call.generating`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.image_generation_call.generating`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9217,10 +9217,10 @@ impl<'a> Wire<'a> for ResponseImageGenCallGeneratingEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9233,20 +9233,20 @@ impl<'a> Object<'a> for ResponseImageGenCallGeneratingEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9257,14 +9257,14 @@ impl<'a> Object<'a> for ResponseImageGenCallGeneratingEvent<'a> {
 /// The object `ResponseImageGenCallInProgressEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseImageGenCallInProgressEvent<'a> {
+    /// `type`: always `response.image_generation_call.in_progress`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.image_generation_call.in_progress`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9276,10 +9276,10 @@ impl<'a> Wire<'a> for ResponseImageGenCallInProgressEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9292,20 +9292,20 @@ impl<'a> Object<'a> for ResponseImageGenCallInProgressEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9316,6 +9316,8 @@ impl<'a> Object<'a> for ResponseImageGenCallInProgressEvent<'a> {
 /// The object `ResponseImageGenCallPartialImageEvent`, 10 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseImageGenCallPartialImageEvent<'a> {
+    /// `type`: always `response.image_generation_call.partial_image`, required.
+    pub r#type: Field<Text<'a>>,
     /// `background`: text, may be null.
     pub background: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -9334,8 +9336,6 @@ pub struct ResponseImageGenCallPartialImageEvent<'a> {
     pub sequence_number: Field<Num<'a>>,
     /// `size`: text, may be null.
     pub size: Field<Text<'a>>,
-    /// `type`: always `response.image_generation_call.partial_image`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9347,6 +9347,7 @@ impl<'a> Wire<'a> for ResponseImageGenCallPartialImageEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("background", &self.background);
                 members.field("item_id", &self.item_id);
                 members.field("output_format", &self.output_format);
@@ -9356,7 +9357,6 @@ impl<'a> Wire<'a> for ResponseImageGenCallPartialImageEvent<'a> {
                 members.field("quality", &self.quality);
                 members.field("sequence_number", &self.sequence_number);
                 members.field("size", &self.size);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9369,6 +9369,7 @@ impl<'a> Object<'a> for ResponseImageGenCallPartialImageEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "background" => self.background = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_format" => self.output_format = Wire::read(cursor)?,
@@ -9378,13 +9379,13 @@ impl<'a> Object<'a> for ResponseImageGenCallPartialImageEvent<'a> {
             "quality" => self.quality = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "size" => self.size = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "background" => !self.background.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_format" => !self.output_format.is_absent(),
@@ -9394,7 +9395,6 @@ impl<'a> Object<'a> for ResponseImageGenCallPartialImageEvent<'a> {
             "quality" => !self.quality.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
             "size" => !self.size.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9405,12 +9405,12 @@ impl<'a> Object<'a> for ResponseImageGenCallPartialImageEvent<'a> {
 /// The object `ResponseInProgressEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseInProgressEvent<'a> {
+    /// `type`: always `response.in_progress`, required.
+    pub r#type: Field<Text<'a>>,
     /// `response`: [`Response`], required.
     pub response: Field<Box<Response<'a>>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.in_progress`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9422,9 +9422,9 @@ impl<'a> Wire<'a> for ResponseInProgressEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("response", &self.response);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9437,18 +9437,18 @@ impl<'a> Object<'a> for ResponseInProgressEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "response" => self.response = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "response" => !self.response.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9548,12 +9548,12 @@ impl<'a> Wire<'a> for ResponseIncompleteDetailsReason<'a> {
 /// The object `ResponseIncompleteEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseIncompleteEvent<'a> {
+    /// `type`: always `response.incomplete`, required.
+    pub r#type: Field<Text<'a>>,
     /// `response`: [`Response`], required.
     pub response: Field<Box<Response<'a>>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.incomplete`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9565,9 +9565,9 @@ impl<'a> Wire<'a> for ResponseIncompleteEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("response", &self.response);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9580,18 +9580,18 @@ impl<'a> Object<'a> for ResponseIncompleteEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "response" => self.response = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "response" => !self.response.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9655,6 +9655,8 @@ impl<'a> Wire<'a> for ResponseInputContent<'a> {
 /// The object `ResponseInputFile`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseInputFile<'a> {
+    /// `type`: always `input_file`, required.
+    pub r#type: Field<Text<'a>>,
     /// `detail`: [`ResponseInputFileDetail`], may be null.
     pub detail: Field<ResponseInputFileDetail<'a>>,
     /// `file_data`: text, may be null.
@@ -9667,8 +9669,6 @@ pub struct ResponseInputFile<'a> {
     pub filename: Field<Text<'a>>,
     /// `prompt_cache_breakpoint`: [`PromptCacheBreakpoint`], may be null.
     pub prompt_cache_breakpoint: Field<PromptCacheBreakpoint<'a>>,
-    /// `type`: always `input_file`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9680,13 +9680,13 @@ impl<'a> Wire<'a> for ResponseInputFile<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("detail", &self.detail);
                 members.field("file_data", &self.file_data);
                 members.field("file_id", &self.file_id);
                 members.field("file_url", &self.file_url);
                 members.field("filename", &self.filename);
                 members.field("prompt_cache_breakpoint", &self.prompt_cache_breakpoint);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9699,6 +9699,7 @@ impl<'a> Object<'a> for ResponseInputFile<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "detail" => self.detail = Wire::read(cursor)?,
             "file_data" => self.file_data = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
@@ -9707,20 +9708,19 @@ impl<'a> Object<'a> for ResponseInputFile<'a> {
             "prompt_cache_breakpoint" => {
                 self.prompt_cache_breakpoint = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "detail" => !self.detail.is_absent(),
             "file_data" => !self.file_data.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "file_url" => !self.file_url.is_absent(),
             "filename" => !self.filename.is_absent(),
             "prompt_cache_breakpoint" => !self.prompt_cache_breakpoint.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -9772,6 +9772,8 @@ impl<'a> Wire<'a> for ResponseInputFileDetail<'a> {
 /// The object `ResponseInputImage`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseInputImage<'a> {
+    /// `type`: always `input_image`, required.
+    pub r#type: Field<Text<'a>>,
     /// `detail`: [`ImageDetail`], may be null.
     pub detail: Field<ImageDetail<'a>>,
     /// `file_id`: text, may be null.
@@ -9780,8 +9782,6 @@ pub struct ResponseInputImage<'a> {
     pub image_url: Field<Text<'a>>,
     /// `prompt_cache_breakpoint`: [`PromptCacheBreakpoint`], may be null.
     pub prompt_cache_breakpoint: Field<PromptCacheBreakpoint<'a>>,
-    /// `type`: always `input_image`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -9793,11 +9793,11 @@ impl<'a> Wire<'a> for ResponseInputImage<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("detail", &self.detail);
                 members.field("file_id", &self.file_id);
                 members.field("image_url", &self.image_url);
                 members.field("prompt_cache_breakpoint", &self.prompt_cache_breakpoint);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -9810,24 +9810,24 @@ impl<'a> Object<'a> for ResponseInputImage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "detail" => self.detail = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
             "image_url" => self.image_url = Wire::read(cursor)?,
             "prompt_cache_breakpoint" => {
                 self.prompt_cache_breakpoint = Wire::read(cursor)?;
             }
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "detail" => !self.detail.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "image_url" => !self.image_url.is_absent(),
             "prompt_cache_breakpoint" => !self.prompt_cache_breakpoint.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10001,6 +10001,8 @@ impl<'a> Wire<'a> for ResponseInputItem<'a> {
 /// The object `ResponseInputItemMessage`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseInputItemMessage<'a> {
+    /// `type`: always `message`, may be null.
+    pub r#type: Field<Text<'a>>,
     /// `content`: [`ResponseInputItemMessageContent`], required.
     pub content: Field<ResponseInputItemMessageContent<'a>>,
     /// `id`: text.
@@ -10011,8 +10013,6 @@ pub struct ResponseInputItemMessage<'a> {
     pub role: Field<ResponseMessageRole<'a>>,
     /// `status`: [`ResponseItemStatus`], may be null.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `message`, may be null.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10024,12 +10024,12 @@ impl<'a> Wire<'a> for ResponseInputItemMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("id", &self.id);
                 members.field("phase", &self.phase);
                 members.field("role", &self.role);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10042,24 +10042,24 @@ impl<'a> Object<'a> for ResponseInputItemMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "phase" => self.phase = Wire::read(cursor)?,
             "role" => self.role = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "id" => !self.id.is_absent(),
             "phase" => !self.phase.is_absent(),
             "role" => !self.role.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10131,12 +10131,12 @@ impl<'a> Wire<'a> for ResponseInputItemMessagePart<'a> {
 /// The object `ResponseInputText`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseInputText<'a> {
+    /// `type`: always `input_text`, required.
+    pub r#type: Field<Text<'a>>,
     /// `prompt_cache_breakpoint`: [`PromptCacheBreakpoint`], may be null.
     pub prompt_cache_breakpoint: Field<PromptCacheBreakpoint<'a>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `input_text`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10148,9 +10148,9 @@ impl<'a> Wire<'a> for ResponseInputText<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("prompt_cache_breakpoint", &self.prompt_cache_breakpoint);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10163,20 +10163,20 @@ impl<'a> Object<'a> for ResponseInputText<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "prompt_cache_breakpoint" => {
                 self.prompt_cache_breakpoint = Wire::read(cursor)?;
             }
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "prompt_cache_breakpoint" => !self.prompt_cache_breakpoint.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10189,12 +10189,12 @@ impl<'a> Object<'a> for ResponseInputText<'a> {
 pub struct ResponseInputTransformation<'a> {
     /// `action`: always `removed`, required.
     pub action: Field<Text<'a>>,
+    /// `type`: always `reasoning`, required.
+    pub r#type: Field<Text<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
     /// `reason`: [`ResponseInputTransformationReason`], required.
     pub reason: Field<ResponseInputTransformationReason<'a>>,
-    /// `type`: always `reasoning`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10207,9 +10207,9 @@ impl<'a> Wire<'a> for ResponseInputTransformation<'a> {
             out,
             |members| {
                 members.field("action", &self.action);
+                members.field("type", &self.r#type);
                 members.field("id", &self.id);
                 members.field("reason", &self.reason);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10223,9 +10223,9 @@ impl<'a> Object<'a> for ResponseInputTransformation<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "action" => self.action = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "reason" => self.reason = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -10233,9 +10233,9 @@ impl<'a> Object<'a> for ResponseInputTransformation<'a> {
     fn has(&self, name: &str) -> bool {
         match name {
             "action" => !self.action.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "id" => !self.id.is_absent(),
             "reason" => !self.reason.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10295,14 +10295,14 @@ impl<'a> Wire<'a> for ResponseInputTransformationReason<'a> {
 /// The object `ResponseItemAdditionalTools`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemAdditionalTools<'a> {
+    /// `type`: always `additional_tools`, required.
+    pub r#type: Field<Text<'a>>,
     /// `id`: text, may be null.
     pub id: Field<Text<'a>>,
     /// `role`: [`ResponseItemAdditionalToolsRole`], required.
     pub role: Field<ResponseItemAdditionalToolsRole<'a>>,
     /// `tools`: an array of [`Tool`], required.
     pub tools: Field<Vec<Tool<'a>>>,
-    /// `type`: always `additional_tools`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10314,10 +10314,10 @@ impl<'a> Wire<'a> for ResponseItemAdditionalTools<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("id", &self.id);
                 members.field("role", &self.role);
                 members.field("tools", &self.tools);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10330,20 +10330,20 @@ impl<'a> Object<'a> for ResponseItemAdditionalTools<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "role" => self.role = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "id" => !self.id.is_absent(),
             "role" => !self.role.is_absent(),
             "tools" => !self.tools.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10415,6 +10415,8 @@ impl<'a> Wire<'a> for ResponseItemAdditionalToolsRole<'a> {
 /// The object `ResponseItemApplyPatchCall`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemApplyPatchCall<'a> {
+    /// `type`: always `apply_patch_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -10425,8 +10427,6 @@ pub struct ResponseItemApplyPatchCall<'a> {
     pub operation: Field<ResponseItemApplyPatchCallOperation<'a>>,
     /// `status`: [`ResponseApplyPatchToolCallStatus`], required.
     pub status: Field<ResponseApplyPatchToolCallStatus<'a>>,
-    /// `type`: always `apply_patch_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10438,12 +10438,12 @@ impl<'a> Wire<'a> for ResponseItemApplyPatchCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
                 members.field("operation", &self.operation);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10456,24 +10456,24 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "operation" => self.operation = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
             "operation" => !self.operation.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10514,12 +10514,12 @@ impl<'a> Wire<'a> for ResponseItemApplyPatchCallOperation<'a> {
 /// The object `ResponseItemApplyPatchCallOperationCreateFile`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemApplyPatchCallOperationCreateFile<'a> {
+    /// `type`: always `create_file`, required.
+    pub r#type: Field<Text<'a>>,
     /// `diff`: text, required.
     pub diff: Field<Text<'a>>,
     /// `path`: text, required.
     pub path: Field<Text<'a>>,
-    /// `type`: always `create_file`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10531,9 +10531,9 @@ impl<'a> Wire<'a> for ResponseItemApplyPatchCallOperationCreateFile<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("diff", &self.diff);
                 members.field("path", &self.path);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10546,18 +10546,18 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCallOperationCreateFile<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "diff" => self.diff = Wire::read(cursor)?,
             "path" => self.path = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "diff" => !self.diff.is_absent(),
             "path" => !self.path.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10568,10 +10568,10 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCallOperationCreateFile<'a> {
 /// The object `ResponseItemApplyPatchCallOperationDeleteFile`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemApplyPatchCallOperationDeleteFile<'a> {
-    /// `path`: text, required.
-    pub path: Field<Text<'a>>,
     /// `type`: always `delete_file`, required.
     pub r#type: Field<Text<'a>>,
+    /// `path`: text, required.
+    pub path: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10583,8 +10583,8 @@ impl<'a> Wire<'a> for ResponseItemApplyPatchCallOperationDeleteFile<'a> {
         write_object(
             out,
             |members| {
-                members.field("path", &self.path);
                 members.field("type", &self.r#type);
+                members.field("path", &self.path);
                 members.unknown(&self.unknown);
             },
         );
@@ -10597,16 +10597,16 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCallOperationDeleteFile<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "path" => self.path = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "path" => self.path = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "path" => !self.path.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "path" => !self.path.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10617,12 +10617,12 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCallOperationDeleteFile<'a> {
 /// The object `ResponseItemApplyPatchCallOperationUpdateFile`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemApplyPatchCallOperationUpdateFile<'a> {
+    /// `type`: always `update_file`, required.
+    pub r#type: Field<Text<'a>>,
     /// `diff`: text, required.
     pub diff: Field<Text<'a>>,
     /// `path`: text, required.
     pub path: Field<Text<'a>>,
-    /// `type`: always `update_file`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10634,9 +10634,9 @@ impl<'a> Wire<'a> for ResponseItemApplyPatchCallOperationUpdateFile<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("diff", &self.diff);
                 members.field("path", &self.path);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10649,18 +10649,18 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCallOperationUpdateFile<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "diff" => self.diff = Wire::read(cursor)?,
             "path" => self.path = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "diff" => !self.diff.is_absent(),
             "path" => !self.path.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10671,6 +10671,8 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCallOperationUpdateFile<'a> {
 /// The object `ResponseItemApplyPatchCallOutput`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemApplyPatchCallOutput<'a> {
+    /// `type`: always `apply_patch_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -10681,8 +10683,6 @@ pub struct ResponseItemApplyPatchCallOutput<'a> {
     pub output: Field<Text<'a>>,
     /// `status`: [`ResponseApplyPatchToolCallOutputStatus`], required.
     pub status: Field<ResponseApplyPatchToolCallOutputStatus<'a>>,
-    /// `type`: always `apply_patch_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10694,12 +10694,12 @@ impl<'a> Wire<'a> for ResponseItemApplyPatchCallOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10712,24 +10712,24 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCallOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10740,10 +10740,10 @@ impl<'a> Object<'a> for ResponseItemApplyPatchCallOutput<'a> {
 /// The object `ResponseItemCompactionTrigger`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemCompactionTrigger<'a> {
-    /// `id`: text, may be null.
-    pub id: Field<Text<'a>>,
     /// `type`: always `compaction_trigger`, required.
     pub r#type: Field<Text<'a>>,
+    /// `id`: text, may be null.
+    pub id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10755,8 +10755,8 @@ impl<'a> Wire<'a> for ResponseItemCompactionTrigger<'a> {
         write_object(
             out,
             |members| {
-                members.field("id", &self.id);
                 members.field("type", &self.r#type);
+                members.field("id", &self.id);
                 members.unknown(&self.unknown);
             },
         );
@@ -10769,16 +10769,16 @@ impl<'a> Object<'a> for ResponseItemCompactionTrigger<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "id" => self.id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "id" => self.id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "id" => !self.id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "id" => !self.id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10789,6 +10789,8 @@ impl<'a> Object<'a> for ResponseItemCompactionTrigger<'a> {
 /// The object `ResponseItemComputerCallOutput`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemComputerCallOutput<'a> {
+    /// `type`: always `computer_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `acknowledged_safety_checks`: an array of [`ResponseItemComputerCallOutputAcknowledgedSafetyCheck`], may be null.
     pub acknowledged_safety_checks: Field<
         Vec<ResponseItemComputerCallOutputAcknowledgedSafetyCheck<'a>>,
@@ -10801,8 +10803,6 @@ pub struct ResponseItemComputerCallOutput<'a> {
     pub output: Field<ResponseComputerToolCallOutputScreenshot<'a>>,
     /// `status`: [`ResponseItemStatus`], may be null.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `computer_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10814,6 +10814,7 @@ impl<'a> Wire<'a> for ResponseItemComputerCallOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members
                     .field(
                         "acknowledged_safety_checks",
@@ -10823,7 +10824,6 @@ impl<'a> Wire<'a> for ResponseItemComputerCallOutput<'a> {
                 members.field("id", &self.id);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10836,6 +10836,7 @@ impl<'a> Object<'a> for ResponseItemComputerCallOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "acknowledged_safety_checks" => {
                 self.acknowledged_safety_checks = Wire::read(cursor)?;
             }
@@ -10843,19 +10844,18 @@ impl<'a> Object<'a> for ResponseItemComputerCallOutput<'a> {
             "id" => self.id = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "acknowledged_safety_checks" => !self.acknowledged_safety_checks.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "id" => !self.id.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10920,6 +10920,8 @@ impl<'a> Object<'a> for ResponseItemComputerCallOutputAcknowledgedSafetyCheck<'a
 /// The object `ResponseItemFunctionCallOutput`, 8 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemFunctionCallOutput<'a> {
+    /// `type`: always `function_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, may be null.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -10934,8 +10936,6 @@ pub struct ResponseItemFunctionCallOutput<'a> {
     pub output: Field<ResponseToolOutput<'a>>,
     /// `status`: [`ResponseItemStatus`], may be null.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `function_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -10947,6 +10947,7 @@ impl<'a> Wire<'a> for ResponseItemFunctionCallOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
@@ -10954,7 +10955,6 @@ impl<'a> Wire<'a> for ResponseItemFunctionCallOutput<'a> {
                 members.field("namespace", &self.namespace);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -10967,6 +10967,7 @@ impl<'a> Object<'a> for ResponseItemFunctionCallOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
@@ -10974,13 +10975,13 @@ impl<'a> Object<'a> for ResponseItemFunctionCallOutput<'a> {
             "namespace" => self.namespace = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
@@ -10988,7 +10989,6 @@ impl<'a> Object<'a> for ResponseItemFunctionCallOutput<'a> {
             "namespace" => !self.namespace.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -10999,6 +10999,8 @@ impl<'a> Object<'a> for ResponseItemFunctionCallOutput<'a> {
 /// The object `ResponseItemImageGenerationCall`, 12 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemImageGenerationCall<'a> {
+    /// `type`: always `image_generation_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `action`: [`ResponseItemImageGenerationCallAction`], may be null.
     pub action: Field<ResponseItemImageGenerationCallAction<'a>>,
     /// `background`: [`ResponseItemImageGenerationCallBackground`], may be null.
@@ -11021,8 +11023,6 @@ pub struct ResponseItemImageGenerationCall<'a> {
     pub status: Field<ResponseItemImageGenerationCallStatus<'a>>,
     /// `svg_usage`: [`ResponseItemImageGenerationCallSvgUsage`], may be null.
     pub svg_usage: Field<Box<ResponseItemImageGenerationCallSvgUsage<'a>>>,
-    /// `type`: always `image_generation_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11034,6 +11034,7 @@ impl<'a> Wire<'a> for ResponseItemImageGenerationCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("action", &self.action);
                 members.field("background", &self.background);
                 members.field("error", &self.error);
@@ -11045,7 +11046,6 @@ impl<'a> Wire<'a> for ResponseItemImageGenerationCall<'a> {
                 members.field("size", &self.size);
                 members.field("status", &self.status);
                 members.field("svg_usage", &self.svg_usage);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11058,6 +11058,7 @@ impl<'a> Object<'a> for ResponseItemImageGenerationCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "action" => self.action = Wire::read(cursor)?,
             "background" => self.background = Wire::read(cursor)?,
             "error" => self.error = Wire::read(cursor)?,
@@ -11069,13 +11070,13 @@ impl<'a> Object<'a> for ResponseItemImageGenerationCall<'a> {
             "size" => self.size = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
             "svg_usage" => self.svg_usage = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "action" => !self.action.is_absent(),
             "background" => !self.background.is_absent(),
             "error" => !self.error.is_absent(),
@@ -11087,7 +11088,6 @@ impl<'a> Object<'a> for ResponseItemImageGenerationCall<'a> {
             "size" => !self.size.is_absent(),
             "status" => !self.status.is_absent(),
             "svg_usage" => !self.svg_usage.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11591,6 +11591,8 @@ impl<'a> Object<'a> for ResponseItemImageGenerationCallSvgUsage<'a> {
 /// The object `ResponseItemLocalShellCall`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemLocalShellCall<'a> {
+    /// `type`: always `local_shell_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `action`: [`ResponseItemLocalShellCallAction`], required.
     pub action: Field<Box<ResponseItemLocalShellCallAction<'a>>>,
     /// `call_id`: text, required.
@@ -11599,8 +11601,6 @@ pub struct ResponseItemLocalShellCall<'a> {
     pub id: Field<Text<'a>>,
     /// `status`: [`ResponseItemStatus`], required.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `local_shell_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11612,11 +11612,11 @@ impl<'a> Wire<'a> for ResponseItemLocalShellCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("action", &self.action);
                 members.field("call_id", &self.call_id);
                 members.field("id", &self.id);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11629,22 +11629,22 @@ impl<'a> Object<'a> for ResponseItemLocalShellCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "action" => self.action = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "action" => !self.action.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "id" => !self.id.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11655,14 +11655,14 @@ impl<'a> Object<'a> for ResponseItemLocalShellCall<'a> {
 /// The object `ResponseItemLocalShellCallAction`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemLocalShellCallAction<'a> {
+    /// `type`: always `exec`, required.
+    pub r#type: Field<Text<'a>>,
     /// `command`: an array of text, required.
     pub command: Field<Vec<Text<'a>>>,
     /// `env`: any JSON value, required.
     pub env: Field<Json<'a>>,
     /// `timeout_ms`: a whole number, may be null.
     pub timeout_ms: Field<Num<'a>>,
-    /// `type`: always `exec`, required.
-    pub r#type: Field<Text<'a>>,
     /// `user`: text, may be null.
     pub user: Field<Text<'a>>,
     /// `working_directory`: text, may be null.
@@ -11678,10 +11678,10 @@ impl<'a> Wire<'a> for ResponseItemLocalShellCallAction<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("command", &self.command);
                 members.field("env", &self.env);
                 members.field("timeout_ms", &self.timeout_ms);
-                members.field("type", &self.r#type);
                 members.field("user", &self.user);
                 members.field("working_directory", &self.working_directory);
                 members.unknown(&self.unknown);
@@ -11696,10 +11696,10 @@ impl<'a> Object<'a> for ResponseItemLocalShellCallAction<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "command" => self.command = Wire::read(cursor)?,
             "env" => self.env = Wire::read(cursor)?,
             "timeout_ms" => self.timeout_ms = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "user" => self.user = Wire::read(cursor)?,
             "working_directory" => self.working_directory = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -11708,10 +11708,10 @@ impl<'a> Object<'a> for ResponseItemLocalShellCallAction<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "command" => !self.command.is_absent(),
             "env" => !self.env.is_absent(),
             "timeout_ms" => !self.timeout_ms.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "user" => !self.user.is_absent(),
             "working_directory" => !self.working_directory.is_absent(),
             _ => self.unknown.get(name).is_some(),
@@ -11724,14 +11724,14 @@ impl<'a> Object<'a> for ResponseItemLocalShellCallAction<'a> {
 /// The object `ResponseItemLocalShellCallOutput`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemLocalShellCallOutput<'a> {
+    /// `type`: always `local_shell_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
     /// `output`: text, required.
     pub output: Field<Text<'a>>,
     /// `status`: [`ResponseItemStatus`], may be null.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `local_shell_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11743,10 +11743,10 @@ impl<'a> Wire<'a> for ResponseItemLocalShellCallOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("id", &self.id);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11759,20 +11759,20 @@ impl<'a> Object<'a> for ResponseItemLocalShellCallOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "id" => !self.id.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11783,6 +11783,8 @@ impl<'a> Object<'a> for ResponseItemLocalShellCallOutput<'a> {
 /// The object `ResponseItemMcpApprovalRequest`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemMcpApprovalRequest<'a> {
+    /// `type`: always `mcp_approval_request`, required.
+    pub r#type: Field<Text<'a>>,
     /// `arguments`: text, required.
     pub arguments: Field<Text<'a>>,
     /// `id`: text, required.
@@ -11791,8 +11793,6 @@ pub struct ResponseItemMcpApprovalRequest<'a> {
     pub name: Field<Text<'a>>,
     /// `server_label`: text, required.
     pub server_label: Field<Text<'a>>,
-    /// `type`: always `mcp_approval_request`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11804,11 +11804,11 @@ impl<'a> Wire<'a> for ResponseItemMcpApprovalRequest<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("arguments", &self.arguments);
                 members.field("id", &self.id);
                 members.field("name", &self.name);
                 members.field("server_label", &self.server_label);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11821,22 +11821,22 @@ impl<'a> Object<'a> for ResponseItemMcpApprovalRequest<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "arguments" => self.arguments = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "server_label" => self.server_label = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "arguments" => !self.arguments.is_absent(),
             "id" => !self.id.is_absent(),
             "name" => !self.name.is_absent(),
             "server_label" => !self.server_label.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11847,6 +11847,8 @@ impl<'a> Object<'a> for ResponseItemMcpApprovalRequest<'a> {
 /// The object `ResponseItemMcpApprovalResponse`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemMcpApprovalResponse<'a> {
+    /// `type`: always `mcp_approval_response`, required.
+    pub r#type: Field<Text<'a>>,
     /// `approval_request_id`: text, required.
     pub approval_request_id: Field<Text<'a>>,
     /// `approve`: true or false, required.
@@ -11855,8 +11857,6 @@ pub struct ResponseItemMcpApprovalResponse<'a> {
     pub id: Field<Text<'a>>,
     /// `reason`: text, may be null.
     pub reason: Field<Text<'a>>,
-    /// `type`: always `mcp_approval_response`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11868,11 +11868,11 @@ impl<'a> Wire<'a> for ResponseItemMcpApprovalResponse<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("approval_request_id", &self.approval_request_id);
                 members.field("approve", &self.approve);
                 members.field("id", &self.id);
                 members.field("reason", &self.reason);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11885,22 +11885,22 @@ impl<'a> Object<'a> for ResponseItemMcpApprovalResponse<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "approval_request_id" => self.approval_request_id = Wire::read(cursor)?,
             "approve" => self.approve = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "reason" => self.reason = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "approval_request_id" => !self.approval_request_id.is_absent(),
             "approve" => !self.approve.is_absent(),
             "id" => !self.id.is_absent(),
             "reason" => !self.reason.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -11911,6 +11911,8 @@ impl<'a> Object<'a> for ResponseItemMcpApprovalResponse<'a> {
 /// The object `ResponseItemMcpCall`, 9 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemMcpCall<'a> {
+    /// `type`: always `mcp_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `approval_request_id`: text, may be null.
     pub approval_request_id: Field<Text<'a>>,
     /// `arguments`: text, required.
@@ -11927,8 +11929,6 @@ pub struct ResponseItemMcpCall<'a> {
     pub server_label: Field<Text<'a>>,
     /// `status`: [`ResponseItemMcpCallStatus`], may be null.
     pub status: Field<ResponseItemMcpCallStatus<'a>>,
-    /// `type`: always `mcp_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -11940,6 +11940,7 @@ impl<'a> Wire<'a> for ResponseItemMcpCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("approval_request_id", &self.approval_request_id);
                 members.field("arguments", &self.arguments);
                 members.field("error", &self.error);
@@ -11948,7 +11949,6 @@ impl<'a> Wire<'a> for ResponseItemMcpCall<'a> {
                 members.field("output", &self.output);
                 members.field("server_label", &self.server_label);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -11961,6 +11961,7 @@ impl<'a> Object<'a> for ResponseItemMcpCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "approval_request_id" => self.approval_request_id = Wire::read(cursor)?,
             "arguments" => self.arguments = Wire::read(cursor)?,
             "error" => self.error = Wire::read(cursor)?,
@@ -11969,13 +11970,13 @@ impl<'a> Object<'a> for ResponseItemMcpCall<'a> {
             "output" => self.output = Wire::read(cursor)?,
             "server_label" => self.server_label = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "approval_request_id" => !self.approval_request_id.is_absent(),
             "arguments" => !self.arguments.is_absent(),
             "error" => !self.error.is_absent(),
@@ -11984,7 +11985,6 @@ impl<'a> Object<'a> for ResponseItemMcpCall<'a> {
             "output" => !self.output.is_absent(),
             "server_label" => !self.server_label.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12044,6 +12044,8 @@ impl<'a> Wire<'a> for ResponseItemMcpCallStatus<'a> {
 /// The object `ResponseItemMcpListTools`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemMcpListTools<'a> {
+    /// `type`: always `mcp_list_tools`, required.
+    pub r#type: Field<Text<'a>>,
     /// `error`: text, may be null.
     pub error: Field<Text<'a>>,
     /// `id`: text, required.
@@ -12052,8 +12054,6 @@ pub struct ResponseItemMcpListTools<'a> {
     pub server_label: Field<Text<'a>>,
     /// `tools`: an array of [`ResponseItemMcpListToolsTool`], required.
     pub tools: Field<Vec<ResponseItemMcpListToolsTool<'a>>>,
-    /// `type`: always `mcp_list_tools`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12065,11 +12065,11 @@ impl<'a> Wire<'a> for ResponseItemMcpListTools<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("error", &self.error);
                 members.field("id", &self.id);
                 members.field("server_label", &self.server_label);
                 members.field("tools", &self.tools);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12082,22 +12082,22 @@ impl<'a> Object<'a> for ResponseItemMcpListTools<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "error" => self.error = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "server_label" => self.server_label = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "error" => !self.error.is_absent(),
             "id" => !self.id.is_absent(),
             "server_label" => !self.server_label.is_absent(),
             "tools" => !self.tools.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12167,6 +12167,8 @@ impl<'a> Object<'a> for ResponseItemMcpListToolsTool<'a> {
 /// The object `ResponseItemProgram`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemProgram<'a> {
+    /// `type`: always `program`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `code`: text, required.
@@ -12175,8 +12177,6 @@ pub struct ResponseItemProgram<'a> {
     pub fingerprint: Field<Text<'a>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
-    /// `type`: always `program`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12188,11 +12188,11 @@ impl<'a> Wire<'a> for ResponseItemProgram<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("code", &self.code);
                 members.field("fingerprint", &self.fingerprint);
                 members.field("id", &self.id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12205,22 +12205,22 @@ impl<'a> Object<'a> for ResponseItemProgram<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "fingerprint" => self.fingerprint = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "code" => !self.code.is_absent(),
             "fingerprint" => !self.fingerprint.is_absent(),
             "id" => !self.id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12231,6 +12231,8 @@ impl<'a> Object<'a> for ResponseItemProgram<'a> {
 /// The object `ResponseItemProgramOutput`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemProgramOutput<'a> {
+    /// `type`: always `program_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `id`: text, required.
@@ -12239,8 +12241,6 @@ pub struct ResponseItemProgramOutput<'a> {
     pub result: Field<Text<'a>>,
     /// `status`: [`ResponseItemProgramOutputStatus`], required.
     pub status: Field<ResponseItemProgramOutputStatus<'a>>,
-    /// `type`: always `program_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12252,11 +12252,11 @@ impl<'a> Wire<'a> for ResponseItemProgramOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("id", &self.id);
                 members.field("result", &self.result);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12269,22 +12269,22 @@ impl<'a> Object<'a> for ResponseItemProgramOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "result" => self.result = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "id" => !self.id.is_absent(),
             "result" => !self.result.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12332,10 +12332,10 @@ impl<'a> Wire<'a> for ResponseItemProgramOutputStatus<'a> {
 /// The object `ResponseItemReference`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemReference<'a> {
-    /// `id`: text, required.
-    pub id: Field<Text<'a>>,
     /// `type`: always `item_reference`, may be null.
     pub r#type: Field<Text<'a>>,
+    /// `id`: text, required.
+    pub id: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12347,8 +12347,8 @@ impl<'a> Wire<'a> for ResponseItemReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("id", &self.id);
                 members.field("type", &self.r#type);
+                members.field("id", &self.id);
                 members.unknown(&self.unknown);
             },
         );
@@ -12361,16 +12361,16 @@ impl<'a> Object<'a> for ResponseItemReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "id" => self.id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "id" => self.id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "id" => !self.id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "id" => !self.id.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12381,6 +12381,8 @@ impl<'a> Object<'a> for ResponseItemReference<'a> {
 /// The object `ResponseItemShellCall`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemShellCall<'a> {
+    /// `type`: always `shell_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `action`: [`ResponseItemShellCallAction`], required.
     pub action: Field<ResponseItemShellCallAction<'a>>,
     /// `call_id`: text, required.
@@ -12393,8 +12395,6 @@ pub struct ResponseItemShellCall<'a> {
     pub id: Field<Text<'a>>,
     /// `status`: [`ResponseItemStatus`], may be null.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `shell_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12406,13 +12406,13 @@ impl<'a> Wire<'a> for ResponseItemShellCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("action", &self.action);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("environment", &self.environment);
                 members.field("id", &self.id);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12425,26 +12425,26 @@ impl<'a> Object<'a> for ResponseItemShellCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "action" => self.action = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "environment" => self.environment = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "action" => !self.action.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "environment" => !self.environment.is_absent(),
             "id" => !self.id.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12537,6 +12537,8 @@ impl<'a> Wire<'a> for ResponseItemShellCallEnvironment<'a> {
 /// The object `ResponseItemShellCallOutput`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemShellCallOutput<'a> {
+    /// `type`: always `shell_call_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, required.
     pub call_id: Field<Text<'a>>,
     /// `caller`: [`ResponseCaller`], may be null.
@@ -12549,8 +12551,6 @@ pub struct ResponseItemShellCallOutput<'a> {
     pub output: Field<Vec<ResponseFunctionShellCallOutputContent<'a>>>,
     /// `status`: [`ResponseItemStatus`], may be null.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `shell_call_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12562,13 +12562,13 @@ impl<'a> Wire<'a> for ResponseItemShellCallOutput<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("caller", &self.caller);
                 members.field("id", &self.id);
                 members.field("max_output_length", &self.max_output_length);
                 members.field("output", &self.output);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12581,26 +12581,26 @@ impl<'a> Object<'a> for ResponseItemShellCallOutput<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "caller" => self.caller = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "max_output_length" => self.max_output_length = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "caller" => !self.caller.is_absent(),
             "id" => !self.id.is_absent(),
             "max_output_length" => !self.max_output_length.is_absent(),
             "output" => !self.output.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12652,6 +12652,8 @@ impl<'a> Wire<'a> for ResponseItemStatus<'a> {
 /// The object `ResponseItemToolSearchCall`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseItemToolSearchCall<'a> {
+    /// `type`: always `tool_search_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `arguments`: any JSON value, required.
     pub arguments: Field<Json<'a>>,
     /// `call_id`: text, may be null.
@@ -12662,8 +12664,6 @@ pub struct ResponseItemToolSearchCall<'a> {
     pub id: Field<Text<'a>>,
     /// `status`: [`ResponseItemStatus`], may be null.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `tool_search_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12675,12 +12675,12 @@ impl<'a> Wire<'a> for ResponseItemToolSearchCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("arguments", &self.arguments);
                 members.field("call_id", &self.call_id);
                 members.field("execution", &self.execution);
                 members.field("id", &self.id);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12693,24 +12693,24 @@ impl<'a> Object<'a> for ResponseItemToolSearchCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "arguments" => self.arguments = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "execution" => self.execution = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "arguments" => !self.arguments.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "execution" => !self.execution.is_absent(),
             "id" => !self.id.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12802,6 +12802,8 @@ impl<'a> Object<'a> for ResponseLocalEnvironment<'a> {
 /// The object `ResponseMcpCallArgumentsDeltaEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseMcpCallArgumentsDeltaEvent<'a> {
+    /// `type`: always `response.mcp_call_arguments.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: text, required.
     pub delta: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -12810,8 +12812,6 @@ pub struct ResponseMcpCallArgumentsDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.mcp_call_arguments.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12823,11 +12823,11 @@ impl<'a> Wire<'a> for ResponseMcpCallArgumentsDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12840,22 +12840,22 @@ impl<'a> Object<'a> for ResponseMcpCallArgumentsDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12866,6 +12866,8 @@ impl<'a> Object<'a> for ResponseMcpCallArgumentsDeltaEvent<'a> {
 /// The object `ResponseMcpCallArgumentsDoneEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseMcpCallArgumentsDoneEvent<'a> {
+    /// `type`: always `response.mcp_call_arguments.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `arguments`: text, required.
     pub arguments: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -12874,8 +12876,6 @@ pub struct ResponseMcpCallArgumentsDoneEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.mcp_call_arguments.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12887,11 +12887,11 @@ impl<'a> Wire<'a> for ResponseMcpCallArgumentsDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("arguments", &self.arguments);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12904,22 +12904,22 @@ impl<'a> Object<'a> for ResponseMcpCallArgumentsDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "arguments" => self.arguments = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "arguments" => !self.arguments.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12930,14 +12930,14 @@ impl<'a> Object<'a> for ResponseMcpCallArgumentsDoneEvent<'a> {
 /// The object `ResponseMcpCallCompletedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseMcpCallCompletedEvent<'a> {
+    /// `type`: always `response.mcp_call.completed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.mcp_call.completed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -12949,10 +12949,10 @@ impl<'a> Wire<'a> for ResponseMcpCallCompletedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -12965,20 +12965,20 @@ impl<'a> Object<'a> for ResponseMcpCallCompletedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -12989,14 +12989,14 @@ impl<'a> Object<'a> for ResponseMcpCallCompletedEvent<'a> {
 /// The object `ResponseMcpCallFailedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseMcpCallFailedEvent<'a> {
+    /// `type`: always `response.mcp_call.failed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.mcp_call.failed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13008,10 +13008,10 @@ impl<'a> Wire<'a> for ResponseMcpCallFailedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13024,20 +13024,20 @@ impl<'a> Object<'a> for ResponseMcpCallFailedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13048,14 +13048,14 @@ impl<'a> Object<'a> for ResponseMcpCallFailedEvent<'a> {
 /// The object `ResponseMcpCallInProgressEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseMcpCallInProgressEvent<'a> {
+    /// `type`: always `response.mcp_call.in_progress`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.mcp_call.in_progress`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13067,10 +13067,10 @@ impl<'a> Wire<'a> for ResponseMcpCallInProgressEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13083,20 +13083,20 @@ impl<'a> Object<'a> for ResponseMcpCallInProgressEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13107,14 +13107,14 @@ impl<'a> Object<'a> for ResponseMcpCallInProgressEvent<'a> {
 /// The object `ResponseMcpListToolsCompletedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseMcpListToolsCompletedEvent<'a> {
+    /// `type`: always `response.mcp_list_tools.completed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.mcp_list_tools.completed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13126,10 +13126,10 @@ impl<'a> Wire<'a> for ResponseMcpListToolsCompletedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13142,20 +13142,20 @@ impl<'a> Object<'a> for ResponseMcpListToolsCompletedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13166,14 +13166,14 @@ impl<'a> Object<'a> for ResponseMcpListToolsCompletedEvent<'a> {
 /// The object `ResponseMcpListToolsFailedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseMcpListToolsFailedEvent<'a> {
+    /// `type`: always `response.mcp_list_tools.failed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.mcp_list_tools.failed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13185,10 +13185,10 @@ impl<'a> Wire<'a> for ResponseMcpListToolsFailedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13201,20 +13201,20 @@ impl<'a> Object<'a> for ResponseMcpListToolsFailedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13225,14 +13225,14 @@ impl<'a> Object<'a> for ResponseMcpListToolsFailedEvent<'a> {
 /// The object `ResponseMcpListToolsInProgressEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseMcpListToolsInProgressEvent<'a> {
+    /// `type`: always `response.mcp_list_tools.in_progress`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.mcp_list_tools.in_progress`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13244,10 +13244,10 @@ impl<'a> Wire<'a> for ResponseMcpListToolsInProgressEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13260,20 +13260,20 @@ impl<'a> Object<'a> for ResponseMcpListToolsInProgressEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13441,12 +13441,12 @@ impl<'a> Wire<'a> for ResponseModerationInput<'a> {
 /// The object `ResponseModerationInputError`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseModerationInputError<'a> {
+    /// `type`: always `error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: text, required.
     pub code: Field<Text<'a>>,
     /// `message`: text, required.
     pub message: Field<Text<'a>>,
-    /// `type`: always `error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13458,9 +13458,9 @@ impl<'a> Wire<'a> for ResponseModerationInputError<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("message", &self.message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13473,18 +13473,18 @@ impl<'a> Object<'a> for ResponseModerationInputError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "message" => self.message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "message" => !self.message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13495,6 +13495,8 @@ impl<'a> Object<'a> for ResponseModerationInputError<'a> {
 /// The object `ResponseModerationInputModerationResult`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseModerationInputModerationResult<'a> {
+    /// `type`: always `moderation_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `categories`: any JSON value, required.
     pub categories: Field<Json<'a>>,
     /// `category_applied_input_types`: any JSON value, required.
@@ -13505,8 +13507,6 @@ pub struct ResponseModerationInputModerationResult<'a> {
     pub flagged: Field<bool>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
-    /// `type`: always `moderation_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13518,6 +13518,7 @@ impl<'a> Wire<'a> for ResponseModerationInputModerationResult<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("categories", &self.categories);
                 members
                     .field(
@@ -13527,7 +13528,6 @@ impl<'a> Wire<'a> for ResponseModerationInputModerationResult<'a> {
                 members.field("category_scores", &self.category_scores);
                 members.field("flagged", &self.flagged);
                 members.field("model", &self.model);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13540,6 +13540,7 @@ impl<'a> Object<'a> for ResponseModerationInputModerationResult<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "categories" => self.categories = Wire::read(cursor)?,
             "category_applied_input_types" => {
                 self.category_applied_input_types = Wire::read(cursor)?;
@@ -13547,13 +13548,13 @@ impl<'a> Object<'a> for ResponseModerationInputModerationResult<'a> {
             "category_scores" => self.category_scores = Wire::read(cursor)?,
             "flagged" => self.flagged = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "categories" => !self.categories.is_absent(),
             "category_applied_input_types" => {
                 !self.category_applied_input_types.is_absent()
@@ -13561,7 +13562,6 @@ impl<'a> Object<'a> for ResponseModerationInputModerationResult<'a> {
             "category_scores" => !self.category_scores.is_absent(),
             "flagged" => !self.flagged.is_absent(),
             "model" => !self.model.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13598,12 +13598,12 @@ impl<'a> Wire<'a> for ResponseModerationOutput<'a> {
 /// The object `ResponseModerationOutputError`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseModerationOutputError<'a> {
+    /// `type`: always `error`, required.
+    pub r#type: Field<Text<'a>>,
     /// `code`: text, required.
     pub code: Field<Text<'a>>,
     /// `message`: text, required.
     pub message: Field<Text<'a>>,
-    /// `type`: always `error`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13615,9 +13615,9 @@ impl<'a> Wire<'a> for ResponseModerationOutputError<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("code", &self.code);
                 members.field("message", &self.message);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13630,18 +13630,18 @@ impl<'a> Object<'a> for ResponseModerationOutputError<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "code" => self.code = Wire::read(cursor)?,
             "message" => self.message = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "code" => !self.code.is_absent(),
             "message" => !self.message.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13652,6 +13652,8 @@ impl<'a> Object<'a> for ResponseModerationOutputError<'a> {
 /// The object `ResponseModerationOutputModerationResult`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseModerationOutputModerationResult<'a> {
+    /// `type`: always `moderation_result`, required.
+    pub r#type: Field<Text<'a>>,
     /// `categories`: any JSON value, required.
     pub categories: Field<Json<'a>>,
     /// `category_applied_input_types`: any JSON value, required.
@@ -13662,8 +13664,6 @@ pub struct ResponseModerationOutputModerationResult<'a> {
     pub flagged: Field<bool>,
     /// `model`: text, required.
     pub model: Field<Text<'a>>,
-    /// `type`: always `moderation_result`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13675,6 +13675,7 @@ impl<'a> Wire<'a> for ResponseModerationOutputModerationResult<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("categories", &self.categories);
                 members
                     .field(
@@ -13684,7 +13685,6 @@ impl<'a> Wire<'a> for ResponseModerationOutputModerationResult<'a> {
                 members.field("category_scores", &self.category_scores);
                 members.field("flagged", &self.flagged);
                 members.field("model", &self.model);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13697,6 +13697,7 @@ impl<'a> Object<'a> for ResponseModerationOutputModerationResult<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "categories" => self.categories = Wire::read(cursor)?,
             "category_applied_input_types" => {
                 self.category_applied_input_types = Wire::read(cursor)?;
@@ -13704,13 +13705,13 @@ impl<'a> Object<'a> for ResponseModerationOutputModerationResult<'a> {
             "category_scores" => self.category_scores = Wire::read(cursor)?,
             "flagged" => self.flagged = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "categories" => !self.categories.is_absent(),
             "category_applied_input_types" => {
                 !self.category_applied_input_types.is_absent()
@@ -13718,7 +13719,6 @@ impl<'a> Object<'a> for ResponseModerationOutputModerationResult<'a> {
             "category_scores" => !self.category_scores.is_absent(),
             "flagged" => !self.flagged.is_absent(),
             "model" => !self.model.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13903,14 +13903,14 @@ impl<'a> Wire<'a> for ResponseOutputItem<'a> {
 /// The object `ResponseOutputItemAddedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputItemAddedEvent<'a> {
+    /// `type`: always `response.output_item.added`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item`: [`ResponseOutputItem`], required.
     pub item: Field<Box<ResponseOutputItem<'a>>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.output_item.added`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13922,10 +13922,10 @@ impl<'a> Wire<'a> for ResponseOutputItemAddedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item", &self.item);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13938,20 +13938,20 @@ impl<'a> Object<'a> for ResponseOutputItemAddedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item" => self.item = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item" => !self.item.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -13962,14 +13962,14 @@ impl<'a> Object<'a> for ResponseOutputItemAddedEvent<'a> {
 /// The object `ResponseOutputItemDoneEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputItemDoneEvent<'a> {
+    /// `type`: always `response.output_item.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item`: [`ResponseOutputItem`], required.
     pub item: Field<Box<ResponseOutputItem<'a>>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.output_item.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -13981,10 +13981,10 @@ impl<'a> Wire<'a> for ResponseOutputItemDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item", &self.item);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -13997,20 +13997,20 @@ impl<'a> Object<'a> for ResponseOutputItemDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item" => self.item = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item" => !self.item.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14021,18 +14021,18 @@ impl<'a> Object<'a> for ResponseOutputItemDoneEvent<'a> {
 /// The object `ResponseOutputMessage`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputMessage<'a> {
+    /// `role`: always `assistant`, required.
+    pub role: Field<Text<'a>>,
+    /// `type`: always `message`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: an array of [`ResponseOutputContent`], required.
     pub content: Field<Vec<ResponseOutputContent<'a>>>,
     /// `id`: text, required.
     pub id: Field<Text<'a>>,
     /// `phase`: [`ResponseMessagePhase`], may be null.
     pub phase: Field<ResponseMessagePhase<'a>>,
-    /// `role`: always `assistant`, required.
-    pub role: Field<Text<'a>>,
     /// `status`: [`ResponseItemStatus`], required.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `message`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14044,12 +14044,12 @@ impl<'a> Wire<'a> for ResponseOutputMessage<'a> {
         write_object(
             out,
             |members| {
+                members.field("role", &self.role);
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("id", &self.id);
                 members.field("phase", &self.phase);
-                members.field("role", &self.role);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14062,24 +14062,24 @@ impl<'a> Object<'a> for ResponseOutputMessage<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "role" => self.role = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "phase" => self.phase = Wire::read(cursor)?,
-            "role" => self.role = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "role" => !self.role.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "id" => !self.id.is_absent(),
             "phase" => !self.phase.is_absent(),
-            "role" => !self.role.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14090,10 +14090,10 @@ impl<'a> Object<'a> for ResponseOutputMessage<'a> {
 /// The object `ResponseOutputRefusal`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputRefusal<'a> {
-    /// `refusal`: text, required.
-    pub refusal: Field<Text<'a>>,
     /// `type`: always `refusal`, required.
     pub r#type: Field<Text<'a>>,
+    /// `refusal`: text, required.
+    pub refusal: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14105,8 +14105,8 @@ impl<'a> Wire<'a> for ResponseOutputRefusal<'a> {
         write_object(
             out,
             |members| {
-                members.field("refusal", &self.refusal);
                 members.field("type", &self.r#type);
+                members.field("refusal", &self.refusal);
                 members.unknown(&self.unknown);
             },
         );
@@ -14119,16 +14119,16 @@ impl<'a> Object<'a> for ResponseOutputRefusal<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "refusal" => self.refusal = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "refusal" => self.refusal = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "refusal" => !self.refusal.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "refusal" => !self.refusal.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14139,14 +14139,14 @@ impl<'a> Object<'a> for ResponseOutputRefusal<'a> {
 /// The object `ResponseOutputText`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputText<'a> {
+    /// `type`: always `output_text`, required.
+    pub r#type: Field<Text<'a>>,
     /// `annotations`: an array of [`ResponseOutputTextAnnotation`], required.
     pub annotations: Field<Vec<ResponseOutputTextAnnotation<'a>>>,
     /// `logprobs`: an array of [`ResponseOutputTextLogprob`], may be null.
     pub logprobs: Field<Vec<ResponseOutputTextLogprob<'a>>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `output_text`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14158,10 +14158,10 @@ impl<'a> Wire<'a> for ResponseOutputText<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("annotations", &self.annotations);
                 members.field("logprobs", &self.logprobs);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14174,20 +14174,20 @@ impl<'a> Object<'a> for ResponseOutputText<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "annotations" => self.annotations = Wire::read(cursor)?,
             "logprobs" => self.logprobs = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "annotations" => !self.annotations.is_absent(),
             "logprobs" => !self.logprobs.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14234,6 +14234,8 @@ impl<'a> Wire<'a> for ResponseOutputTextAnnotation<'a> {
 /// The object `ResponseOutputTextAnnotationAddedEvent`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputTextAnnotationAddedEvent<'a> {
+    /// `type`: always `response.output_text.annotation.added`, required.
+    pub r#type: Field<Text<'a>>,
     /// `annotation`: [`ResponseOutputTextAnnotation`], may be null.
     pub annotation: Field<Box<ResponseOutputTextAnnotation<'a>>>,
     /// `annotation_index`: a whole number, required.
@@ -14246,8 +14248,6 @@ pub struct ResponseOutputTextAnnotationAddedEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.output_text.annotation.added`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14259,13 +14259,13 @@ impl<'a> Wire<'a> for ResponseOutputTextAnnotationAddedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("annotation", &self.annotation);
                 members.field("annotation_index", &self.annotation_index);
                 members.field("content_index", &self.content_index);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14278,26 +14278,26 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationAddedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "annotation" => self.annotation = Wire::read(cursor)?,
             "annotation_index" => self.annotation_index = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "annotation" => !self.annotation.is_absent(),
             "annotation_index" => !self.annotation_index.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14308,6 +14308,8 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationAddedEvent<'a> {
 /// The object `ResponseOutputTextAnnotationContainerFileCitation`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputTextAnnotationContainerFileCitation<'a> {
+    /// `type`: always `container_file_citation`, required.
+    pub r#type: Field<Text<'a>>,
     /// `container_id`: text, required.
     pub container_id: Field<Text<'a>>,
     /// `end_index`: a whole number, required.
@@ -14318,8 +14320,6 @@ pub struct ResponseOutputTextAnnotationContainerFileCitation<'a> {
     pub filename: Field<Text<'a>>,
     /// `start_index`: a whole number, required.
     pub start_index: Field<Num<'a>>,
-    /// `type`: always `container_file_citation`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14331,12 +14331,12 @@ impl<'a> Wire<'a> for ResponseOutputTextAnnotationContainerFileCitation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("container_id", &self.container_id);
                 members.field("end_index", &self.end_index);
                 members.field("file_id", &self.file_id);
                 members.field("filename", &self.filename);
                 members.field("start_index", &self.start_index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14349,24 +14349,24 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationContainerFileCitation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "container_id" => self.container_id = Wire::read(cursor)?,
             "end_index" => self.end_index = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
             "filename" => self.filename = Wire::read(cursor)?,
             "start_index" => self.start_index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "container_id" => !self.container_id.is_absent(),
             "end_index" => !self.end_index.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "filename" => !self.filename.is_absent(),
             "start_index" => !self.start_index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14377,14 +14377,14 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationContainerFileCitation<'a> {
 /// The object `ResponseOutputTextAnnotationFileCitation`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputTextAnnotationFileCitation<'a> {
+    /// `type`: always `file_citation`, required.
+    pub r#type: Field<Text<'a>>,
     /// `file_id`: text, required.
     pub file_id: Field<Text<'a>>,
     /// `filename`: text, required.
     pub filename: Field<Text<'a>>,
     /// `index`: a whole number, required.
     pub index: Field<Num<'a>>,
-    /// `type`: always `file_citation`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14396,10 +14396,10 @@ impl<'a> Wire<'a> for ResponseOutputTextAnnotationFileCitation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("file_id", &self.file_id);
                 members.field("filename", &self.filename);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14412,20 +14412,20 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationFileCitation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
             "filename" => self.filename = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "filename" => !self.filename.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14436,12 +14436,12 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationFileCitation<'a> {
 /// The object `ResponseOutputTextAnnotationFilePath`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputTextAnnotationFilePath<'a> {
+    /// `type`: always `file_path`, required.
+    pub r#type: Field<Text<'a>>,
     /// `file_id`: text, required.
     pub file_id: Field<Text<'a>>,
     /// `index`: a whole number, required.
     pub index: Field<Num<'a>>,
-    /// `type`: always `file_path`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14453,9 +14453,9 @@ impl<'a> Wire<'a> for ResponseOutputTextAnnotationFilePath<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("file_id", &self.file_id);
                 members.field("index", &self.index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14468,18 +14468,18 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationFilePath<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "file_id" => self.file_id = Wire::read(cursor)?,
             "index" => self.index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "file_id" => !self.file_id.is_absent(),
             "index" => !self.index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -14490,14 +14490,14 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationFilePath<'a> {
 /// The object `ResponseOutputTextAnnotationURLCitation`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseOutputTextAnnotationURLCitation<'a> {
+    /// `type`: always `url_citation`, required.
+    pub r#type: Field<Text<'a>>,
     /// `end_index`: a whole number, required.
     pub end_index: Field<Num<'a>>,
     /// `start_index`: a whole number, required.
     pub start_index: Field<Num<'a>>,
     /// `title`: text, required.
     pub title: Field<Text<'a>>,
-    /// `type`: always `url_citation`, required.
-    pub r#type: Field<Text<'a>>,
     /// `url`: text, required.
     pub url: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -14511,10 +14511,10 @@ impl<'a> Wire<'a> for ResponseOutputTextAnnotationURLCitation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("end_index", &self.end_index);
                 members.field("start_index", &self.start_index);
                 members.field("title", &self.title);
-                members.field("type", &self.r#type);
                 members.field("url", &self.url);
                 members.unknown(&self.unknown);
             },
@@ -14528,10 +14528,10 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationURLCitation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "end_index" => self.end_index = Wire::read(cursor)?,
             "start_index" => self.start_index = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -14539,10 +14539,10 @@ impl<'a> Object<'a> for ResponseOutputTextAnnotationURLCitation<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "end_index" => !self.end_index.is_absent(),
             "start_index" => !self.start_index.is_absent(),
             "title" => !self.title.is_absent(),
-            "type" => !self.r#type.is_absent(),
             "url" => !self.url.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -14803,14 +14803,14 @@ impl<'a> Object<'a> for ResponsePromptCacheDiagnosticsCacheHit<'a> {
 /// The object `ResponsePromptCacheDiagnosticsCacheMiss`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponsePromptCacheDiagnosticsCacheMiss<'a> {
+    /// `type`: always `cache_miss`, required.
+    pub r#type: Field<Text<'a>>,
     /// `cache_missed_tokens`: a whole number, required.
     pub cache_missed_tokens: Field<Num<'a>>,
     /// `comparison_reusable_tokens`: a whole number, may be null.
     pub comparison_reusable_tokens: Field<Num<'a>>,
     /// `reason`: [`ResponsePromptCacheDiagnosticsCacheMissReason`], required.
     pub reason: Field<ResponsePromptCacheDiagnosticsCacheMissReason<'a>>,
-    /// `type`: always `cache_miss`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -14822,6 +14822,7 @@ impl<'a> Wire<'a> for ResponsePromptCacheDiagnosticsCacheMiss<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("cache_missed_tokens", &self.cache_missed_tokens);
                 members
                     .field(
@@ -14829,7 +14830,6 @@ impl<'a> Wire<'a> for ResponsePromptCacheDiagnosticsCacheMiss<'a> {
                         &self.comparison_reusable_tokens,
                     );
                 members.field("reason", &self.reason);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -14842,22 +14842,22 @@ impl<'a> Object<'a> for ResponsePromptCacheDiagnosticsCacheMiss<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "cache_missed_tokens" => self.cache_missed_tokens = Wire::read(cursor)?,
             "comparison_reusable_tokens" => {
                 self.comparison_reusable_tokens = Wire::read(cursor)?;
             }
             "reason" => self.reason = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "cache_missed_tokens" => !self.cache_missed_tokens.is_absent(),
             "comparison_reusable_tokens" => !self.comparison_reusable_tokens.is_absent(),
             "reason" => !self.reason.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15154,12 +15154,12 @@ impl<'a> Wire<'a> for ResponsePromptCacheRetention<'a> {
 /// The object `ResponseQueuedEvent`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseQueuedEvent<'a> {
+    /// `type`: always `response.queued`, required.
+    pub r#type: Field<Text<'a>>,
     /// `response`: [`Response`], required.
     pub response: Field<Box<Response<'a>>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.queued`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15171,9 +15171,9 @@ impl<'a> Wire<'a> for ResponseQueuedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("response", &self.response);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15186,18 +15186,18 @@ impl<'a> Object<'a> for ResponseQueuedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "response" => self.response = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "response" => !self.response.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15208,6 +15208,8 @@ impl<'a> Object<'a> for ResponseQueuedEvent<'a> {
 /// The object `ResponseReasoningItem`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningItem<'a> {
+    /// `type`: always `reasoning`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content`: an array of [`ResponseReasoningItemContent`], may be null.
     pub content: Field<Vec<ResponseReasoningItemContent<'a>>>,
     /// `encrypted_content`: text, may be null.
@@ -15218,8 +15220,6 @@ pub struct ResponseReasoningItem<'a> {
     pub status: Field<ResponseItemStatus<'a>>,
     /// `summary`: an array of [`ResponseReasoningItemSummary`], required.
     pub summary: Field<Vec<ResponseReasoningItemSummary<'a>>>,
-    /// `type`: always `reasoning`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15231,12 +15231,12 @@ impl<'a> Wire<'a> for ResponseReasoningItem<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content", &self.content);
                 members.field("encrypted_content", &self.encrypted_content);
                 members.field("id", &self.id);
                 members.field("status", &self.status);
                 members.field("summary", &self.summary);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15249,24 +15249,24 @@ impl<'a> Object<'a> for ResponseReasoningItem<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content" => self.content = Wire::read(cursor)?,
             "encrypted_content" => self.encrypted_content = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
             "summary" => self.summary = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content" => !self.content.is_absent(),
             "encrypted_content" => !self.encrypted_content.is_absent(),
             "id" => !self.id.is_absent(),
             "status" => !self.status.is_absent(),
             "summary" => !self.summary.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15277,10 +15277,10 @@ impl<'a> Object<'a> for ResponseReasoningItem<'a> {
 /// The object `ResponseReasoningItemContent`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningItemContent<'a> {
-    /// `text`: text, required.
-    pub text: Field<Text<'a>>,
     /// `type`: always `reasoning_text`, required.
     pub r#type: Field<Text<'a>>,
+    /// `text`: text, required.
+    pub text: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15292,8 +15292,8 @@ impl<'a> Wire<'a> for ResponseReasoningItemContent<'a> {
         write_object(
             out,
             |members| {
-                members.field("text", &self.text);
                 members.field("type", &self.r#type);
+                members.field("text", &self.text);
                 members.unknown(&self.unknown);
             },
         );
@@ -15306,16 +15306,16 @@ impl<'a> Object<'a> for ResponseReasoningItemContent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "text" => self.text = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "text" => self.text = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "text" => !self.text.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "text" => !self.text.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15326,10 +15326,10 @@ impl<'a> Object<'a> for ResponseReasoningItemContent<'a> {
 /// The object `ResponseReasoningItemSummary`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningItemSummary<'a> {
-    /// `text`: text, required.
-    pub text: Field<Text<'a>>,
     /// `type`: always `summary_text`, required.
     pub r#type: Field<Text<'a>>,
+    /// `text`: text, required.
+    pub text: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15341,8 +15341,8 @@ impl<'a> Wire<'a> for ResponseReasoningItemSummary<'a> {
         write_object(
             out,
             |members| {
-                members.field("text", &self.text);
                 members.field("type", &self.r#type);
+                members.field("text", &self.text);
                 members.unknown(&self.unknown);
             },
         );
@@ -15355,16 +15355,16 @@ impl<'a> Object<'a> for ResponseReasoningItemSummary<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "text" => self.text = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "text" => self.text = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "text" => !self.text.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "text" => !self.text.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15375,6 +15375,8 @@ impl<'a> Object<'a> for ResponseReasoningItemSummary<'a> {
 /// The object `ResponseReasoningSummaryPartAddedEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningSummaryPartAddedEvent<'a> {
+    /// `type`: always `response.reasoning_summary_part.added`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
@@ -15385,8 +15387,6 @@ pub struct ResponseReasoningSummaryPartAddedEvent<'a> {
     pub sequence_number: Field<Num<'a>>,
     /// `summary_index`: a whole number, required.
     pub summary_index: Field<Num<'a>>,
-    /// `type`: always `response.reasoning_summary_part.added`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15398,12 +15398,12 @@ impl<'a> Wire<'a> for ResponseReasoningSummaryPartAddedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("part", &self.part);
                 members.field("sequence_number", &self.sequence_number);
                 members.field("summary_index", &self.summary_index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15416,24 +15416,24 @@ impl<'a> Object<'a> for ResponseReasoningSummaryPartAddedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "part" => self.part = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "summary_index" => self.summary_index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "part" => !self.part.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
             "summary_index" => !self.summary_index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15444,6 +15444,10 @@ impl<'a> Object<'a> for ResponseReasoningSummaryPartAddedEvent<'a> {
 /// The object `ResponseReasoningSummaryPartDoneEvent`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningSummaryPartDoneEvent<'a> {
+    /// `status`: always `incomplete`, may be null.
+    pub status: Field<Text<'a>>,
+    /// `type`: always `response.reasoning_summary_part.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
@@ -15452,12 +15456,8 @@ pub struct ResponseReasoningSummaryPartDoneEvent<'a> {
     pub part: Field<ResponseReasoningItemSummary<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `status`: always `incomplete`, may be null.
-    pub status: Field<Text<'a>>,
     /// `summary_index`: a whole number, required.
     pub summary_index: Field<Num<'a>>,
-    /// `type`: always `response.reasoning_summary_part.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15469,13 +15469,13 @@ impl<'a> Wire<'a> for ResponseReasoningSummaryPartDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("status", &self.status);
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("part", &self.part);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("status", &self.status);
                 members.field("summary_index", &self.summary_index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15488,26 +15488,26 @@ impl<'a> Object<'a> for ResponseReasoningSummaryPartDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "status" => self.status = Wire::read(cursor)?,
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "part" => self.part = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "status" => self.status = Wire::read(cursor)?,
             "summary_index" => self.summary_index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "status" => !self.status.is_absent(),
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "part" => !self.part.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "status" => !self.status.is_absent(),
             "summary_index" => !self.summary_index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15518,6 +15518,8 @@ impl<'a> Object<'a> for ResponseReasoningSummaryPartDoneEvent<'a> {
 /// The object `ResponseReasoningSummaryTextDeltaEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningSummaryTextDeltaEvent<'a> {
+    /// `type`: always `response.reasoning_summary_text.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `delta`: text, required.
     pub delta: Field<Text<'a>>,
     /// `item_id`: text, required.
@@ -15528,8 +15530,6 @@ pub struct ResponseReasoningSummaryTextDeltaEvent<'a> {
     pub sequence_number: Field<Num<'a>>,
     /// `summary_index`: a whole number, required.
     pub summary_index: Field<Num<'a>>,
-    /// `type`: always `response.reasoning_summary_text.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15541,12 +15541,12 @@ impl<'a> Wire<'a> for ResponseReasoningSummaryTextDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
                 members.field("summary_index", &self.summary_index);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15559,24 +15559,24 @@ impl<'a> Object<'a> for ResponseReasoningSummaryTextDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "summary_index" => self.summary_index = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
             "summary_index" => !self.summary_index.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15587,6 +15587,8 @@ impl<'a> Object<'a> for ResponseReasoningSummaryTextDeltaEvent<'a> {
 /// The object `ResponseReasoningSummaryTextDoneEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningSummaryTextDoneEvent<'a> {
+    /// `type`: always `response.reasoning_summary_text.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
@@ -15597,8 +15599,6 @@ pub struct ResponseReasoningSummaryTextDoneEvent<'a> {
     pub summary_index: Field<Num<'a>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `response.reasoning_summary_text.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15610,12 +15610,12 @@ impl<'a> Wire<'a> for ResponseReasoningSummaryTextDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
                 members.field("summary_index", &self.summary_index);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15628,24 +15628,24 @@ impl<'a> Object<'a> for ResponseReasoningSummaryTextDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "summary_index" => self.summary_index = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
             "summary_index" => !self.summary_index.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15656,6 +15656,8 @@ impl<'a> Object<'a> for ResponseReasoningSummaryTextDoneEvent<'a> {
 /// The object `ResponseReasoningTextDeltaEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningTextDeltaEvent<'a> {
+    /// `type`: always `response.reasoning_text.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_index`: a whole number, required.
     pub content_index: Field<Num<'a>>,
     /// `delta`: text, required.
@@ -15666,8 +15668,6 @@ pub struct ResponseReasoningTextDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.reasoning_text.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15679,12 +15679,12 @@ impl<'a> Wire<'a> for ResponseReasoningTextDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_index", &self.content_index);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15697,24 +15697,24 @@ impl<'a> Object<'a> for ResponseReasoningTextDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15725,6 +15725,8 @@ impl<'a> Object<'a> for ResponseReasoningTextDeltaEvent<'a> {
 /// The object `ResponseReasoningTextDoneEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseReasoningTextDoneEvent<'a> {
+    /// `type`: always `response.reasoning_text.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_index`: a whole number, required.
     pub content_index: Field<Num<'a>>,
     /// `item_id`: text, required.
@@ -15735,8 +15737,6 @@ pub struct ResponseReasoningTextDoneEvent<'a> {
     pub sequence_number: Field<Num<'a>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `response.reasoning_text.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15748,12 +15748,12 @@ impl<'a> Wire<'a> for ResponseReasoningTextDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_index", &self.content_index);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15766,24 +15766,24 @@ impl<'a> Object<'a> for ResponseReasoningTextDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15794,6 +15794,8 @@ impl<'a> Object<'a> for ResponseReasoningTextDoneEvent<'a> {
 /// The object `ResponseRefusalDeltaEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseRefusalDeltaEvent<'a> {
+    /// `type`: always `response.refusal.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_index`: a whole number, required.
     pub content_index: Field<Num<'a>>,
     /// `delta`: text, required.
@@ -15804,8 +15806,6 @@ pub struct ResponseRefusalDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.refusal.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15817,12 +15817,12 @@ impl<'a> Wire<'a> for ResponseRefusalDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_index", &self.content_index);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15835,24 +15835,24 @@ impl<'a> Object<'a> for ResponseRefusalDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15863,6 +15863,8 @@ impl<'a> Object<'a> for ResponseRefusalDeltaEvent<'a> {
 /// The object `ResponseRefusalDoneEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseRefusalDoneEvent<'a> {
+    /// `type`: always `response.refusal.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_index`: a whole number, required.
     pub content_index: Field<Num<'a>>,
     /// `item_id`: text, required.
@@ -15873,8 +15875,6 @@ pub struct ResponseRefusalDoneEvent<'a> {
     pub refusal: Field<Text<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.refusal.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15886,12 +15886,12 @@ impl<'a> Wire<'a> for ResponseRefusalDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_index", &self.content_index);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("refusal", &self.refusal);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15904,24 +15904,24 @@ impl<'a> Object<'a> for ResponseRefusalDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "refusal" => self.refusal = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "refusal" => !self.refusal.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15932,6 +15932,8 @@ impl<'a> Object<'a> for ResponseRefusalDoneEvent<'a> {
 /// The object `ResponseShellCallCommandAddedEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseShellCallCommandAddedEvent<'a> {
+    /// `type`: always `response.shell_call_command.added`, required.
+    pub r#type: Field<Text<'a>>,
     /// `command`: text, required.
     pub command: Field<Text<'a>>,
     /// `command_index`: a whole number, required.
@@ -15940,8 +15942,6 @@ pub struct ResponseShellCallCommandAddedEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.shell_call_command.added`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -15953,11 +15953,11 @@ impl<'a> Wire<'a> for ResponseShellCallCommandAddedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("command", &self.command);
                 members.field("command_index", &self.command_index);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -15970,22 +15970,22 @@ impl<'a> Object<'a> for ResponseShellCallCommandAddedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "command" => self.command = Wire::read(cursor)?,
             "command_index" => self.command_index = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "command" => !self.command.is_absent(),
             "command_index" => !self.command_index.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -15996,6 +15996,8 @@ impl<'a> Object<'a> for ResponseShellCallCommandAddedEvent<'a> {
 /// The object `ResponseShellCallCommandDeltaEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseShellCallCommandDeltaEvent<'a> {
+    /// `type`: always `response.shell_call_command.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `command_index`: a whole number, required.
     pub command_index: Field<Num<'a>>,
     /// `delta`: text, required.
@@ -16006,8 +16008,6 @@ pub struct ResponseShellCallCommandDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.shell_call_command.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16019,12 +16019,12 @@ impl<'a> Wire<'a> for ResponseShellCallCommandDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("command_index", &self.command_index);
                 members.field("delta", &self.delta);
                 members.field("obfuscation", &self.obfuscation);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16037,24 +16037,24 @@ impl<'a> Object<'a> for ResponseShellCallCommandDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "command_index" => self.command_index = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "obfuscation" => self.obfuscation = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "command_index" => !self.command_index.is_absent(),
             "delta" => !self.delta.is_absent(),
             "obfuscation" => !self.obfuscation.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16065,6 +16065,8 @@ impl<'a> Object<'a> for ResponseShellCallCommandDeltaEvent<'a> {
 /// The object `ResponseShellCallCommandDoneEvent`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseShellCallCommandDoneEvent<'a> {
+    /// `type`: always `response.shell_call_command.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `command`: text, required.
     pub command: Field<Text<'a>>,
     /// `command_index`: a whole number, required.
@@ -16073,8 +16075,6 @@ pub struct ResponseShellCallCommandDoneEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.shell_call_command.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16086,11 +16086,11 @@ impl<'a> Wire<'a> for ResponseShellCallCommandDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("command", &self.command);
                 members.field("command_index", &self.command_index);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16103,22 +16103,22 @@ impl<'a> Object<'a> for ResponseShellCallCommandDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "command" => self.command = Wire::read(cursor)?,
             "command_index" => self.command_index = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "command" => !self.command.is_absent(),
             "command_index" => !self.command_index.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16129,6 +16129,8 @@ impl<'a> Object<'a> for ResponseShellCallCommandDoneEvent<'a> {
 /// The object `ResponseShellCallOutputContentDeltaEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseShellCallOutputContentDeltaEvent<'a> {
+    /// `type`: always `response.shell_call_output_content.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `command_index`: a whole number, required.
     pub command_index: Field<Num<'a>>,
     /// `delta`: [`ResponseShellCallOutputContentDeltaEventDelta`], required.
@@ -16139,8 +16141,6 @@ pub struct ResponseShellCallOutputContentDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.shell_call_output_content.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16152,12 +16152,12 @@ impl<'a> Wire<'a> for ResponseShellCallOutputContentDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("command_index", &self.command_index);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16170,24 +16170,24 @@ impl<'a> Object<'a> for ResponseShellCallOutputContentDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "command_index" => self.command_index = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "command_index" => !self.command_index.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16247,6 +16247,8 @@ impl<'a> Object<'a> for ResponseShellCallOutputContentDeltaEventDelta<'a> {
 /// The object `ResponseShellCallOutputContentDoneEvent`, 6 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseShellCallOutputContentDoneEvent<'a> {
+    /// `type`: always `response.shell_call_output_content.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `command_index`: a whole number, required.
     pub command_index: Field<Num<'a>>,
     /// `item_id`: text, required.
@@ -16257,8 +16259,6 @@ pub struct ResponseShellCallOutputContentDoneEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.shell_call_output_content.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16270,12 +16270,12 @@ impl<'a> Wire<'a> for ResponseShellCallOutputContentDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("command_index", &self.command_index);
                 members.field("item_id", &self.item_id);
                 members.field("output", &self.output);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16288,24 +16288,24 @@ impl<'a> Object<'a> for ResponseShellCallOutputContentDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "command_index" => self.command_index = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output" => self.output = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "command_index" => !self.command_index.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output" => !self.output.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16884,6 +16884,8 @@ impl<'a> Wire<'a> for ResponseTextConfigVerbosity<'a> {
 /// The object `ResponseTextDeltaEvent`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseTextDeltaEvent<'a> {
+    /// `type`: always `response.output_text.delta`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_index`: a whole number, required.
     pub content_index: Field<Num<'a>>,
     /// `delta`: text, required.
@@ -16896,8 +16898,6 @@ pub struct ResponseTextDeltaEvent<'a> {
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.output_text.delta`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16909,13 +16909,13 @@ impl<'a> Wire<'a> for ResponseTextDeltaEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_index", &self.content_index);
                 members.field("delta", &self.delta);
                 members.field("item_id", &self.item_id);
                 members.field("logprobs", &self.logprobs);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -16928,26 +16928,26 @@ impl<'a> Object<'a> for ResponseTextDeltaEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "delta" => self.delta = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "logprobs" => self.logprobs = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "delta" => !self.delta.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "logprobs" => !self.logprobs.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -16958,6 +16958,8 @@ impl<'a> Object<'a> for ResponseTextDeltaEvent<'a> {
 /// The object `ResponseTextDoneEvent`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseTextDoneEvent<'a> {
+    /// `type`: always `response.output_text.done`, required.
+    pub r#type: Field<Text<'a>>,
     /// `content_index`: a whole number, required.
     pub content_index: Field<Num<'a>>,
     /// `item_id`: text, required.
@@ -16970,8 +16972,6 @@ pub struct ResponseTextDoneEvent<'a> {
     pub sequence_number: Field<Num<'a>>,
     /// `text`: text, required.
     pub text: Field<Text<'a>>,
-    /// `type`: always `response.output_text.done`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -16983,13 +16983,13 @@ impl<'a> Wire<'a> for ResponseTextDoneEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("content_index", &self.content_index);
                 members.field("item_id", &self.item_id);
                 members.field("logprobs", &self.logprobs);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
                 members.field("text", &self.text);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17002,26 +17002,26 @@ impl<'a> Object<'a> for ResponseTextDoneEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "content_index" => self.content_index = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "logprobs" => self.logprobs = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "content_index" => !self.content_index.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "logprobs" => !self.logprobs.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
             "text" => !self.text.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17306,6 +17306,8 @@ impl<'a> Wire<'a> for ResponseToolOutput<'a> {
 /// The object `ResponseToolSearchCall`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseToolSearchCall<'a> {
+    /// `type`: always `tool_search_call`, required.
+    pub r#type: Field<Text<'a>>,
     /// `arguments`: any JSON value, required.
     pub arguments: Field<Json<'a>>,
     /// `call_id`: text, may be null.
@@ -17318,8 +17320,6 @@ pub struct ResponseToolSearchCall<'a> {
     pub id: Field<Text<'a>>,
     /// `status`: [`ResponseItemStatus`], required.
     pub status: Field<ResponseItemStatus<'a>>,
-    /// `type`: always `tool_search_call`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17331,13 +17331,13 @@ impl<'a> Wire<'a> for ResponseToolSearchCall<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("arguments", &self.arguments);
                 members.field("call_id", &self.call_id);
                 members.field("created_by", &self.created_by);
                 members.field("execution", &self.execution);
                 members.field("id", &self.id);
                 members.field("status", &self.status);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17350,26 +17350,26 @@ impl<'a> Object<'a> for ResponseToolSearchCall<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "arguments" => self.arguments = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "created_by" => self.created_by = Wire::read(cursor)?,
             "execution" => self.execution = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "arguments" => !self.arguments.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "created_by" => !self.created_by.is_absent(),
             "execution" => !self.execution.is_absent(),
             "id" => !self.id.is_absent(),
             "status" => !self.status.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -17380,6 +17380,8 @@ impl<'a> Object<'a> for ResponseToolSearchCall<'a> {
 /// The object `ResponseToolSearchOutputItem`, 7 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseToolSearchOutputItem<'a> {
+    /// `type`: always `tool_search_output`, required.
+    pub r#type: Field<Text<'a>>,
     /// `call_id`: text, may be null.
     pub call_id: Field<Text<'a>>,
     /// `created_by`: text, may be null.
@@ -17392,8 +17394,6 @@ pub struct ResponseToolSearchOutputItem<'a> {
     pub status: Field<ResponseItemStatus<'a>>,
     /// `tools`: an array of [`Tool`], required.
     pub tools: Field<Vec<Tool<'a>>>,
-    /// `type`: always `tool_search_output`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -17405,13 +17405,13 @@ impl<'a> Wire<'a> for ResponseToolSearchOutputItem<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("call_id", &self.call_id);
                 members.field("created_by", &self.created_by);
                 members.field("execution", &self.execution);
                 members.field("id", &self.id);
                 members.field("status", &self.status);
                 members.field("tools", &self.tools);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -17424,26 +17424,26 @@ impl<'a> Object<'a> for ResponseToolSearchOutputItem<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "call_id" => self.call_id = Wire::read(cursor)?,
             "created_by" => self.created_by = Wire::read(cursor)?,
             "execution" => self.execution = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
             "status" => self.status = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "call_id" => !self.call_id.is_absent(),
             "created_by" => !self.created_by.is_absent(),
             "execution" => !self.execution.is_absent(),
             "id" => !self.id.is_absent(),
             "status" => !self.status.is_absent(),
             "tools" => !self.tools.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18024,14 +18024,14 @@ impl<'a> Object<'a> for ResponseUsageOutputTokensDetails<'a> {
 /// The object `ResponseWebSearchCallCompletedEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseWebSearchCallCompletedEvent<'a> {
+    /// `type`: always `response.web_search_call.completed`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.web_search_call.completed`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18043,10 +18043,10 @@ impl<'a> Wire<'a> for ResponseWebSearchCallCompletedEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18059,20 +18059,20 @@ impl<'a> Object<'a> for ResponseWebSearchCallCompletedEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18083,14 +18083,14 @@ impl<'a> Object<'a> for ResponseWebSearchCallCompletedEvent<'a> {
 /// The object `ResponseWebSearchCallInProgressEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseWebSearchCallInProgressEvent<'a> {
+    /// `type`: always `response.web_search_call.in_progress`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.web_search_call.in_progress`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18102,10 +18102,10 @@ impl<'a> Wire<'a> for ResponseWebSearchCallInProgressEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18118,20 +18118,20 @@ impl<'a> Object<'a> for ResponseWebSearchCallInProgressEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18142,14 +18142,14 @@ impl<'a> Object<'a> for ResponseWebSearchCallInProgressEvent<'a> {
 /// The object `ResponseWebSearchCallSearchingEvent`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ResponseWebSearchCallSearchingEvent<'a> {
+    /// `type`: always `response.web_search_call.searching`, required.
+    pub r#type: Field<Text<'a>>,
     /// `item_id`: text, required.
     pub item_id: Field<Text<'a>>,
     /// `output_index`: a whole number, required.
     pub output_index: Field<Num<'a>>,
     /// `sequence_number`: a whole number, required.
     pub sequence_number: Field<Num<'a>>,
-    /// `type`: always `response.web_search_call.searching`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18161,10 +18161,10 @@ impl<'a> Wire<'a> for ResponseWebSearchCallSearchingEvent<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("item_id", &self.item_id);
                 members.field("output_index", &self.output_index);
                 members.field("sequence_number", &self.sequence_number);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18177,20 +18177,20 @@ impl<'a> Object<'a> for ResponseWebSearchCallSearchingEvent<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "item_id" => self.item_id = Wire::read(cursor)?,
             "output_index" => self.output_index = Wire::read(cursor)?,
             "sequence_number" => self.sequence_number = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "item_id" => !self.item_id.is_absent(),
             "output_index" => !self.output_index.is_absent(),
             "sequence_number" => !self.sequence_number.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18284,10 +18284,10 @@ impl<'a> Wire<'a> for ShellCallOutcome<'a> {
 /// The object `ShellCallOutcomeExit`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ShellCallOutcomeExit<'a> {
-    /// `exit_code`: a whole number, required.
-    pub exit_code: Field<Num<'a>>,
     /// `type`: always `exit`, required.
     pub r#type: Field<Text<'a>>,
+    /// `exit_code`: a whole number, required.
+    pub exit_code: Field<Num<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18299,8 +18299,8 @@ impl<'a> Wire<'a> for ShellCallOutcomeExit<'a> {
         write_object(
             out,
             |members| {
-                members.field("exit_code", &self.exit_code);
                 members.field("type", &self.r#type);
+                members.field("exit_code", &self.exit_code);
                 members.unknown(&self.unknown);
             },
         );
@@ -18313,16 +18313,16 @@ impl<'a> Object<'a> for ShellCallOutcomeExit<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "exit_code" => self.exit_code = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "exit_code" => self.exit_code = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "exit_code" => !self.exit_code.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "exit_code" => !self.exit_code.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18377,10 +18377,10 @@ impl<'a> Object<'a> for ShellCallOutcomeTimeout<'a> {
 /// The object `SkillReference`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct SkillReference<'a> {
-    /// `skill_id`: text, required.
-    pub skill_id: Field<Text<'a>>,
     /// `type`: always `skill_reference`, required.
     pub r#type: Field<Text<'a>>,
+    /// `skill_id`: text, required.
+    pub skill_id: Field<Text<'a>>,
     /// `version`: text, may be null.
     pub version: Field<Text<'a>>,
     /// Members that the schema does not declare.
@@ -18394,8 +18394,8 @@ impl<'a> Wire<'a> for SkillReference<'a> {
         write_object(
             out,
             |members| {
-                members.field("skill_id", &self.skill_id);
                 members.field("type", &self.r#type);
+                members.field("skill_id", &self.skill_id);
                 members.field("version", &self.version);
                 members.unknown(&self.unknown);
             },
@@ -18409,8 +18409,8 @@ impl<'a> Object<'a> for SkillReference<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "skill_id" => self.skill_id = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "skill_id" => self.skill_id = Wire::read(cursor)?,
             "version" => self.version = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -18418,8 +18418,8 @@ impl<'a> Object<'a> for SkillReference<'a> {
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "skill_id" => !self.skill_id.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "skill_id" => !self.skill_id.is_absent(),
             "version" => !self.version.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
@@ -18529,12 +18529,12 @@ impl<'a> Wire<'a> for Tool<'a> {
 /// The object `ToolChoiceAllowed`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChoiceAllowed<'a> {
+    /// `type`: always `allowed_tools`, required.
+    pub r#type: Field<Text<'a>>,
     /// `mode`: [`ToolChoiceAllowedMode`], required.
     pub mode: Field<ToolChoiceAllowedMode<'a>>,
     /// `tools`: an array of any JSON value, required.
     pub tools: Field<Vec<Json<'a>>>,
-    /// `type`: always `allowed_tools`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18546,9 +18546,9 @@ impl<'a> Wire<'a> for ToolChoiceAllowed<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("mode", &self.mode);
                 members.field("tools", &self.tools);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18561,18 +18561,18 @@ impl<'a> Object<'a> for ToolChoiceAllowed<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "mode" => self.mode = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "mode" => !self.mode.is_absent(),
             "tools" => !self.tools.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18664,10 +18664,10 @@ impl<'a> Object<'a> for ToolChoiceApplyPatch<'a> {
 /// The object `ToolChoiceCustom`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChoiceCustom<'a> {
-    /// `name`: text, required.
-    pub name: Field<Text<'a>>,
     /// `type`: always `custom`, required.
     pub r#type: Field<Text<'a>>,
+    /// `name`: text, required.
+    pub name: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18679,8 +18679,8 @@ impl<'a> Wire<'a> for ToolChoiceCustom<'a> {
         write_object(
             out,
             |members| {
-                members.field("name", &self.name);
                 members.field("type", &self.r#type);
+                members.field("name", &self.name);
                 members.unknown(&self.unknown);
             },
         );
@@ -18693,16 +18693,16 @@ impl<'a> Object<'a> for ToolChoiceCustom<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "name" => self.name = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "name" => self.name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "name" => !self.name.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "name" => !self.name.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18713,10 +18713,10 @@ impl<'a> Object<'a> for ToolChoiceCustom<'a> {
 /// The object `ToolChoiceFunction`, 2 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChoiceFunction<'a> {
-    /// `name`: text, required.
-    pub name: Field<Text<'a>>,
     /// `type`: always `function`, required.
     pub r#type: Field<Text<'a>>,
+    /// `name`: text, required.
+    pub name: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18728,8 +18728,8 @@ impl<'a> Wire<'a> for ToolChoiceFunction<'a> {
         write_object(
             out,
             |members| {
-                members.field("name", &self.name);
                 members.field("type", &self.r#type);
+                members.field("name", &self.name);
                 members.unknown(&self.unknown);
             },
         );
@@ -18742,16 +18742,16 @@ impl<'a> Object<'a> for ToolChoiceFunction<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "name" => self.name = Wire::read(cursor)?,
             "type" => self.r#type = Wire::read(cursor)?,
+            "name" => self.name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
-            "name" => !self.name.is_absent(),
             "type" => !self.r#type.is_absent(),
+            "name" => !self.name.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -18762,12 +18762,12 @@ impl<'a> Object<'a> for ToolChoiceFunction<'a> {
 /// The object `ToolChoiceMcp`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolChoiceMcp<'a> {
+    /// `type`: always `mcp`, required.
+    pub r#type: Field<Text<'a>>,
     /// `name`: text, may be null.
     pub name: Field<Text<'a>>,
     /// `server_label`: text, required.
     pub server_label: Field<Text<'a>>,
-    /// `type`: always `mcp`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -18779,9 +18779,9 @@ impl<'a> Wire<'a> for ToolChoiceMcp<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("name", &self.name);
                 members.field("server_label", &self.server_label);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -18794,18 +18794,18 @@ impl<'a> Object<'a> for ToolChoiceMcp<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "server_label" => self.server_label = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "name" => !self.name.is_absent(),
             "server_label" => !self.server_label.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19011,12 +19011,12 @@ impl<'a> Wire<'a> for ToolChoiceTypesType<'a> {
 /// The object `ToolCodeInterpreter`, 3 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolCodeInterpreter<'a> {
+    /// `type`: always `code_interpreter`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`ApplyPatchToolAllowedCallersItem`], may be null.
     pub allowed_callers: Field<Vec<ApplyPatchToolAllowedCallersItem<'a>>>,
     /// `container`: [`ToolCodeInterpreterContainer`], required.
     pub container: Field<ToolCodeInterpreterContainer<'a>>,
-    /// `type`: always `code_interpreter`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19028,9 +19028,9 @@ impl<'a> Wire<'a> for ToolCodeInterpreter<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("container", &self.container);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19043,18 +19043,18 @@ impl<'a> Object<'a> for ToolCodeInterpreter<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "container" => self.container = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "container" => !self.container.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19088,14 +19088,14 @@ impl<'a> Wire<'a> for ToolCodeInterpreterContainer<'a> {
 /// The object `ToolCodeInterpreterContainerCodeInterpreterToolAuto`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolCodeInterpreterContainerCodeInterpreterToolAuto<'a> {
+    /// `type`: always `auto`, required.
+    pub r#type: Field<Text<'a>>,
     /// `file_ids`: an array of text, may be null.
     pub file_ids: Field<Vec<Text<'a>>>,
     /// `memory_limit`: [`ContainerAutoMemoryLimit`], may be null.
     pub memory_limit: Field<ContainerAutoMemoryLimit<'a>>,
     /// `network_policy`: [`ContainerAutoNetworkPolicy`], may be null.
     pub network_policy: Field<ContainerAutoNetworkPolicy<'a>>,
-    /// `type`: always `auto`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19107,10 +19107,10 @@ impl<'a> Wire<'a> for ToolCodeInterpreterContainerCodeInterpreterToolAuto<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("file_ids", &self.file_ids);
                 members.field("memory_limit", &self.memory_limit);
                 members.field("network_policy", &self.network_policy);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19123,20 +19123,20 @@ impl<'a> Object<'a> for ToolCodeInterpreterContainerCodeInterpreterToolAuto<'a> 
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "file_ids" => self.file_ids = Wire::read(cursor)?,
             "memory_limit" => self.memory_limit = Wire::read(cursor)?,
             "network_policy" => self.network_policy = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "file_ids" => !self.file_ids.is_absent(),
             "memory_limit" => !self.memory_limit.is_absent(),
             "network_policy" => !self.network_policy.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19147,6 +19147,8 @@ impl<'a> Object<'a> for ToolCodeInterpreterContainerCodeInterpreterToolAuto<'a> 
 /// The object `ToolImageGeneration`, 16 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolImageGeneration<'a> {
+    /// `type`: always `image_generation`, required.
+    pub r#type: Field<Text<'a>>,
     /// `action`: [`ResponseItemImageGenerationCallAction`], may be null.
     pub action: Field<ResponseItemImageGenerationCallAction<'a>>,
     /// `background`: [`ResponseItemImageGenerationCallBackground`], may be null.
@@ -19177,8 +19179,6 @@ pub struct ToolImageGeneration<'a> {
     pub size: Field<ToolImageGenerationSize<'a>>,
     /// `svg`: [`ToolImageGenerationSvg`], may be null.
     pub svg: Field<ToolImageGenerationSvg<'a>>,
-    /// `type`: always `image_generation`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19190,6 +19190,7 @@ impl<'a> Wire<'a> for ToolImageGeneration<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("action", &self.action);
                 members.field("background", &self.background);
                 members.field("complexity", &self.complexity);
@@ -19205,7 +19206,6 @@ impl<'a> Wire<'a> for ToolImageGeneration<'a> {
                 members.field("quality", &self.quality);
                 members.field("size", &self.size);
                 members.field("svg", &self.svg);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19218,6 +19218,7 @@ impl<'a> Object<'a> for ToolImageGeneration<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "action" => self.action = Wire::read(cursor)?,
             "background" => self.background = Wire::read(cursor)?,
             "complexity" => self.complexity = Wire::read(cursor)?,
@@ -19233,13 +19234,13 @@ impl<'a> Object<'a> for ToolImageGeneration<'a> {
             "quality" => self.quality = Wire::read(cursor)?,
             "size" => self.size = Wire::read(cursor)?,
             "svg" => self.svg = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "action" => !self.action.is_absent(),
             "background" => !self.background.is_absent(),
             "complexity" => !self.complexity.is_absent(),
@@ -19255,7 +19256,6 @@ impl<'a> Object<'a> for ToolImageGeneration<'a> {
             "quality" => !self.quality.is_absent(),
             "size" => !self.size.is_absent(),
             "svg" => !self.svg.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -19612,6 +19612,8 @@ impl<'a> Object<'a> for ToolLocalShell<'a> {
 /// The object `ToolMcp`, 12 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolMcp<'a> {
+    /// `type`: always `mcp`, required.
+    pub r#type: Field<Text<'a>>,
     /// `allowed_callers`: an array of [`ApplyPatchToolAllowedCallersItem`], may be null.
     pub allowed_callers: Field<Vec<ApplyPatchToolAllowedCallersItem<'a>>>,
     /// `allowed_tools`: [`ToolMcpAllowedTools`], may be null.
@@ -19634,8 +19636,6 @@ pub struct ToolMcp<'a> {
     pub server_url: Field<Text<'a>>,
     /// `tunnel_id`: text, may be null.
     pub tunnel_id: Field<Text<'a>>,
-    /// `type`: always `mcp`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -19647,6 +19647,7 @@ impl<'a> Wire<'a> for ToolMcp<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("allowed_callers", &self.allowed_callers);
                 members.field("allowed_tools", &self.allowed_tools);
                 members.field("authorization", &self.authorization);
@@ -19658,7 +19659,6 @@ impl<'a> Wire<'a> for ToolMcp<'a> {
                 members.field("server_label", &self.server_label);
                 members.field("server_url", &self.server_url);
                 members.field("tunnel_id", &self.tunnel_id);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -19671,6 +19671,7 @@ impl<'a> Object<'a> for ToolMcp<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "allowed_callers" => self.allowed_callers = Wire::read(cursor)?,
             "allowed_tools" => self.allowed_tools = Wire::read(cursor)?,
             "authorization" => self.authorization = Wire::read(cursor)?,
@@ -19682,13 +19683,13 @@ impl<'a> Object<'a> for ToolMcp<'a> {
             "server_label" => self.server_label = Wire::read(cursor)?,
             "server_url" => self.server_url = Wire::read(cursor)?,
             "tunnel_id" => self.tunnel_id = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "allowed_callers" => !self.allowed_callers.is_absent(),
             "allowed_tools" => !self.allowed_tools.is_absent(),
             "authorization" => !self.authorization.is_absent(),
@@ -19700,7 +19701,6 @@ impl<'a> Object<'a> for ToolMcp<'a> {
             "server_label" => !self.server_label.is_absent(),
             "server_url" => !self.server_url.is_absent(),
             "tunnel_id" => !self.tunnel_id.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -20095,14 +20095,14 @@ impl<'a> Object<'a> for ToolProgrammaticToolCalling<'a> {
 /// The object `ToolSearchTool`, 4 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ToolSearchTool<'a> {
+    /// `type`: always `tool_search`, required.
+    pub r#type: Field<Text<'a>>,
     /// `description`: text, may be null.
     pub description: Field<Text<'a>>,
     /// `execution`: [`ResponseItemToolSearchCallExecution`], may be null.
     pub execution: Field<ResponseItemToolSearchCallExecution<'a>>,
     /// `parameters`: any JSON value, may be null.
     pub parameters: Field<Json<'a>>,
-    /// `type`: always `tool_search`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -20114,10 +20114,10 @@ impl<'a> Wire<'a> for ToolSearchTool<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("description", &self.description);
                 members.field("execution", &self.execution);
                 members.field("parameters", &self.parameters);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -20130,20 +20130,20 @@ impl<'a> Object<'a> for ToolSearchTool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "description" => self.description = Wire::read(cursor)?,
             "execution" => self.execution = Wire::read(cursor)?,
             "parameters" => self.parameters = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "description" => !self.description.is_absent(),
             "execution" => !self.execution.is_absent(),
             "parameters" => !self.parameters.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -20330,6 +20330,8 @@ impl<'a> Wire<'a> for WebSearchPreviewToolType<'a> {
 /// The object `WebSearchPreviewToolUserLocation`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchPreviewToolUserLocation<'a> {
+    /// `type`: always `approximate`, required.
+    pub r#type: Field<Text<'a>>,
     /// `city`: text, may be null.
     pub city: Field<Text<'a>>,
     /// `country`: text, may be null.
@@ -20338,8 +20340,6 @@ pub struct WebSearchPreviewToolUserLocation<'a> {
     pub region: Field<Text<'a>>,
     /// `timezone`: text, may be null.
     pub timezone: Field<Text<'a>>,
-    /// `type`: always `approximate`, required.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -20351,11 +20351,11 @@ impl<'a> Wire<'a> for WebSearchPreviewToolUserLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("city", &self.city);
                 members.field("country", &self.country);
                 members.field("region", &self.region);
                 members.field("timezone", &self.timezone);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -20368,22 +20368,22 @@ impl<'a> Object<'a> for WebSearchPreviewToolUserLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "city" => self.city = Wire::read(cursor)?,
             "country" => self.country = Wire::read(cursor)?,
             "region" => self.region = Wire::read(cursor)?,
             "timezone" => self.timezone = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "city" => !self.city.is_absent(),
             "country" => !self.country.is_absent(),
             "region" => !self.region.is_absent(),
             "timezone" => !self.timezone.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
@@ -20539,6 +20539,8 @@ impl<'a> Wire<'a> for WebSearchToolType<'a> {
 /// The object `WebSearchToolUserLocation`, 5 declared members.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct WebSearchToolUserLocation<'a> {
+    /// `type`: always `approximate`, may be null.
+    pub r#type: Field<Text<'a>>,
     /// `city`: text, may be null.
     pub city: Field<Text<'a>>,
     /// `country`: text, may be null.
@@ -20547,8 +20549,6 @@ pub struct WebSearchToolUserLocation<'a> {
     pub region: Field<Text<'a>>,
     /// `timezone`: text, may be null.
     pub timezone: Field<Text<'a>>,
-    /// `type`: always `approximate`, may be null.
-    pub r#type: Field<Text<'a>>,
     /// Members that the schema does not declare.
     pub unknown: Unknown<'a>,
 }
@@ -20560,11 +20560,11 @@ impl<'a> Wire<'a> for WebSearchToolUserLocation<'a> {
         write_object(
             out,
             |members| {
+                members.field("type", &self.r#type);
                 members.field("city", &self.city);
                 members.field("country", &self.country);
                 members.field("region", &self.region);
                 members.field("timezone", &self.timezone);
-                members.field("type", &self.r#type);
                 members.unknown(&self.unknown);
             },
         );
@@ -20577,22 +20577,22 @@ impl<'a> Object<'a> for WebSearchToolUserLocation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
+            "type" => self.r#type = Wire::read(cursor)?,
             "city" => self.city = Wire::read(cursor)?,
             "country" => self.country = Wire::read(cursor)?,
             "region" => self.region = Wire::read(cursor)?,
             "timezone" => self.timezone = Wire::read(cursor)?,
-            "type" => self.r#type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
     }
     fn has(&self, name: &str) -> bool {
         match name {
+            "type" => !self.r#type.is_absent(),
             "city" => !self.city.is_absent(),
             "country" => !self.country.is_absent(),
             "region" => !self.region.is_absent(),
             "timezone" => !self.timezone.is_absent(),
-            "type" => !self.r#type.is_absent(),
             _ => self.unknown.get(name).is_some(),
         }
     }
