@@ -7,4 +7,5 @@ pub mod import;
 pub mod ir;
 pub mod leaves;
 pub mod map;
+pub mod rules;
 pub mod schema;

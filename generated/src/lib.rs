@@ -48,8 +48,8 @@ pub mod cohere;
 pub mod ir;
 pub mod prelude;
 pub use prelude::{
-    Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Protocol, Row,
-    Text, Wire, WireError,
+    Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Pass, Protocol,
+    Row, Rules, Text, Wire, WireError,
 };
 /// The map of a protocol, row by row; empty when its feature is off.
 pub fn rows(protocol: Protocol) -> &'static [Row] {
@@ -87,6 +87,25 @@ pub fn lacks(protocol: Protocol) -> &'static [Lack] {
         Protocol::Cohere => cohere::LACKS,
         #[allow(unreachable_patterns, reason = "reached when a feature is off")]
         _ => &[],
+    }
+}
+/// The limits and quirks of a protocol; none when its feature is off.
+pub fn rules(protocol: Protocol) -> Option<&'static Rules> {
+    match protocol {
+        #[cfg(feature = "openai_chat")]
+        Protocol::OpenaiChat => Some(&openai_chat::RULES),
+        #[cfg(feature = "openai_responses")]
+        Protocol::OpenaiResponses => Some(&openai_responses::RULES),
+        #[cfg(feature = "anthropic")]
+        Protocol::Anthropic => Some(&anthropic::RULES),
+        #[cfg(feature = "gemini")]
+        Protocol::Gemini => Some(&gemini::RULES),
+        #[cfg(feature = "bedrock")]
+        Protocol::Bedrock => Some(&bedrock::RULES),
+        #[cfg(feature = "cohere")]
+        Protocol::Cohere => Some(&cohere::RULES),
+        #[allow(unreachable_patterns, reason = "reached when a feature is off")]
+        _ => None,
     }
 }
 /// The wire path, in its node, of a path of an IR type.

@@ -79,7 +79,7 @@ pub(crate) fn lib_module(protocols: &[&str]) -> TokenStream {
         pub mod prelude;
 
         pub use prelude::{
-            Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Protocol, Row, Text, Wire, WireError,
+            Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Pass, Protocol, Row, Rules, Text, Wire, WireError,
         };
 
         /// The map of a protocol, row by row; empty when its feature is off.
@@ -103,6 +103,18 @@ pub(crate) fn lib_module(protocols: &[&str]) -> TokenStream {
                 )*
                 #[allow(unreachable_patterns, reason = "reached when a feature is off")]
                 _ => &[],
+            }
+        }
+
+        /// The limits and quirks of a protocol; none when its feature is off.
+        pub fn rules(protocol: Protocol) -> Option<&'static Rules> {
+            match protocol {
+                #(
+                    #[cfg(feature = #features)]
+                    Protocol::#variants => Some(&#modules::RULES),
+                )*
+                #[allow(unreachable_patterns, reason = "reached when a feature is off")]
+                _ => None,
             }
         }
 

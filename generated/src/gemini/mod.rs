@@ -4,11 +4,13 @@
 #[allow(unused_imports, unused_variables, unused_mut, reason = "every map has the same frame")]
 mod maps;
 mod rows;
+mod rules;
 #[allow(unused_imports, reason = "every module of types has the same frame")]
 pub mod types;
 
 pub use maps::*;
 pub use rows::{LACKS, ROWS, wire_name};
+pub use rules::RULES;
 pub use types::*;
 
 /// This protocol.

@@ -1,0 +1,263 @@
+//! What a protocol demands or lacks beyond its types: limits and quirks as data.
+//!
+//! Each protocol's `RULES` come from `schemas/<protocol>/rules.toml`. The shape passes read them; no pass
+//! knows which protocol it works for.
+
+/// The limits and quirks of one protocol.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rules {
+    /// What a request goes through on its way to this protocol, in this order.
+    pub request: &'static [Pass],
+    /// What an answer goes through on its way to a client of this protocol, in this order.
+    pub response: &'static [Pass],
+    /// Who may speak where.
+    pub turns: TurnRules,
+    /// Ids of tool calls.
+    pub call_ids: NameRules,
+    /// Names of tools.
+    pub tool_names: NameRules,
+    /// What may be called, and how.
+    pub tools: ToolRules,
+    /// The form and the bounds of an answer.
+    pub output: OutputRules,
+    /// How tokens are drawn.
+    pub sampling: SamplingRules,
+    /// How reasoning is asked for and given back.
+    pub reasoning: ReasoningRules,
+    /// Pictures, documents, sound.
+    pub media: MediaRules,
+    /// The form of an answer that clients expect.
+    pub answer: AnswerRules,
+    /// What an error's status, kind and code stand for; the first row that fits counts.
+    pub errors: &'static [ErrorRule],
+    /// Parts of messages, in lower case, that say that the prompt does not fit the model.
+    pub overflow: &'static [&'static str],
+}
+
+/// Who may speak where.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TurnRules {
+    /// System text stands outside the turns.
+    pub instructions: bool,
+    /// A system turn may follow other turns.
+    pub system_inside: bool,
+    /// Turns of one role may follow each other.
+    pub repeat: bool,
+    /// A tool result is a turn of its own; otherwise results stand in the user's turn.
+    pub results_apart: bool,
+    /// The order of text, reasoning and calls inside a turn is told.
+    pub ordered: bool,
+    /// Turns and text blocks may be empty.
+    pub empty: bool,
+    /// Turns may name their speaker.
+    pub names: bool,
+    /// Marks for the prompt cache may stand at blocks.
+    pub cache_marks: bool,
+    /// Beginnings of system texts that are meant for this protocol's own provider alone.
+    pub private_text: &'static [&'static str],
+}
+
+/// Characters and length of an id or a name.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct NameRules {
+    /// Characters at most.
+    pub max: usize,
+    /// Letters, digits, `_` and `-` alone.
+    pub word: bool,
+    /// How an id that the gateway makes begins.
+    pub prefix: &'static str,
+}
+
+/// What may be called, and how.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ToolRules {
+    /// Arguments are an object; otherwise any text.
+    pub object_arguments: bool,
+    /// Tools whose argument is free text.
+    pub custom: bool,
+    /// A choice of some of the declared tools.
+    pub allowed: bool,
+    /// The parameters of a tool must be there.
+    pub parameters: bool,
+    /// A result can say that it is an error.
+    pub error_flag: bool,
+    /// Results hold pictures and documents.
+    pub media_results: bool,
+    /// Where `parallel` is said only beside a choice.
+    pub parallel_in_choice: bool,
+}
+
+/// The form and the bounds of an answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct OutputRules {
+    /// A bound on the answer must be given; this one when neither the caller nor the model says.
+    pub max_tokens: Option<u64>,
+    /// Texts that may end the answer.
+    pub stops: usize,
+    /// Whether such a text may be nothing but white space.
+    pub blank_stops: bool,
+    /// Any JSON object may be asked for.
+    pub json: bool,
+    /// Objects of an answer's schema must say that they are closed.
+    pub closed_schema: bool,
+    /// An answer's schema has a name.
+    pub schema_name: bool,
+    /// An answer always obeys its schema.
+    pub always_strict: bool,
+    /// Answers that may be asked for.
+    pub candidates: u64,
+}
+
+/// How tokens are drawn.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SamplingRules {
+    /// Highest temperature.
+    pub max_temperature: f64,
+}
+
+/// How reasoning is asked for and given back.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ReasoningRules {
+    /// Reasoning is asked for by a number of tokens, or left to the model; otherwise by effort.
+    pub by_budget: bool,
+    /// Smallest number of tokens.
+    pub min_budget: u64,
+    /// Words for effort, and the tokens they stand for, smallest first.
+    pub efforts: &'static [(&'static str, u64)],
+    /// Words for effort that it takes.
+    pub words: &'static [&'static str],
+    /// A tool may be forced while the model reasons.
+    pub with_forced_choice: bool,
+    /// Temperature and the like may be set while the model reasons.
+    pub with_sampling: bool,
+    /// A tool loop must begin with the reasoning that led to it.
+    pub loop_needs_it: bool,
+    /// Reasoning that comes back must be signed.
+    pub signed: bool,
+    /// Reasoning blocks of a turn stand apart, each with its signature.
+    pub blocks: bool,
+    /// Reasoning that only the provider can read has a block of its own.
+    pub redacted: bool,
+}
+
+/// Pictures, documents, sound.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MediaRules {
+    /// Sound.
+    pub audio: bool,
+    /// Moving pictures.
+    pub video: bool,
+    /// Media types of documents that may be given as bytes.
+    pub document_bytes: &'static [&'static str],
+    /// Documents may be given by address.
+    pub document_url: bool,
+    /// Documents may be plain text.
+    pub document_text: bool,
+    /// Name of a document that has none; empty where none is needed.
+    pub document_name: &'static str,
+    /// Search results have a block of their own.
+    pub search_results: bool,
+}
+
+/// The form of an answer that clients expect.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AnswerRules {
+    /// How an id that the gateway makes begins.
+    pub id_prefix: &'static str,
+    /// Several answers.
+    pub several: bool,
+    /// Text is one string.
+    pub one_text: bool,
+    /// A refusal is content; otherwise it is a reason to stop.
+    pub refusal_content: bool,
+    /// Citations other than of addresses.
+    pub citations: bool,
+}
+
+/// What an error stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErrorRule {
+    /// HTTP status; 0 fits any.
+    pub status: u16,
+    /// The provider's word for the kind of error, or its code; empty fits any.
+    pub word: &'static str,
+    /// The class, in the terms that all protocols share.
+    pub class: &'static str,
+}
+
+/// One step that gives a document the shape that its target demands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Pass {
+    /// Takes carried reasoning out of its envelopes.
+    OpenCarriage,
+    /// Leaves out system text that is meant for the source's own provider.
+    DropPrivateText,
+    /// Puts reasoning in front of what it led to.
+    OrderContent,
+    /// Makes tools and calls with free text out of functions, or the other way round.
+    FitCustomTools,
+    /// Pairs calls and results.
+    PairCalls,
+    /// Moves leading system turns out of the conversation.
+    HoistSystem,
+    /// Makes a leading system turn of the instructions.
+    LowerSystem,
+    /// Gives each tool result a turn of its own behind its calls.
+    SplitToolResults,
+    /// Gathers tool results in one turn.
+    GroupToolResults,
+    /// Renders documents and search results that the target has no form for.
+    RenderDocuments,
+    /// Checks pictures and sound.
+    FitMedia,
+    /// Says that a result is an error where there is no mark for it.
+    FitErrors,
+    /// Names speakers where there is no place for it.
+    FitNames,
+    /// Leaves out cache marks.
+    DropCacheMarks,
+    /// Leaves out what is empty.
+    DropEmpty,
+    /// Joins neighbouring turns of one role.
+    MergeTurns,
+    /// Makes ids fit.
+    FitToolIds,
+    /// Makes names of tools fit.
+    FitToolNames,
+    /// Makes arguments of calls an object.
+    FitArguments,
+    /// Fits the choice of tools.
+    FitToolChoice,
+    /// Bounds the answer.
+    FitOutput,
+    /// Asks for JSON.
+    FitSchemaOutput,
+    /// Keeps what the target takes of the texts that end an answer.
+    FitStop,
+    /// Asks for reasoning in the target's way.
+    FitReasoning,
+    /// Brings sampling into range.
+    FitSampling,
+    /// Fits reasoning of the history.
+    FitHistoryReasoning,
+    /// Of an answer: keeps the first candidate.
+    FirstCandidate,
+    /// Of an answer: cuts at a text that the gateway looks for.
+    CutStops,
+    /// Of an answer: calls of emulated tools, ids and names as the caller knows them.
+    RestoreCalls,
+    /// Of an answer: takes a fence off JSON.
+    UnfenceJson,
+    /// Of an answer: why it ended.
+    FitFinish,
+    /// Of an answer: refusals.
+    FitRefusal,
+    /// Of an answer: seals what only its provider can read.
+    SealCarriage,
+    /// Of an answer: one text.
+    JoinText,
+    /// Of an answer: citations.
+    FitCitations,
+    /// Of an answer: ids and times.
+    FitEnvelope,
+}

@@ -1,0 +1,196 @@
+//! Limits and quirks: `schemas/<protocol>/rules.toml`, parsed and checked.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+
+/// Classes of error that all protocols share.
+const CLASSES: [&str; 12] = [
+    "invalid_request",
+    "context_length",
+    "authentication",
+    "permission",
+    "not_found",
+    "too_large",
+    "rate_limited",
+    "conflict",
+    "unsupported",
+    "overloaded",
+    "timeout",
+    "internal",
+];
+
+/// One protocol's rules: for each part its members, all of which must be there.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// Passes of a request.
+    pub request: Vec<String>,
+    /// Passes of an answer.
+    pub response: Vec<String>,
+    /// Members by part.
+    pub parts: BTreeMap<String, BTreeMap<String, toml::Value>>,
+    /// What errors stand for.
+    pub errors: Vec<ErrorRule>,
+    /// Parts of messages that say that the prompt is too long.
+    pub overflow: Vec<String>,
+}
+
+/// What an error stands for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorRule {
+    /// HTTP status; 0 fits any.
+    #[serde(default)]
+    pub status: u16,
+    /// Kind or code; empty fits any.
+    #[serde(default)]
+    pub word: String,
+    /// The class.
+    pub class: String,
+}
+
+#[derive(Deserialize)]
+struct Raw {
+    request: Vec<String>,
+    response: Vec<String>,
+    #[serde(default)]
+    error: Vec<ErrorRule>,
+    overflow: Vec<String>,
+    #[serde(flatten)]
+    parts: BTreeMap<String, BTreeMap<String, toml::Value>>,
+}
+
+impl Rules {
+    /// Reads a file.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        Self::parse(&text).with_context(|| path.display().to_string())
+    }
+
+    /// Reads TOML.
+    pub fn parse(text: &str) -> Result<Self> {
+        let raw: Raw = toml::from_str(text)?;
+        for rule in &raw.error {
+            if !CLASSES.contains(&rule.class.as_str()) {
+                bail!("{:?} is no class of error", rule.class);
+            }
+        }
+        if let Some(pattern) = raw.overflow.iter().find(|p| **p != p.to_lowercase()) {
+            bail!("{pattern:?}: patterns are compared in lower case");
+        }
+        Ok(Self {
+            request: raw.request,
+            response: raw.response,
+            parts: raw.parts,
+            errors: raw.error,
+            overflow: raw.overflow,
+        })
+    }
+}
+
+/// The shape of `RULES`, read from the file that declares it.
+#[derive(Debug, Clone)]
+pub struct Shape {
+    /// Type and members of each part, by member of `Rules`.
+    pub parts: BTreeMap<String, (String, BTreeMap<String, Member>)>,
+    /// Names of the passes.
+    pub passes: Vec<String>,
+}
+
+/// Type of one rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Member {
+    /// Yes or no.
+    Bool,
+    /// A whole number.
+    Count,
+    /// A whole number or none.
+    OptionalCount,
+    /// A number.
+    Number,
+    /// A text.
+    Text,
+    /// Texts.
+    Texts,
+    /// Pairs of a text and a whole number.
+    Pairs,
+}
+
+impl Shape {
+    /// Reads `prelude/rules.rs`.
+    pub fn load(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
+        let file = syn::parse_file(&text).with_context(|| path.display().to_string())?;
+        let mut structs = BTreeMap::new();
+        let mut passes = Vec::new();
+        for item in file.items {
+            match item {
+                syn::Item::Struct(item) => {
+                    let members = item
+                        .fields
+                        .iter()
+                        .filter_map(|field| {
+                            let ty = &field.ty;
+                            Some((field.ident.as_ref()?.to_string(), quote::quote!(#ty).to_string()))
+                        })
+                        .collect::<Vec<_>>();
+                    structs.insert(item.ident.to_string(), members);
+                }
+                syn::Item::Enum(item) => passes.extend(item.variants.iter().map(|v| v.ident.to_string())),
+                _ => {}
+            }
+        }
+        let mut parts = BTreeMap::new();
+        for (name, ty) in structs.get("Rules").context("no struct Rules")? {
+            let Some(members) = structs.get(ty) else { continue };
+            let members = members
+                .iter()
+                .map(|(member, ty)| Ok((member.clone(), Member::of(ty)?)))
+                .collect::<Result<_>>()?;
+            parts.insert(name.clone(), (ty.clone(), members));
+        }
+        Ok(Self { parts, passes })
+    }
+}
+
+impl Member {
+    fn of(ty: &str) -> Result<Self> {
+        Ok(match ty.replace(' ', "").replace("'static", "").as_str() {
+            "bool" => Self::Bool,
+            "usize" | "u64" => Self::Count,
+            "Option<u64>" => Self::OptionalCount,
+            "f64" => Self::Number,
+            "&str" => Self::Text,
+            "&[&str]" => Self::Texts,
+            "&[(&str,u64)]" => Self::Pairs,
+            other => bail!("a rule cannot be a {other}"),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_and_patterns_are_checked() {
+        let head = "request = []\nresponse = []\n";
+        let bad = Rules::parse(&format!("{head}overflow = []\n[[error]]\nstatus = 400\nclass = \"odd\"\n"));
+        assert!(bad.unwrap_err().to_string().contains("no class of error"));
+        let bad = Rules::parse(&format!("{head}overflow = [\"Too long\"]\n"));
+        assert!(bad.unwrap_err().to_string().contains("lower case"));
+    }
+
+    #[test]
+    fn the_shape_is_read_from_its_declaration() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("prelude/rules.rs");
+        let shape = Shape::load(&path).unwrap();
+        assert!(shape.passes.contains(&"HoistSystem".to_owned()));
+        let (ty, members) = &shape.parts["reasoning"];
+        assert_eq!(ty, "ReasoningRules");
+        assert_eq!(members["efforts"], Member::Pairs);
+        assert_eq!(shape.parts["output"].1["max_tokens"], Member::OptionalCount);
+    }
+}
