@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::flatten_unions::flat;
 use super::merge::merge;
 use super::node::{Document, Node, OneOf, Prop};
 use super::shape_unions::split;
@@ -116,7 +117,7 @@ fn together(objects: impl Iterator<Item = Node>, document: &Document) -> Node {
     let mut node = objects.reduce(merge).unwrap_or(Node::Map);
     node.walk_mut(&mut |node| {
         if let Node::OneOf(one) = node {
-            *node = split(std::mem::take(one), document);
+            *node = split(flat(one, document), document);
         }
     });
     node.walk_mut(&mut |node| {
@@ -222,5 +223,26 @@ mod tests {
         super::run(&mut document);
         assert_snapshot!(document.defs["U"], @r#"tag type(msg: {a?: string, b?: string, type: "msg"}, text: BlockParam)"#);
         assert_snapshot!(document.defs["NoTag"], @"{x?: string, y?: string}");
+    }
+
+    #[test]
+    fn unions_that_a_merge_makes_are_decided_too() {
+        let mut document = read(
+            r##"{
+              "A": {"type": "object", "required": ["type"], "properties": {"type": {"const": "a"}}},
+              "B": {"type": "object", "required": ["type"], "properties": {"type": {"const": "b"}}},
+              "InPart": {"oneOf": [{"$ref": "#/$defs/A"}]},
+              "OutPart": {"oneOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]},
+              "In": {"type": "object", "required": ["type"], "properties": {"type": {"const": "msg"},
+                "content": {"oneOf": [{"type": "string"}, {"type": "array", "items": {"$ref": "#/$defs/InPart"}}]}}},
+              "Out": {"type": "object", "required": ["type"], "properties": {"type": {"const": "msg"},
+                "content": {"type": "array", "items": {"$ref": "#/$defs/OutPart"}}}},
+              "Ref": {"type": "object", "required": ["type"], "properties": {"type": {"const": "ref"}}},
+              "U": {"oneOf": [{"$ref": "#/$defs/In"}, {"$ref": "#/$defs/Out"}, {"$ref": "#/$defs/Ref"}]}
+            }"##,
+        );
+        super::super::shape_unions::run(&mut document);
+        super::run(&mut document);
+        assert_snapshot!(document.defs["U"], @r#"tag type(msg: {content?: shape(Array: [tag type(a: A, b: B)], String: string), type: "msg"}, ref: Ref)"#);
     }
 }

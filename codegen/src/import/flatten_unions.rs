@@ -10,13 +10,18 @@ pub fn run(document: &mut Document) {
     let before = document.clone();
     document.walk_mut(&mut |node| {
         if let Node::OneOf(one) = node {
-            let mut flat = OneOf { alts: Vec::new(), tag: one.tag.clone(), mapping: one.mapping.clone() };
-            for alt in &one.alts {
-                splice(&mut flat, alt, &before, 0);
-            }
-            *one = flat;
+            *one = flat(one, &before);
         }
     });
+}
+
+/// One union with its members' members.
+pub fn flat(one: &OneOf, document: &Document) -> OneOf {
+    let mut flat = OneOf { alts: Vec::new(), tag: one.tag.clone(), mapping: one.mapping.clone() };
+    for alt in &one.alts {
+        splice(&mut flat, alt, document, 0);
+    }
+    flat
 }
 
 fn splice(flat: &mut OneOf, alt: &Node, document: &Document, depth: usize) {
