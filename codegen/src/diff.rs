@@ -68,7 +68,10 @@ pub fn diff(old: &Schema, new: &Schema, fateless: &BTreeSet<String>) -> Vec<Chan
         }
     }
     for change in &mut changes {
-        change.no_fate = matches!(change.how, How::New(_)) && fateless.contains(&change.place);
+        // A type without a fate leaves its members without one.
+        let owner = change.place.split('.').next().unwrap_or_default();
+        let none = fateless.contains(&change.place) || fateless.contains(owner);
+        change.no_fate = none && matches!(change.how, How::New(_));
     }
     changes.sort();
     changes

@@ -86,80 +86,92 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> Result<ExitCode> {
+    let root = cli.root.as_path();
     match cli.command {
-        Command::Diff { protocol, newer, from } => {
-            let dir = cli.root.join("schemas").join(&protocol);
-            let read = |path: &Path| -> Result<Schema> {
-                let overlay = Overlay::load(&dir.join("overlay.json"))?;
-                import(&protocol, &read_document(path)?, &Extras { overlay, ..Extras::default() })
-            };
-            let mut newer = read(&newer)?;
-            let older = match &from {
-                Some(path) => read(path)?,
-                None => Schema::load(&dir.join("schema.json"))?,
-            };
-            keep_names::run(&mut newer, &older);
-            let map = dir.join("map.toml");
-            let fateless = if map.exists() { fateless(&Map::load(&map)?, &newer) } else { BTreeSet::new() };
-            let changes = diff(&older, &newer, &fateless);
-            for change in &changes {
-                print(&change.to_string());
-            }
-            Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
-        Command::Document { protocol, package } => {
-            let mut packages = pinned(&cli.root, &protocol)?.packages;
-            for wanted in package {
-                let (name, version) = wanted.split_once("==").context("--package is NAME==VERSION")?;
-                let pin = packages.iter_mut().find(|p| p.name == name);
-                version.clone_into(&mut pin.with_context(|| format!("{name} is not a package of {protocol}"))?.version);
-            }
-            print(&serde_json::to_string_pretty(&sdk::document(&cli.root, &protocol, &packages)?)?);
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::ClosureReport { protocol, document } => {
-            let ours = leaves(&Schema::load(&cli.root.join("schemas").join(&protocol).join("schema.json"))?);
-            let theirs = leaves(&import(&protocol, &read_document(&document)?, &Extras::default())?);
-            for (sign, here, there) in [("only here   ", &ours, &theirs), ("only there  ", &theirs, &ours)] {
-                for path in here.difference(there) {
-                    print(&format!("{sign}{path}"));
-                }
-            }
-            Ok(if ours == theirs { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-        }
         Command::Generate => {
-            let changed = generate::write(&cli.root)?;
+            let changed = generate::write(root)?;
             report(&format!("{changed} files changed"));
             Ok(ExitCode::SUCCESS)
         }
         Command::Check => {
-            generate::check(&cli.root)?;
+            generate::check(root)?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Import { protocol, document, sdk: _, fresh } => {
-            let dir = cli.root.join("schemas").join(&protocol);
-            let target = dir.join("schema.json");
-            let previous = if fresh || !target.exists() { None } else { Some(Schema::load(&target)?) };
-            let overlay = Overlay::load(&dir.join("overlay.json"))?;
-            let pins = pinned(&cli.root, &protocol)?;
-            let newer = match &document {
-                Some(path) => read_document(path)?,
-                None => sdk::document(&cli.root, &protocol, &pins.packages)?,
-            };
-            // A document given by hand comes without the older release: what that had is in the committed schema.
+            run_import(root, &protocol, document.as_deref(), fresh)
+        }
+        Command::Diff { protocol, newer, from } => run_diff(root, &protocol, &newer, from.as_deref()),
+        Command::Document { protocol, package } => run_document(root, &protocol, &package),
+        Command::ClosureReport { protocol, document } => run_closure_report(root, &protocol, &document),
+    }
+}
+
+fn run_import(root: &Path, protocol: &str, document: Option<&Path>, fresh: bool) -> Result<ExitCode> {
+    let dir = root.join("schemas").join(protocol);
+    let target = dir.join("schema.json");
+    let previous = if fresh || !target.exists() { None } else { Some(Schema::load(&target)?) };
+    let overlay = Overlay::load(&dir.join("overlay.json"))?;
+    let schema = match document {
+        // A document given by hand comes without the older release: what that had is in the committed schema.
+        Some(path) => import(protocol, &read_document(path)?, &Extras { older: None, previous, overlay })?,
+        None => {
+            let pins = pinned(root, protocol)?;
+            let newer = sdk::document(root, protocol, &pins.packages)?;
             let older = match &pins.older {
-                Some(older) if document.is_none() => {
-                    Some((sdk::document(&cli.root, &protocol, &older.packages)?, &older.keep))
-                }
-                _ => None,
+                Some(older) => Some((sdk::document(root, protocol, &older.packages)?, &older.keep)),
+                None => None,
             };
             let older = older.as_ref().map(|(document, keep)| (document, *keep));
-            let extras = Extras { older, previous, overlay };
-            let schema = import(&protocol, &newer, &extras)?;
-            write(&target, &schema.to_text())?;
-            Ok(ExitCode::SUCCESS)
+            import(protocol, &newer, &Extras { older, previous, overlay })?
+        }
+    };
+    std::fs::create_dir_all(&dir).with_context(|| format!("make {}", dir.display()))?;
+    std::fs::write(&target, schema.to_text()).with_context(|| format!("write {}", target.display()))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_diff(root: &Path, protocol: &str, newer: &Path, from: Option<&Path>) -> Result<ExitCode> {
+    let dir = root.join("schemas").join(protocol);
+    let read = |path: &Path| -> Result<Schema> {
+        let overlay = Overlay::load(&dir.join("overlay.json"))?;
+        import(protocol, &read_document(path)?, &Extras { overlay, ..Extras::default() })
+    };
+    let older = match from {
+        Some(path) => read(path)?,
+        None => Schema::load(&dir.join("schema.json"))?,
+    };
+    let mut newer = read(newer)?;
+    keep_names::run(&mut newer, &older);
+    let map = dir.join("map.toml");
+    let fateless = if map.exists() { fateless(&Map::load(&map)?, &newer) } else { BTreeSet::new() };
+    let changes = diff(&older, &newer, &fateless);
+    for change in &changes {
+        print(&change.to_string());
+    }
+    Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_document(root: &Path, protocol: &str, releases: &[String]) -> Result<ExitCode> {
+    let mut packages = pinned(root, protocol)?.packages;
+    for wanted in releases {
+        let (name, version) = wanted.split_once("==").context("--package is NAME==VERSION")?;
+        let pin = packages.iter_mut().find(|p| p.name == name);
+        version
+            .clone_into(&mut pin.with_context(|| format!("{name} is not a package of {protocol}"))?.version);
+    }
+    print(&serde_json::to_string_pretty(&sdk::document(root, protocol, &packages)?)?);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn run_closure_report(root: &Path, protocol: &str, document: &Path) -> Result<ExitCode> {
+    let ours = leaves(&Schema::load(&root.join("schemas").join(protocol).join("schema.json"))?);
+    let theirs = leaves(&import(protocol, &read_document(document)?, &Extras::default())?);
+    for (sign, here, there) in [("only here   ", &ours, &theirs), ("only there  ", &theirs, &ours)] {
+        for path in here.difference(there) {
+            print(&format!("{sign}{path}"));
         }
     }
+    Ok(if ours == theirs { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn pinned(root: &Path, protocol: &str) -> Result<sdk::Pins> {
@@ -171,17 +183,12 @@ fn fateless(map: &Map, schema: &Schema) -> BTreeSet<String> {
     let mut places = map.fateless(schema);
     for (name, words) in &map.enums {
         if let Some(Def::Enum(values)) = schema.types.get(name) {
-            places.extend(values.iter().filter(|v| !words.read.contains_key(*v)).map(|v| format!("{name}#{v}")));
+            places.extend(
+                values.iter().filter(|v| !words.read.contains_key(*v)).map(|v| format!("{name}#{v}")),
+            );
         }
     }
     places
-}
-
-fn write(path: &Path, text: &str) -> Result<()> {
-    if let Some(dir) = path.parent() {
-        std::fs::create_dir_all(dir)?;
-    }
-    Ok(std::fs::write(path, text)?)
 }
 
 #[expect(clippy::print_stdout, reason = "a command line tool speaks to its user")]

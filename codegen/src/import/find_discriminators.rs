@@ -241,6 +241,8 @@ mod tests {
               "U": {"oneOf": [{"$ref": "#/$defs/In"}, {"$ref": "#/$defs/Out"}, {"$ref": "#/$defs/Ref"}]}
             }"##,
         );
+        super::super::flatten_unions::run(&mut document);
+        super::super::resolve_aliases::run(&mut document);
         super::super::shape_unions::run(&mut document);
         super::run(&mut document);
         assert_snapshot!(document.defs["U"], @r#"tag type(msg: {content?: shape(Array: [tag type(a: A, b: B)], String: string), type: "msg"}, ref: Ref)"#);

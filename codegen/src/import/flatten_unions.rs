@@ -1,4 +1,4 @@
-//! Pass: a union whose member is itself a union has that union's members.
+//! Pass: a union whose member is itself a union has that union's members; one of a single member is that member.
 
 use super::node::{Document, Node, OneOf};
 
@@ -10,7 +10,12 @@ pub fn run(document: &mut Document) {
     let before = document.clone();
     document.walk_mut(&mut |node| {
         if let Node::OneOf(one) = node {
-            *one = flat(one, &before);
+            let mut flat = flat(one, &before);
+            *node = if flat.alts.len() == 1 && flat.mapping.is_empty() {
+                flat.alts.remove(0)
+            } else {
+                Node::OneOf(flat)
+            };
         }
     });
 }
@@ -54,6 +59,7 @@ mod tests {
               "A": {"type": "object", "properties": {}},
               "B": {"type": "object", "properties": {}},
               "Inner": {"oneOf": [{"$ref": "#/$defs/A"}, {"$ref": "#/$defs/B"}]},
+              "Single": {"oneOf": [{"$ref": "#/$defs/A"}]},
               "Outer": {"anyOf": [{"type": "string"}, {"$ref": "#/$defs/Inner"}, {"$ref": "#/$defs/A"}]}
             }"##,
         );
@@ -63,6 +69,7 @@ mod tests {
         B = {}
         Inner = one(A, B)
         Outer = one(string, A, B)
+        Single = A
         ");
     }
 }

@@ -32,6 +32,7 @@ pub mod shape_unions;
 mod testing;
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::path::Path;
 
 use anyhow::{Context, Result, bail};
@@ -70,11 +71,14 @@ pub fn import(protocol: &str, document: &Value, extras: &Extras<'_>) -> Result<S
     Ok(schema)
 }
 
+/// Bytes of a document, unpacked, that are still read.
+const MAX_DOCUMENT: u64 = 256 << 20;
+
 /// Reads a document from a file, packed with gzip or not.
 pub fn read_document(path: &Path) -> Result<Value> {
     let bytes = std::fs::read(path).with_context(|| format!("read {}", path.display()))?;
     let parsed = if bytes.starts_with(&[0x1f, 0x8b]) {
-        serde_json::from_reader(flate2::read::GzDecoder::new(bytes.as_slice()))
+        serde_json::from_reader(flate2::read::GzDecoder::new(bytes.as_slice()).take(MAX_DOCUMENT))
     } else {
         serde_json::from_slice(&bytes)
     };
@@ -125,6 +129,8 @@ fn passes(document: &mut Document, overlay: &Overlay) {
     free_form::run(document, &overlay.opaque);
     flatten_unions::run(document);
     open_enums::run(document);
+    // Unions of one member have become names for it.
+    resolve_aliases::run(document);
     shape_unions::run(document);
     find_discriminators::run(document);
     names::run(document);
