@@ -132,16 +132,19 @@ fn run_import(root: &Path, protocol: &str, document: Option<&Path>, fresh: bool)
 
 fn run_diff(root: &Path, protocol: &str, newer: &Path, from: Option<&Path>) -> Result<ExitCode> {
     let dir = root.join("schemas").join(protocol);
+    let committed = Schema::load(&dir.join("schema.json"))?;
+    // Both take the committed names, which are the ones that the map speaks of.
     let read = |path: &Path| -> Result<Schema> {
         let overlay = Overlay::load(&dir.join("overlay.json"))?;
-        import(protocol, &read_document(path)?, &Extras { overlay, ..Extras::default() })
+        let mut schema = import(protocol, &read_document(path)?, &Extras { overlay, ..Extras::default() })?;
+        keep_names::run(&mut schema, &committed);
+        Ok(schema)
     };
+    let newer = read(newer)?;
     let older = match from {
         Some(path) => read(path)?,
-        None => Schema::load(&dir.join("schema.json"))?,
+        None => committed.clone(),
     };
-    let mut newer = read(newer)?;
-    keep_names::run(&mut newer, &older);
     let map = dir.join("map.toml");
     let fateless = if map.exists() { fateless(&Map::load(&map)?, &newer) } else { BTreeSet::new() };
     let changes = diff(&older, &newer, &fateless);

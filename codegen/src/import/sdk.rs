@@ -22,7 +22,7 @@ pub struct Pins {
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Package {
-    /// Its name on PyPI.
+    /// Its name in the package index.
     pub name: String,
     /// Its version.
     pub version: String,
