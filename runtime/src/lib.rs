@@ -12,4 +12,4 @@ pub mod stream;
 pub mod upstream;
 
 /// One of the six wire protocols.
-pub use busbar_catalog::Protocol;
+pub use busbar_protocols::Protocol;

@@ -1,13 +1,17 @@
 //! The `busbar` command.
 
 use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use busbar::config::{self, Environment};
+use busbar::config::{self, Environment, Settings};
 use busbar::server;
 use clap::{Parser, Subcommand};
+
+/// Most model names in the start-up text.
+const MAX_SHOWN: usize = 20;
 
 /// A self-hosted LLM gateway: six wire protocols in, six out, nothing lost in silence.
 #[derive(Debug, Parser)]
@@ -77,7 +81,41 @@ fn serve(file: Option<&Path>, environment: &Environment) -> anyhow::Result<()> {
     let mut out = std::io::stdout().lock();
     writeln!(out, "busbar {} listens on http://{address}", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "operators: http://{admin_address}/metrics")?;
+    write_models(&mut out, &settings)?;
+    writeln!(out, "\nTry it:\n")?;
+    writeln!(out, "{}", example(address, &settings))?;
     out.flush()?;
     drop(out);
     server::run(settings, listeners, admin)
+}
+
+/// Says what clients may name as `model`.
+fn write_models(out: &mut impl Write, settings: &Settings) -> std::io::Result<()> {
+    let names = settings.pools.iter().map(|pool| pool.name.clone());
+    let names = names.chain(settings.lanes.iter().map(|lane| lane.name.clone()));
+    let names: Vec<_> =
+        names.chain(settings.providers.iter().map(|provider| format!("{}/<model>", provider.name))).collect();
+    let shown = names.len().min(MAX_SHOWN);
+    let more = if shown < names.len() { ", ..." } else { "" };
+    writeln!(out, "models: {}{more}", names[..shown].join(", "))
+}
+
+/// A command to paste that gets an answer.
+fn example(address: SocketAddr, settings: &Settings) -> String {
+    let named =
+        settings.pools.first().map(|pool| &pool.name).or(settings.lanes.first().map(|lane| &lane.name));
+    let model = match (named, settings.providers.first()) {
+        (Some(name), _) => name.clone(),
+        (None, Some(provider)) if provider.name == config::SIMULATOR => format!("{}/hello", provider.name),
+        (None, Some(provider)) => format!("{}/MODEL", provider.name),
+        (None, None) => "MODEL".to_owned(),
+    };
+    let reachable = if address.ip().is_unspecified() {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, address.port()))
+    } else {
+        address
+    };
+    format!(
+        r#"curl -s http://{reachable}/v1/chat/completions -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello"}}]}}'"#
+    )
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use busbar_catalog::Catalog;
 use serde_saphyr::Location;
 
-pub use resolve::{Environment, resolve, with_simulator};
+pub use resolve::{Environment, SIMULATOR, resolve, with_simulator};
 pub use settings::{BaseUrl, Credential, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings};
 
 /// The largest configuration file that is read, in bytes.
@@ -102,11 +102,14 @@ pub fn parse(text: &str, file: &str) -> Result<raw::Config, ConfigError> {
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
         return Ok(raw::Config::default());
     }
-    serde_saphyr::from_str(text).map_err(|error| {
+    let invalid = |error: serde_saphyr::Error| {
         let error = error.without_snippet();
         let location = error.location().unwrap_or(Location::UNKNOWN);
         ConfigError::at(file, location, error.render())
-    })
+    };
+    // First as YAML of any kind: what is not even that is told as such, not as a field of the wrong type.
+    serde_saphyr::from_str::<serde_json::Value>(text).map_err(invalid)?;
+    serde_saphyr::from_str(text).map_err(invalid)
 }
 
 /// The JSON Schema of the configuration.

@@ -263,7 +263,7 @@ pub struct Member {
     pub standby: bool,
 }
 
-impl From<ProtocolName> for busbar_catalog::Protocol {
+impl From<ProtocolName> for crate::Protocol {
     fn from(name: ProtocolName) -> Self {
         match name {
             ProtocolName::OpenaiChat => Self::OpenaiChat,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
 
-use busbar_catalog::{Catalog, Protocol};
+use busbar_catalog::Catalog;
 use secrecy::SecretString;
 use serde_saphyr::{Location, Spanned};
 
@@ -11,6 +11,7 @@ use super::settings::{
     BaseUrl, Credential, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings,
 };
 use super::{ConfigError, raw};
+use crate::Protocol;
 
 /// Most worker threads.
 const MAX_WORKERS: usize = 1024;
@@ -65,10 +66,13 @@ pub fn resolve(
     })
 }
 
+/// The name of the simulator as a provider.
+pub const SIMULATOR: &str = "simulator";
+
 /// Adds the simulator, which speaks all protocols at one address, as the provider `simulator`.
 pub fn with_simulator(settings: &mut Settings, address: SocketAddr) {
     settings.providers.push(Provider {
-        name: "simulator".into(),
+        name: SIMULATOR.into(),
         protocols: Protocol::ALL.to_vec(),
         base: BaseUrl {
             tls: false,
@@ -80,6 +84,18 @@ pub fn with_simulator(settings: &mut Settings, address: SocketAddr) {
         credential: Credential::Key(SecretString::from("simulator")),
         ca_file: None,
     });
+}
+
+/// The catalog's name for a protocol, as the rest of the gateway has it.
+const fn spoken(name: busbar_catalog::Protocol) -> Protocol {
+    match name {
+        busbar_catalog::Protocol::OpenaiChat => Protocol::OpenaiChat,
+        busbar_catalog::Protocol::OpenaiResponses => Protocol::OpenaiResponses,
+        busbar_catalog::Protocol::Anthropic => Protocol::Anthropic,
+        busbar_catalog::Protocol::Gemini => Protocol::Gemini,
+        busbar_catalog::Protocol::Bedrock => Protocol::Bedrock,
+        busbar_catalog::Protocol::Cohere => Protocol::Cohere,
+    }
 }
 
 fn workers(configured: Option<usize>) -> usize {
@@ -162,7 +178,9 @@ impl Resolver<'_> {
             }
             (Some(list), None) => list.iter().map(|name| (*name).into()).collect(),
             (None, Some(one)) => vec![one.into()],
-            (None, None) => known.map(|known| known.protocols.clone()).unwrap_or_default(),
+            (None, None) => known
+                .map(|known| known.protocols.iter().map(|name| spoken(*name)).collect())
+                .unwrap_or_default(),
         };
         if protocols.is_empty() {
             let message = format!(

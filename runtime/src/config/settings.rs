@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use busbar_catalog::Protocol;
+use crate::Protocol;
 use secrecy::SecretString;
 
 use super::raw::{LogFormat, LogLevel};

@@ -9,7 +9,7 @@ pub mod sniff;
 
 use std::borrow::Cow;
 
-use busbar_catalog::Protocol;
+use crate::Protocol;
 use http::{HeaderMap, Method};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 

@@ -239,7 +239,9 @@ mod tests {
 
     #[test]
     fn a_status_keeps_its_class() {
-        for class in [Class::Authentication, Class::NotFound, Class::RateLimited, Class::Overloaded, Class::Timeout] {
+        for class in
+            [Class::Authentication, Class::NotFound, Class::RateLimited, Class::Overloaded, Class::Timeout]
+        {
             assert_eq!(Class::of_status(class.status()), class);
         }
         assert_eq!(Class::of_status(529), Class::Overloaded);

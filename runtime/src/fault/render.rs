@@ -1,6 +1,6 @@
 //! Faults in each protocol's own form.
 
-use busbar_catalog::Protocol;
+use crate::Protocol;
 use serde_json::json;
 
 use super::{Class, Fault};
@@ -36,7 +36,9 @@ pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
         status,
         body: body.to_string().into_bytes(),
         error_type: (protocol == Protocol::Bedrock).then(|| bedrock_type(fault)),
-        retry_after: fault.retry_after.map(|wait| wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+        retry_after: fault
+            .retry_after
+            .map(|wait| wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
     }
 }
 
@@ -47,7 +49,10 @@ pub fn stream_event(protocol: Protocol, fault: &Fault, request_id: &str) -> Opti
     let (event, data) = match protocol {
         Protocol::OpenaiChat => (None, openai(fault)),
         Protocol::OpenaiResponses => {
-            let code = fault.code.clone().unwrap_or_else(|| openai_code(fault.class).unwrap_or("server_error").into());
+            let code = fault
+                .code
+                .clone()
+                .unwrap_or_else(|| openai_code(fault.class).unwrap_or("server_error").into());
             let data = json!({
                 "type": "error", "code": code, "message": fault.message, "param": fault.param, "sequence_number": 0,
             });
@@ -81,7 +86,9 @@ fn openai(fault: &Fault) -> serde_json::Value {
         Class::Authentication => "authentication_error",
         Class::Permission => "permission_error",
         Class::RateLimited => "rate_limit_error",
-        Class::Overloaded | Class::Timeout | Class::BadGateway | Class::Internal | Class::Unsupported => "server_error",
+        Class::Overloaded | Class::Timeout | Class::BadGateway | Class::Internal | Class::Unsupported => {
+            "server_error"
+        }
         _ => "invalid_request_error",
     });
     let code = fault.code.as_deref().or(openai_code(fault.class));
@@ -162,7 +169,8 @@ mod tests {
 
     #[test]
     fn a_rate_limit_in_six_dialects() {
-        let fault = Fault::gateway(Class::RateLimited, "slow down").with_retry_after(Duration::from_millis(1500));
+        let fault =
+            Fault::gateway(Class::RateLimited, "slow down").with_retry_after(Duration::from_millis(1500));
         let expected = [
             r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#,
             r#"{"error":{"message":"slow down","type":"rate_limit_error","param":null,"code":"rate_limit_exceeded"}}"#,
@@ -176,7 +184,10 @@ mod tests {
             assert_eq!(text(&rendered), expected, "{protocol}");
             assert_eq!((rendered.status, rendered.retry_after), (429, Some(2)));
         }
-        assert_eq!(render(Protocol::Bedrock, &fault, "r1").error_type.as_deref(), Some("ThrottlingException"));
+        assert_eq!(
+            render(Protocol::Bedrock, &fault, "r1").error_type.as_deref(),
+            Some("ThrottlingException")
+        );
     }
 
     #[test]

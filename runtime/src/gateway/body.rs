@@ -60,9 +60,6 @@ impl Pump {
                 if settlement.first_byte.is_none() {
                     settlement.first_byte = Some(settlement.started.elapsed());
                 }
-                if settlement.wants_error() {
-                    settlement.note_error(&bytes);
-                }
                 settlement.bytes_out += bytes.len() as u64;
                 Some(Ok(bytes))
             }

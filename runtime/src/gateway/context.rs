@@ -16,7 +16,7 @@ use crate::observe::metrics::Outcome;
 use crate::upstream;
 
 /// The most of a caller's text that an answer or a log repeats, in bytes.
-const MAX_EXCERPT: usize = 128;
+pub(super) const MAX_EXCERPT: usize = 128;
 
 /// One request, from its head to its answer.
 #[derive(Debug)]
@@ -92,9 +92,9 @@ pub(super) fn is_event_stream(answer: &upstream::Answer) -> bool {
     answer.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
 }
 
-/// The beginning of a caller's text, fit to be shown.
-pub(super) fn excerpt(text: &str) -> String {
-    let mut end = text.len().min(MAX_EXCERPT);
+/// The beginning of a text, fit to be shown.
+pub(super) fn excerpt(text: &str, most: usize) -> String {
+    let mut end = text.len().min(most);
     while !text.is_char_boundary(end) {
         end -= 1;
     }

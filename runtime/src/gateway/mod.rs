@@ -118,6 +118,10 @@ impl Gateway {
             }
         };
         ctx.settlement.protocol = call.protocol;
+        if head_size(&parts) > self.limits.headers {
+            let message = format!("the request's head is larger than {} bytes", self.limits.headers);
+            return Err(Fault::client(Class::TooLarge, message).with_status(431));
+        }
         ctx.settlement.operation = Some(call.operation);
 
         // 2. Admit: bounded in number; the caller's key is recognised in any carrier, and goes no further.
@@ -136,7 +140,7 @@ impl Gateway {
             }
         };
         let streamed = call.operation == Operation::GenerateStream || sniffed.stream.unwrap_or(false);
-        ctx.settlement.model = context::excerpt(asked);
+        ctx.settlement.model = context::excerpt(asked, context::MAX_EXCERPT);
         ctx.settlement.streamed = streamed;
 
         // 4. Choose a lane.
@@ -152,7 +156,7 @@ impl Gateway {
                 ctx.settlement.occupy(lane, limit)?;
             }
         } else {
-            ctx.settlement.lane = context::excerpt(asked);
+            ctx.settlement.lane = context::excerpt(asked, context::MAX_EXCERPT);
             ctx.settlement.label = format!("{}/*", provider.name);
         }
 
@@ -198,6 +202,13 @@ impl Gateway {
     }
 }
 
+/// The size of a request's head as it stood on the wire, near enough.
+fn head_size(parts: &http::request::Parts) -> usize {
+    const SEPARATORS: usize = ": \r\n".len();
+    let fields = parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len() + SEPARATORS);
+    fields.sum::<usize>() + parts.uri.path_and_query().map_or(0, |target| target.as_str().len())
+}
+
 fn malformed(malformed: sniff::Malformed) -> Fault {
     let fault = Fault::client(Class::InvalidRequest, malformed.to_string());
     match malformed.param() {
@@ -207,7 +218,7 @@ fn malformed(malformed: sniff::Malformed) -> Fault {
 }
 
 fn unknown_model(asked: &str) -> Fault {
-    let message = format!("the model `{}` does not exist", context::excerpt(asked));
+    let message = format!("the model `{}` does not exist", context::excerpt(asked, context::MAX_EXCERPT));
     Fault::client(Class::NotFound, message).with_param("model").with_code("model_not_found")
 }
 

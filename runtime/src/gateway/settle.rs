@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use super::Shared;
+use super::context::excerpt;
 use crate::Protocol;
 use crate::dialect::Operation;
 use crate::fault::{Blame, Class, Fault};
@@ -93,7 +94,10 @@ impl Settlement {
         metrics::count_fault(fault);
         self.outcome = outcome;
         self.failure = Some((fault.blame, fault.class));
-        self.note_error(fault.message.as_bytes());
+        // What a provider says may repeat the prompt or a key; what the gateway says does not.
+        if fault.blame != Blame::Upstream || fault.kind.is_none() && fault.code.is_none() {
+            self.error = excerpt(&fault.message, MAX_ERROR);
+        }
     }
 
     /// Notes an upstream's failure that is handed on as it is.
@@ -102,18 +106,6 @@ impl Settlement {
         metrics::count_fault(&fault);
         self.failure =
             Some((if status < 500 && status != 429 { Blame::Client } else { fault.blame }, fault.class));
-    }
-
-    /// Notes the beginning of a failure's text.
-    pub(super) fn note_error(&mut self, text: &[u8]) {
-        if self.error.is_empty() {
-            self.error = String::from_utf8_lossy(&text[..text.len().min(MAX_ERROR)]).into_owned();
-        }
-    }
-
-    /// Whether the text of a failure is still wanted.
-    pub(super) fn wants_error(&self) -> bool {
-        self.failure.is_some() && self.error.is_empty()
     }
 }
 

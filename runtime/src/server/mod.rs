@@ -182,7 +182,8 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
-        .max_buf_size(limits.headers.max(8 << 10))
+        // Room beyond the limit, so that a head over it can still be answered in the caller's dialect.
+        .max_buf_size(limits.headers.max(16 << 10) * 4)
         .pipeline_flush(true);
     builder
         .http2()

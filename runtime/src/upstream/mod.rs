@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use busbar_catalog::Protocol;
+use crate::Protocol;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
 use tokio::net::TcpStream;

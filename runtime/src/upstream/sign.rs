@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
+use crate::Protocol;
 use aws_credential_types::Credentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use busbar_catalog::Protocol;
 use bytes::Bytes;
 use secrecy::ExposeSecret;
 
