@@ -250,3 +250,6 @@ pub fn fault(broken: Broken) -> Fault {
         Broken::Late => Fault::upstream(Class::Timeout, "the provider did not answer in time"),
     }
 }
+
+#[cfg(test)]
+mod tests;
