@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod observe;
 pub mod route;
 pub mod server;
+pub mod simulator;
 pub mod stream;
 pub mod upstream;
 
