@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use busbar::config::{self, Environment, Settings};
 use busbar::server;
+use busbar::simulator::{self, Simulator};
 use clap::{Parser, Subcommand};
 
 /// Most model names in the start-up text.
@@ -73,31 +74,48 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn serve(file: Option<&Path>, environment: &Environment) -> anyhow::Result<()> {
-    let settings = config::load(file, environment)?;
+    let mut settings = config::load(file, environment)?;
     busbar::observe::init(settings.log);
+    // Held until the end: dropping it stops the simulator.
+    let simulator = if settings.providers.is_empty() {
+        let simulator =
+            Simulator::start(simulator::Options::default()).context("the simulator cannot start")?;
+        config::with_simulator(&mut settings, simulator.address());
+        Some(simulator)
+    } else {
+        None
+    };
     let (address, listeners) = server::listen(settings.listen, settings.workers)?;
     let (admin_address, mut admin) = server::listen(settings.admin_listen, 1)?;
     let admin = admin.pop().context("no listener for operators")?;
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "busbar {} listens on http://{address}", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "operators: http://{admin_address}/metrics")?;
-    write_models(&mut out, &settings)?;
-    writeln!(out, "\nTry it:\n")?;
-    writeln!(out, "{}", example(address, &settings))?;
-    out.flush()?;
-    drop(out);
-    server::run(settings, listeners, admin)
+    let text = start_text(address, admin_address, &settings);
+    // Said once signals are heeded, so that whoever waits for it may stop the gateway at once.
+    server::run(settings, listeners, admin, || std::io::stdout().lock().write_all(text.as_bytes()))?;
+    drop(simulator);
+    Ok(())
 }
 
-/// Says what clients may name as `model`.
-fn write_models(out: &mut impl Write, settings: &Settings) -> std::io::Result<()> {
+/// What a start says: where, what, and a command to try.
+fn start_text(address: SocketAddr, admin: SocketAddr, settings: &Settings) -> String {
+    let simulated = settings.providers.iter().any(|provider| provider.name == config::SIMULATOR);
+    let note = if simulated { "No provider's key is set, so the built-in simulator answers. " } else { "" };
+    format!(
+        "busbar {} listens on http://{address}\noperators: http://{admin}/metrics\nmodels: {}\n\n{note}Try it:\n\n{}\n\n",
+        env!("CARGO_PKG_VERSION"),
+        models(settings),
+        example(address, settings)
+    )
+}
+
+/// What clients may name as `model`.
+fn models(settings: &Settings) -> String {
     let names = settings.pools.iter().map(|pool| pool.name.clone());
     let names = names.chain(settings.lanes.iter().map(|lane| lane.name.clone()));
     let names: Vec<_> =
         names.chain(settings.providers.iter().map(|provider| format!("{}/<model>", provider.name))).collect();
     let shown = names.len().min(MAX_SHOWN);
     let more = if shown < names.len() { ", ..." } else { "" };
-    writeln!(out, "models: {}{more}", names[..shown].join(", "))
+    names[..shown].join(", ") + more
 }
 
 /// A command to paste that gets an answer.

@@ -15,6 +15,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
 use crate::admin;
@@ -60,12 +61,15 @@ fn listener(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpL
 
 /// Serves with these settings until a signal says to stop, and all workers have drained.
 ///
+/// `ready` is called once connections are accepted and signals are heeded.
+///
 /// # Errors
 /// When a worker cannot be set up, or fails.
 pub fn run(
     settings: Settings,
     listeners: Vec<std::net::TcpListener>,
     admin: std::net::TcpListener,
+    ready: impl FnOnce() -> std::io::Result<()>,
 ) -> anyhow::Result<()> {
     let shared = Arc::new(Shared::new(Arc::new(settings)));
     let (stop, stopped) = watch::channel(false);
@@ -75,30 +79,25 @@ pub fn run(
         let worker = std::thread::Builder::new().name(format!("worker-{number}"));
         workers.push(worker.spawn(move || work(shared, listener, stopped))?);
     }
+    // The rim: signals and operators, apart from the workers.
     let rim = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     rim.block_on(async {
         let operators = tokio::spawn(admin::serve(Arc::clone(&shared), TcpListener::from_std(admin)?));
-        let signalled = signalled().await;
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        ready()?;
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
         operators.abort();
-        signalled
+        std::io::Result::Ok(())
     })?;
     tracing::info!("stopping: no new requests; running ones are drained");
     shared.draining.store(true, Ordering::Relaxed);
     stop.send_replace(true);
     for worker in workers {
         worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
-    }
-    Ok(())
-}
-
-/// Waits for a signal to stop.
-async fn signalled() -> std::io::Result<()> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
     }
     Ok(())
 }
