@@ -43,6 +43,8 @@ pub(super) struct Seen {
     pub(super) include_usage: bool,
     pub(super) no_calls: bool,
     pub(super) forced: Option<String>,
+    /// Whether some tool has to be called.
+    pub(super) must_call: bool,
     pub(super) one_call: bool,
 }
 
@@ -121,6 +123,7 @@ pub(super) fn answer(scenario: Scenario, seen: &Seen, body: &[u8], slow: Duratio
     let mut pieces = match scenario {
         Scenario::Echo => vec![Piece::Text(String::from_utf8_lossy(body).into_owned())],
         Scenario::Tools => calls(seen, 2),
+        Scenario::Text | Scenario::Json if seen.forced.is_some() || seen.must_call => calls(seen, 1),
         Scenario::Think => vec![thought("First I read the question."), Piece::Text(report(seen))],
         Scenario::ThinkTools => {
             let mut pieces = vec![thought("A tool will tell.")];

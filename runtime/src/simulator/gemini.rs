@@ -138,15 +138,10 @@ fn contents(body: &Map<String, Value>, seen: &mut Seen) -> Result<(), Refusal> {
 
 fn part(part: &Map<String, Value>, role: &str, seen: &mut Seen) -> Result<(), Refusal> {
     if let Some(signature) = get(part, "thoughtSignature") {
-        let known = signature.as_str().is_some_and(|text| {
-            SKIP.contains(&text)
-                || [
-                    sign::sign("gemini", ""),
-                    sign::sign("gemini", text_of(part)),
-                    sign::sign("gemini", call_of(part)),
-                ]
-                .iter()
-                .any(|own| own == text)
+        let known = signature.as_str().is_some_and(|given| {
+            let text = sign::standard(given);
+            SKIP.contains(&given)
+                || ["", text_of(part), call_of(part)].iter().any(|said| sign::genuine("gemini", said, &text))
         });
         if !known {
             return Err(Refusal::invalid("Thought signature is not valid."));
@@ -161,7 +156,11 @@ fn part(part: &Map<String, Value>, role: &str, seen: &mut Seen) -> Result<(), Re
         }
     } else if let Some(media) = get(part, "inlineData").and_then(Value::as_object) {
         let kind = get(media, "mimeType").and_then(Value::as_str).unwrap_or_default();
-        if !media.get("data").and_then(Value::as_str).is_some_and(sign::is_base64) {
+        if !media
+            .get("data")
+            .and_then(Value::as_str)
+            .is_some_and(|data| sign::is_base64(&sign::standard(data)))
+        {
             return Err(Refusal::invalid(
                 "Invalid value at 'contents.parts.inline_data.data' (TYPE_BYTES), Base64 decoding failed",
             ));
@@ -175,7 +174,7 @@ fn part(part: &Map<String, Value>, role: &str, seen: &mut Seen) -> Result<(), Re
             seen.documents += 1;
         }
     } else if let Some(response) = get(part, "functionResponse") {
-        if !response.get("name").and_then(Value::as_str).is_some_and(|name| !name.is_empty()) {
+        if response.get("name").and_then(Value::as_str).is_none_or(str::is_empty) {
             return Err(Refusal::invalid("function_response.name: Name cannot be empty."));
         }
         let value = response.get("response").filter(|value| value.is_object());

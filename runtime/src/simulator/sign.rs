@@ -46,6 +46,11 @@ pub(super) fn sealed(purpose: &str, token: &str) -> bool {
     })
 }
 
+/// The standard alphabet in place of the one for addresses, which JSON writers of some SDKs use.
+pub(super) fn standard(text: &str) -> String {
+    text.replace('-', "+").replace('_', "/")
+}
+
 /// Whether a text is valid standard base64 of at least one byte.
 pub(super) fn is_base64(text: &str) -> bool {
     STANDARD.decode(text).is_ok_and(|bytes| !bytes.is_empty())

@@ -61,6 +61,8 @@ pub(super) fn messages(value: &Value, budget: bool, seen: &mut Seen) -> Result<(
         return Err(at("messages", "at least one message is required"));
     }
     seen.messages = list.len();
+    let final_turn =
+        list.iter().rposition(|message| message.get("role").is_some_and(|role| role == "assistant"));
     let mut waiting: Vec<String> = Vec::new();
     for (n, message) in list.iter().enumerate() {
         let path = format!("messages.{n}");
@@ -79,6 +81,7 @@ pub(super) fn messages(value: &Value, budget: bool, seen: &mut Seen) -> Result<(
         }
         let last = n + 1 == list.len();
         let content = required(message, &path, "content")?;
+        let budget = budget && final_turn == Some(n);
         let mut turn = Turn { path, n, role, last, budget, seen: &mut *seen, calls: Vec::new() };
         turn.check(content, &waiting)?;
         let calls = turn.calls;

@@ -301,7 +301,10 @@ fn tool_choice(body: &Map<String, Value>, seen: &mut Seen) -> Result<(), Refusal
             seen.no_calls = true;
             &["type"]
         }
-        Some("auto" | "any") => &["type", "disable_parallel_tool_use"],
+        Some(kind @ ("auto" | "any")) => {
+            seen.must_call = kind == "any";
+            &["type", "disable_parallel_tool_use"]
+        }
         Some("tool") => {
             let name = text(choice, "tool_choice.tool", "name")?;
             if !seen.tools.iter().any(|tool| tool.name == name) {

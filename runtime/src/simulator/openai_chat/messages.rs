@@ -100,11 +100,22 @@ fn unanswered(n: usize, ids: &[String]) -> Refusal {
 
 /// Checks an assistant's message; the ids of its calls are returned.
 fn assistant(message: &Map<String, Value>, path: &str, seen: &mut Seen) -> Result<Vec<String>, Refusal> {
-    // `reasoning_content` is what compatible servers that reason give and take back.
+    // `reasoning_content` is what compatible servers that reason give and take back; `annotations`
+    // comes from clients that send an answer back as they got it.
     closed(
         message,
         path,
-        &["role", "content", "name", "refusal", "audio", "function_call", "tool_calls", "reasoning_content"],
+        &[
+            "role",
+            "content",
+            "name",
+            "refusal",
+            "audio",
+            "function_call",
+            "tool_calls",
+            "reasoning_content",
+            "annotations",
+        ],
     )?;
     let calls = match message.get("tool_calls") {
         None | Some(Value::Null) => None,

@@ -388,7 +388,8 @@ fn tool_choice(body: &Map<String, Value>, seen: &mut Seen) -> Result<(), Refusal
     match choice {
         Value::String(word) => match word.as_str() {
             "none" => seen.no_calls = true,
-            "auto" | "required" => {}
+            "required" => seen.must_call = true,
+            "auto" => {}
             other => {
                 return Err(value(
                     "tool_choice",
