@@ -33,6 +33,12 @@ enum Command {
     Check,
     /// Print the JSON Schema of the configuration.
     Schema,
+    /// Serve the strict simulator of the six providers alone, until a signal ends it.
+    Simulator {
+        /// Where it listens.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+        listen: SocketAddr,
+    },
 }
 
 fn main() -> ExitCode {
@@ -68,9 +74,20 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 settings.pools.len()
             )?;
         }
+        Some(Command::Simulator { listen }) => simulate(listen)?,
         Some(Command::Serve) | None => serve(file.as_deref(), &environment)?,
     }
     Ok(())
+}
+
+fn simulate(listen: SocketAddr) -> anyhow::Result<()> {
+    let ready = |address: SocketAddr| {
+        // Who closed standard output does not want to know.
+        let _ = writeln!(std::io::stdout(), "busbar simulator listens on http://{address}");
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let served = runtime.block_on(simulator::run(listen, ready, std::future::pending()));
+    served.with_context(|| format!("cannot listen on {listen}"))
 }
 
 fn serve(file: Option<&Path>, environment: &Environment) -> anyhow::Result<()> {
