@@ -35,8 +35,8 @@ pub(super) struct Seen {
     pub(super) schema: Option<Value>,
     pub(super) stop: Vec<String>,
     pub(super) limit: Option<u64>,
-    /// Whether the caller asked to think, where the protocol lets it.
-    pub(super) thinking: bool,
+    /// How many alternatives are asked for; 0 where the protocol has one only.
+    pub(super) choices: u64,
     /// Whether the text of the thinking is to be left out.
     pub(super) omit_thinking: bool,
     pub(super) stream: bool,

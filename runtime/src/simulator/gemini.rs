@@ -95,7 +95,6 @@ fn generation(body: &Map<String, Value>, seen: &mut Seen) -> Result<(), Refusal>
         let schema = get(config, "responseJsonSchema").or_else(|| get(config, "responseSchema"));
         seen.schema = Some(schema.cloned().unwrap_or_else(|| json!({})));
     }
-    seen.thinking = get(config, "thinkingConfig").is_some();
     Ok(())
 }
 

@@ -81,7 +81,6 @@ pub(in crate::simulator) fn validate(
     let mut seen = Seen {
         model: model.to_owned(),
         limit,
-        thinking: thinking != Thinking::Off,
         omit_thinking: body.get("thinking").and_then(|thinking| thinking.get("display"))
             == Some(&Value::from("omitted")),
         stream: flag(body, "stream")?,

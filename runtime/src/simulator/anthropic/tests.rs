@@ -208,3 +208,15 @@ fn a_stream_has_the_native_order() {
         ]
     );
 }
+
+#[test]
+fn only_the_last_assistant_turn_has_to_begin_with_thinking() {
+    let call =
+        json!({"role": "assistant", "content": [{"type": "tool_use", "id": "t1", "name": "f", "input": {}}]});
+    let result =
+        json!({"role": "user", "content": [{"type": "tool_result", "tool_use_id": "t1", "content": "ok"}]});
+    let later =
+        json!([call, result, {"role": "assistant", "content": "done"}, {"role": "user", "content": "on"}]);
+    let thinking = json!({"type": "enabled", "budget_tokens": 1024});
+    assert_eq!(check(&request(json!({"thinking": thinking, "messages": history(later)}))), Ok(()));
+}

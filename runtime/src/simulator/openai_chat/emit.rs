@@ -45,19 +45,29 @@ pub(in crate::simulator) fn buffered(seen: &Seen, answer: &Answer) -> Value {
     } else {
         message.insert("tool_calls".to_owned(), Value::Array(calls));
     }
+    let finish = reason(&answer.finish);
+    let choices: Vec<Value> = (0..seen.choices.max(1))
+        .map(|index| json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish}))
+        .collect();
     json!({
         "id": answer.id("chatcmpl-", 0), "object": "chat.completion", "created": CREATED, "model": seen.model,
-        "choices": [{"index": 0, "message": message, "logprobs": null, "finish_reason": reason(&answer.finish)}],
+        "choices": choices,
         "usage": usage(&answer.usage), "service_tier": "default", "system_fingerprint": "fp_simulator",
     })
 }
 
 /// The chunks of a streamed completion.
 pub(in crate::simulator) fn frames(seen: &Seen, answer: &Answer) -> Frames {
+    let choices = seen.choices.max(1);
+    // All alternatives say the same, one chunk each in turn, in one frame.
     let chunk = |delta: Value, finish: Value| {
-        let mut chunk = shell(seen, answer);
-        chunk["choices"] = json!([{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]);
-        sse(&chunk)
+        let chunks = (0..choices).map(|index| {
+            let mut chunk = shell(seen, answer);
+            chunk["choices"] =
+                json!([{"index": index, "delta": delta, "logprobs": null, "finish_reason": finish}]);
+            sse(&chunk)
+        });
+        Bytes::from(chunks.collect::<Vec<_>>().concat())
     };
     let delta = |delta: Value| chunk(delta, Value::Null);
     let mut all = vec![delta(json!({"role": "assistant", "content": "", "refusal": null}))];

@@ -137,8 +137,8 @@ pub(in crate::simulator) fn validate(body: &Value) -> Result<Seen, Refusal> {
     let mut seen = Seen {
         model,
         limit: limit(body)?,
+        choices: body.get("n").and_then(Value::as_u64).unwrap_or(1),
         stop: stop(body)?,
-        thinking: body.get("reasoning_effort").is_some_and(|effort| effort.is_string() && effort != "none"),
         stream: flag(body, "stream")?.unwrap_or(false),
         one_call: flag(body, "parallel_tool_calls")? == Some(false),
         tools: tools(body)?,

@@ -155,3 +155,21 @@ fn usage_comes_last_and_only_when_asked_for() {
     assert_eq!(counted[4]["usage"]["total_tokens"], 5);
     assert!(counted[..4].iter().all(|chunk| chunk["usage"].is_null()));
 }
+
+#[test]
+fn each_alternative_has_its_index() {
+    let answer = Answer {
+        pieces: vec![Piece::Text("a".to_owned())],
+        finish: Finish::End,
+        usage: Usage::default(),
+        pace: None,
+        seed: 1,
+        omit_thinking: false,
+    };
+    let seen = validate(&request(&json!({"n": 2}))).expect("is taken");
+    let whole = super::buffered(&seen, &answer);
+    assert_eq!(whole["choices"][1]["index"], 1);
+    assert_eq!(whole["choices"].as_array().map(Vec::len), Some(2));
+    let first = String::from_utf8_lossy(&frames(&seen, &answer).all[1]).into_owned();
+    assert_eq!((first.matches("\"index\":0").count(), first.matches("\"index\":1").count()), (1, 1));
+}
