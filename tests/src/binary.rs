@@ -1,6 +1,6 @@
 //! Builds the gateway and says where it is.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
@@ -46,10 +46,20 @@ pub fn build(profile: Profile) -> Result<PathBuf> {
         .context("cargo named no executable for the gateway")
 }
 
-/// The gateway as the running test's profile builds it, built once per test process.
-pub fn busbar() -> &'static PathBuf {
-    static PATH: OnceLock<PathBuf> = OnceLock::new();
-    PATH.get_or_init(|| build(Profile::Test).expect("the gateway builds"))
+/// Names a gateway that is tested as it is, a packaged one say, instead of one built here.
+const BINARY_VARIABLE: &str = "BUSBAR_BINARY";
+
+/// The gateway that `BUSBAR_BINARY` names, else as the running test's profile builds it, once per test process.
+///
+/// # Panics
+/// When it does not build.
+pub fn busbar() -> &'static Path {
+    static PATH: OnceLock<Result<PathBuf>> = OnceLock::new();
+    PATH.get_or_init(|| {
+        std::env::var_os(BINARY_VARIABLE).map_or_else(|| build(Profile::Test), |path| Ok(path.into()))
+    })
+    .as_ref()
+    .expect("the gateway builds")
 }
 
 /// The workspace's target directory, found from the running executable.

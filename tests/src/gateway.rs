@@ -66,8 +66,8 @@ pub fn clean_environment(command: &mut Command, folder: &Path) {
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).current_dir(folder);
 }
 
-/// Finds the address that a start-up text names after `listening on`.
-fn announced(output: &str) -> Option<SocketAddr> {
+/// Finds the address that a start-up text names first.
+pub(crate) fn announced(output: &str) -> Option<SocketAddr> {
     let (_, rest) = output.split_once("http://127.0.0.1:")?;
     let digits = rest.find(|letter: char| !letter.is_ascii_digit())?;
     Some(SocketAddr::from((Ipv4Addr::LOCALHOST, rest[..digits].parse().ok()?)))

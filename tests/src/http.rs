@@ -121,18 +121,8 @@ impl Connection {
     pub fn message(&mut self) -> Result<Message> {
         let mut message = self.head()?;
         if message.header("transfer-encoding").is_some_and(|value| value.contains("chunked")) {
-            loop {
-                let line = self.read_until("\r\n")?;
-                let size = line.trim_end().split(';').next().unwrap_or_default();
-                let size = usize::from_str_radix(size, 16).with_context(|| format!("chunk size {line:?}"))?;
-                message.body.extend(self.take(size)?);
-                if self.take(2)? != b"\r\n" {
-                    bail!("a chunk does not end where it said");
-                }
-                if size == 0 {
-                    return Ok(message);
-                }
-            }
+            while self.chunk(&mut message.body)? {}
+            return Ok(message);
         }
         let bodiless = matches!(message.status(), 204 | 304);
         match message.header("content-length") {
@@ -153,6 +143,30 @@ impl Connection {
             .map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned()))
             .collect();
         Ok(Message { line, headers, body: Vec::new() })
+    }
+
+    /// Reads chunks to their end, or for as long as they come; says whether the end was the proper one.
+    pub fn chunks(&mut self) -> (Vec<u8>, bool) {
+        let mut body = Vec::new();
+        loop {
+            match self.chunk(&mut body) {
+                Ok(true) => {}
+                Ok(false) => return (body, true),
+                Err(_) => return (body, false),
+            }
+        }
+    }
+
+    /// Reads one chunk; says whether it was not the last.
+    fn chunk(&mut self, body: &mut Vec<u8>) -> Result<bool> {
+        let line = self.read_until("\r\n")?;
+        let size = line.trim_end().split(';').next().unwrap_or_default();
+        let size = usize::from_str_radix(size, 16).with_context(|| format!("chunk size {line:?}"))?;
+        body.extend(self.take(size)?);
+        if self.take(2)? != b"\r\n" {
+            bail!("a chunk does not end where it said");
+        }
+        Ok(size > 0)
     }
 
     /// Reads until the peer closes, cleanly or not, and returns what came.

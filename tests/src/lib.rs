@@ -10,4 +10,5 @@ pub mod gateway;
 pub mod http;
 pub mod process;
 pub mod python;
+pub mod simulator;
 pub mod upstream;

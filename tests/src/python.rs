@@ -19,10 +19,12 @@ const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
 /// How long one script may run.
 const SCRIPT_TIMEOUT: Duration = Duration::from_secs(120);
 
-/// Runs functions of `python/<script>.py` against a gateway; a failure carries the traceback.
+/// Runs functions of `python/<script>.py` against a gateway at a URL and the simulator behind it.
+///
+/// A failure carries the traceback.
 ///
 /// Without a `python3` this says so and returns, unless `CI=true`, where that is a failure.
-pub fn check(script: &str, functions: &[&str], url: &str) {
+pub fn check(script: &str, functions: &[&str], gateway: &str, simulator: &str) {
     static INTERPRETER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let Some(interpreter) = INTERPRETER.get_or_init(|| interpreter().expect("the SDKs can be installed"))
     else {
@@ -31,7 +33,8 @@ pub fn check(script: &str, functions: &[&str], url: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
     let mut command = Command::new(interpreter);
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("PYTHONDONTWRITEBYTECODE", "1").env("BUSBAR_URL", url).current_dir(&folder);
+    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&folder);
+    command.env("BUSBAR_URL", gateway).env("SIMULATOR_URL", simulator);
     command.arg("run.py").arg(script).args(functions);
     let mut process = Process::start(&mut command).expect("the interpreter starts");
     let status = process.wait_exit(SCRIPT_TIMEOUT).expect("the script ends");

@@ -32,10 +32,6 @@ fn a_body_that_is_not_json_is_refused_by_place() {
             let error = refused(&gateway, dialect, &dialect.path(&model, false), body.as_bytes(), 400);
             assert!(!error.message.is_empty(), "{dialect:?} {body}");
         }
-        let mut broken = whole.clone().into_bytes();
-        let at = whole.find("Hi").unwrap();
-        broken[at] = 0xff;
-        refused(&gateway, dialect, &dialect.path(&model, false), &broken, 400);
     }
     assert!(upstream.untouched());
 }
@@ -127,8 +123,8 @@ fn a_body_over_the_limit_is_refused_before_and_while_it_comes() {
     let dialect = Dialect::OpenaiChat;
     let small = dialect.request(&model(dialect), false);
     let padded = format!("{small}{}", " ".repeat(1024 - small.len()));
-    assert_eq!(post(&gateway, &dialect.path("", false), padded.as_bytes()).status(), 200);
-    upstream.next_request().unwrap();
+    assert_eq!(http::post(gateway.address, &dialect.path("", false), &[], &padded).unwrap().status(), 200);
+    assert_eq!(upstream.next_request().unwrap().text().trim_end().len(), small.len());
     assert!(upstream.untouched());
 }
 
@@ -310,9 +306,9 @@ fn post_with(gateway: &Gateway, path: &str, headers: &[(&str, &str)], body: &[u8
     let bearer = format!("Bearer {CLIENT_KEY}");
     let mut headers = headers.to_vec();
     headers.push(("authorization", &bearer));
-    let text = String::from_utf8_lossy(body).replace("Hi", PROMPT);
-    let body = if text.contains(char::REPLACEMENT_CHARACTER) { body } else { text.as_bytes() };
-    let answer = http::send(gateway.address, &http::request("POST", path, &headers, body)).unwrap();
+    let body = String::from_utf8_lossy(body).replace("Hi", PROMPT);
+    let answer =
+        http::send(gateway.address, &http::request("POST", path, &headers, body.as_bytes())).unwrap();
     for secret in [CLIENT_KEY, PROVIDER_KEY, PROMPT] {
         assert!(!answer.text().contains(secret), "an answer repeats {secret}: {}", answer.text());
         assert!(!gateway.process.output().contains(secret), "a log repeats {secret}");

@@ -56,7 +56,7 @@ fn check_says_where_a_file_is_wrong() {
     let cases = [
         // Unknown field, and the line and column it stands at.
         ("listen: 127.0.0.1:0\nlisten_adress: 1\n".to_owned(), "2:1", "listen_adress"),
-        ("listen: nowhere\n".into(), "1:9", "listen"),
+        ("listen: nowhere\n".into(), "1:9", "address"),
         ("limits:\n  body: lots\n".into(), "2:9", "lots"),
         ("providers:\n  p: { protocol: openai_chatt }\n".into(), "2:", "openai_chatt"),
         (format!("{providers}models:\n  m: {{ provider: nobody }}\n"), "4:", "nobody"),
@@ -67,7 +67,7 @@ fn check_says_where_a_file_is_wrong() {
             "8:",
             "gone",
         ),
-        ("providers: [\n".into(), "2:", ""),
+        ("providers: [\n".into(), "1:12", ""),
         ("listen: 127.0.0.1:0\nlisten: 127.0.0.1:1\n".into(), "2:", "listen"),
     ];
     for (config, place, word) in cases {

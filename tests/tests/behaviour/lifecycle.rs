@@ -102,9 +102,13 @@ fn nothing_secret_is_ever_logged() {
     const PROMPT: &str = "tell-nobody-about-this";
     const ANSWER: &str = "nor-about-that";
     let upstream = Upstream::start(|request, connection| {
-        let body = format!("{{\"error\":{{\"message\":\"{ANSWER} key {PROVIDER_KEY}\"}}}}");
-        let status = if request.text().contains("fail") { 401 } else { 200 };
-        Ok(connection.write(&upstream::response(status, &[], &body))?)
+        // A provider's error may be logged in part, even when it repeats the key that it was given.
+        let (status, words) = if request.text().contains("fail") {
+            (401, format!("bad key {PROVIDER_KEY}"))
+        } else {
+            (200, ANSWER.into())
+        };
+        Ok(connection.write(&upstream::response(status, &[], &format!("{{\"message\":\"{words}\"}}")))?)
     });
     for format in ["text", "json"] {
         let more = format!("log: {{ level: debug, format: {format} }}");

@@ -1,0 +1,28 @@
+//! The providers' official SDKs through the built gateway, over the strict simulator.
+
+use busbar_tests::python;
+use busbar_tests::simulator::Simulator;
+
+/// One test for each group of functions of a script, so that a summary says what works.
+macro_rules! sdk {
+    ($($name:ident: $script:literal, $functions:expr;)+) => {$(
+        #[test]
+        fn $name() {
+            let simulator = Simulator::start().unwrap();
+            let gateway = simulator.gateway().unwrap();
+            python::check($script, &$functions, &gateway.url(), &format!("http://{}", simulator.address));
+        }
+    )+};
+}
+
+sdk! {
+    openai_sdk_chat_text_and_stream: "forward_openai", ["chat_text", "chat_stream"];
+    openai_sdk_chat_errors: "forward_openai", ["chat_errors", "chat_refused_by_the_gateway"];
+    openai_sdk_responses: "forward_openai", ["responses_text", "responses_stream", "responses_errors"];
+    anthropic_sdk_text_and_stream: "forward_anthropic", ["text", "stream"];
+    anthropic_sdk_thinking_and_tools: "forward_anthropic", ["thinking_and_tools"];
+    anthropic_sdk_errors: "forward_anthropic", ["errors", "refused_by_the_gateway"];
+    google_sdk: "forward_gemini", ["text", "stream", "errors", "refused_by_the_gateway"];
+    boto3: "forward_bedrock", ["text", "stream", "errors", "refused_by_the_gateway"];
+    cohere_sdk: "forward_cohere", ["text", "stream", "errors", "refused_by_the_gateway"];
+}
