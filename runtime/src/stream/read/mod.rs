@@ -1,0 +1,132 @@
+//! Readers: events of a protocol into events of the IR.
+
+pub(crate) mod anthropic;
+mod balance;
+mod calls;
+mod notes;
+pub(crate) mod openai_chat;
+mod reasoning;
+mod repair;
+mod upstream_error;
+
+use busbar_protocols::ir::{Event, PingEvent};
+use busbar_protocols::prelude::Checked;
+use busbar_protocols::{Field, Json, Num, Text, Wire};
+
+pub(crate) use notes::Notes;
+pub(crate) use upstream_error::told;
+
+use super::{Limits, StreamFault};
+use crate::Protocol;
+
+/// Takes the events of a frame, one after the other.
+pub(crate) type Sink<'s> = &'s mut dyn FnMut(Event<'_>) -> Result<(), StreamFault>;
+
+/// The reader of one protocol's streams.
+#[derive(Debug)]
+pub(crate) enum Reader {
+    Anthropic(anthropic::Reader),
+    OpenaiChat(openai_chat::Reader),
+}
+
+impl Reader {
+    /// A reader at the start of a stream; none for a protocol whose streams are forwarded only.
+    pub(crate) fn new(protocol: Protocol, limits: Limits) -> Option<Self> {
+        match protocol {
+            Protocol::Anthropic => Some(Self::Anthropic(anthropic::Reader::new(limits))),
+            Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Reader::new(limits))),
+            Protocol::OpenaiResponses | Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => None,
+        }
+    }
+
+    /// Takes the data of one event.
+    pub(crate) fn step(&mut self, data: &[u8], notes: &mut Notes, sink: Sink<'_>) -> Result<(), StreamFault> {
+        let data = data.trim_ascii();
+        if data.is_empty() {
+            return Ok(());
+        }
+        if let (Self::OpenaiChat(reader), b"[DONE]") = (&mut *self, data) {
+            return reader.done(sink);
+        }
+        match Checked::new(data) {
+            Ok(document) => self.document(document, notes, sink),
+            Err(_) => self.several(data, notes, sink),
+        }
+    }
+
+    /// Takes a comment.
+    pub(crate) fn comment(&mut self, sink: Sink<'_>) -> Result<(), StreamFault> {
+        match self {
+            Self::Anthropic(_) => sink(Event::Ping(PingEvent::default())),
+            Self::OpenaiChat(reader) => {
+                sink(Event::Ping(PingEvent::default()))?;
+                reader.comment(sink)
+            }
+        }
+    }
+
+    /// The upstream's end; an error when the answer is not complete.
+    pub(crate) fn finish(&mut self, sink: Sink<'_>) -> Result<(), StreamFault> {
+        match self {
+            Self::Anthropic(reader) => reader.finish(),
+            Self::OpenaiChat(reader) => reader.finish(sink),
+        }
+    }
+
+    /// Whether it is known why the answer stops; what may follow is usage and the end.
+    pub(crate) fn stopped(&self) -> bool {
+        match self {
+            Self::Anthropic(reader) => reader.stopped(),
+            Self::OpenaiChat(reader) => reader.stopped(),
+        }
+    }
+
+    fn document(
+        &mut self,
+        document: Checked<'_>,
+        notes: &mut Notes,
+        sink: Sink<'_>,
+    ) -> Result<(), StreamFault> {
+        match self {
+            Self::Anthropic(reader) => reader.step(document, notes, sink),
+            Self::OpenaiChat(reader) => reader.step(document, notes, sink),
+        }
+    }
+
+    /// Some servers write several JSON values as one event.
+    fn several(&mut self, data: &[u8], notes: &mut Notes, sink: Sink<'_>) -> Result<(), StreamFault> {
+        let mut values =
+            serde_json::Deserializer::from_slice(data).into_iter::<&serde_json::value::RawValue>();
+        let mut any = false;
+        while let Some(value) = values.next() {
+            let value = value.map_err(|_| StreamFault::NotJson)?;
+            any = true;
+            self.document(Checked::new(value.get().as_bytes())?, notes, sink)?;
+        }
+        if any { Ok(()) } else { Err(StreamFault::NotJson) }
+    }
+}
+
+/// A block's number.
+fn num(field: &Field<Num<'_>>) -> Result<u64, StreamFault> {
+    let number = field.as_ref().and_then(Num::as_u64);
+    number.ok_or(StreamFault::OutOfOrder("an event without the number of its block"))
+}
+
+/// The `type` of a value.
+fn kind_of(value: &Json<'_>) -> Option<Text<'static>> {
+    #[derive(serde::Deserialize)]
+    struct Tagged {
+        r#type: String,
+    }
+    serde_json::from_str::<Tagged>(value.as_str()).ok().map(|tagged| Text::from(tagged.r#type))
+}
+
+/// A small number without an allocation.
+pub(crate) fn number(value: u64) -> Num<'static> {
+    const SMALL: [&str; 16] =
+        ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15"];
+    let small = usize::try_from(value).ok().and_then(|place| SMALL.get(place));
+    let parsed = small.and_then(|digits| Num::parse(digits.as_bytes()).ok());
+    parsed.unwrap_or_else(|| Num::from(value))
+}

@@ -1,0 +1,88 @@
+//! Errors that a provider reports within a stream.
+
+use busbar_protocols::prelude::Checked;
+use serde_json::Value;
+
+use crate::fault::{Class, Fault};
+use crate::stream::StreamFault;
+
+/// The error that an event tells: `{"error": {"type", "message", "code", "param"}}`, or parts of that.
+pub(crate) fn told(data: Checked<'_>) -> StreamFault {
+    let Ok(event) = serde_json::from_str::<Value>(data.as_str()) else { return StreamFault::NotJson };
+    let error = event.get("error").unwrap_or(&event);
+    let word = |name: &str| error.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
+    let message = word("message").or(error.as_str()).unwrap_or("the provider reports an error");
+    let (kind, code) = (word("type"), word("code"));
+    let number = error.get("code").or(error.get("status")).and_then(Value::as_u64);
+    let status = number
+        .and_then(|number| u16::try_from(number).ok())
+        .filter(|status| (400..600).contains(status))
+        .or_else(|| code.and_then(status_of))
+        .or_else(|| kind.and_then(status_of))
+        .unwrap_or(500);
+    let class = match code {
+        Some("context_length_exceeded") => Class::ContextLength,
+        _ => Class::of_status(status),
+    };
+    let client = matches!(status, 400 | 404 | 413 | 422);
+    let message = message.to_owned();
+    let fault = if client { Fault::client(class, message) } else { Fault::upstream(class, message) };
+    let mut fault = fault.with_status(status);
+    fault.code = code.map(str::to_owned);
+    fault.param = word("param").map(str::to_owned);
+    StreamFault::Upstream(Box::new(fault))
+}
+
+/// The status that a provider answers with when it tells the same error before a stream begins.
+fn status_of(word: &str) -> Option<u16> {
+    Some(match word {
+        "invalid_request_error" | "context_length_exceeded" | "content_policy_violation" => 400,
+        "authentication_error" | "invalid_api_key" => 401,
+        "billing_error" => 402,
+        "permission_error" => 403,
+        "not_found_error" | "model_not_found" => 404,
+        "request_too_large" => 413,
+        "rate_limit_error" | "rate_limit_exceeded" | "insufficient_quota" | "requests" | "tokens" => 429,
+        "api_error" | "server_error" | "internal_error" => 500,
+        "overloaded" | "server_overloaded" | "service_unavailable" => 503,
+        "timeout_error" | "timeout" => 504,
+        "overloaded_error" => 529,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn fault(data: &str) -> Fault {
+        told(Checked::new(data.as_bytes()).unwrap()).fault()
+    }
+
+    #[test]
+    fn the_words_of_both_dialects_have_a_class() {
+        let overloaded =
+            fault(r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#);
+        assert_eq!((overloaded.class, overloaded.status), (Class::Overloaded, 529));
+        assert!(overloaded.retry_safe);
+        assert_eq!(overloaded.message, "Overloaded");
+        let limited = fault(
+            r#"{"error":{"message":"slow","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#,
+        );
+        assert_eq!((limited.class, limited.status), (Class::RateLimited, 429));
+        assert_eq!(limited.code.as_deref(), Some("rate_limit_exceeded"));
+        let long = fault(
+            r#"{"error":{"message":"m","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+        );
+        assert_eq!((long.class, long.status, long.retry_safe), (Class::ContextLength, 400, false));
+        assert_eq!(long.param.as_deref(), Some("messages"));
+    }
+
+    #[test]
+    fn other_shapes_are_errors_too() {
+        assert_eq!(fault(r#"{"error":"boom"}"#).message, "boom");
+        assert_eq!(fault(r#"{"error":{"message":"x","code":503}}"#).class, Class::Overloaded);
+        assert_eq!(fault(r#"{"message":"x"}"#).status, 500);
+        assert_eq!(fault("{}").class, Class::Internal);
+    }
+}

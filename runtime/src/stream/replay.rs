@@ -1,0 +1,103 @@
+//! A buffered answer where a stream was asked for, told as a stream.
+
+use busbar_protocols::ir::{
+    Block, BlockStartEvent, BlockStopEvent, DeltaEvent, EndEvent, Event, Response, StartEvent, StopEvent,
+    UsageEvent,
+};
+use busbar_protocols::prelude::{Checked, ReadCx};
+use busbar_protocols::{Text, Wire, anthropic, openai_chat};
+
+use super::StreamFault;
+use super::read::{Notes, Sink, number, told};
+use crate::Protocol;
+
+/// Tells a whole body of the backend's as events.
+pub(crate) fn body(
+    backend: Protocol,
+    body: &[u8],
+    notes: &mut Notes,
+    sink: Sink<'_>,
+) -> Result<(), StreamFault> {
+    let document = Checked::new(body).map_err(|_| StreamFault::NotJson)?;
+    let is_error = serde_json::from_str::<Envelope>(document.as_str());
+    if is_error.is_ok_and(|envelope| envelope.error.is_some_and(|error| !error.is_null())) {
+        return Err(told(document));
+    }
+    let mut cx = ReadCx::default();
+    let response = match backend {
+        Protocol::OpenaiChat => {
+            openai_chat::response_to_ir(openai_chat::ChatCompletion::from_checked(document)?, &mut cx)
+        }
+        Protocol::Anthropic => {
+            anthropic::response_to_ir(anthropic::Message::from_checked(document)?, &mut cx)
+        }
+        Protocol::OpenaiResponses | Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => {
+            return Err(StreamFault::NotJson);
+        }
+    };
+    events(response, notes, sink)
+}
+
+#[derive(serde::Deserialize)]
+struct Envelope {
+    error: Option<serde_json::Value>,
+}
+
+fn events(mut response: Response<'_>, notes: &mut Notes, sink: Sink<'_>) -> Result<(), StreamFault> {
+    let candidates = response.candidates.take().unwrap_or_default();
+    if candidates.is_empty() {
+        return Err(StreamFault::Cut);
+    }
+    let usage = response.usage.take();
+    if let Some(usage) = &usage {
+        notes.usage(&usage.native);
+    }
+    sink(Event::Start(StartEvent { response: Some(Box::new(response)), ..StartEvent::default() }))?;
+    let mut next = 0;
+    let mut stops = Vec::new();
+    for (place, candidate) in candidates.into_iter().enumerate() {
+        let answer = candidate.index.as_ref().and_then(busbar_protocols::Num::as_u64).unwrap_or(place as u64);
+        for content in candidate.content.unwrap_or_default() {
+            block(content, answer, next, sink)?;
+            next += 1;
+        }
+        let stop =
+            StopEvent { candidate: Some(number(answer)), stop: candidate.stop, ..StopEvent::default() };
+        stops.push(stop);
+    }
+    if let Some(usage) = usage {
+        sink(Event::Usage(UsageEvent { usage: Some(usage), ..UsageEvent::default() }))?;
+    }
+    stops.into_iter().try_for_each(|stop| sink(Event::Stop(stop)))?;
+    sink(Event::End(EndEvent::default()))
+}
+
+fn block(mut content: Block<'_>, answer: u64, index: u64, sink: Sink<'_>) -> Result<(), StreamFault> {
+    let mut deltas = Vec::new();
+    match &mut content {
+        Block::Text(node) => {
+            for citation in node.citations.take().unwrap_or_default() {
+                deltas.push(DeltaEvent { citation: Some(Box::new(citation)), ..DeltaEvent::default() });
+            }
+        }
+        Block::ToolCall(node) => {
+            let arguments = match (node.input.take(), node.text.take()) {
+                (Some(input), _) => Some(Text::from(input.as_str().to_owned())),
+                (None, text) => text,
+            };
+            deltas.push(DeltaEvent { arguments, ..DeltaEvent::default() });
+        }
+        _ => {}
+    }
+    sink(Event::BlockStart(BlockStartEvent {
+        block: Some(Box::new(content)),
+        candidate: Some(number(answer)),
+        index: Some(number(index)),
+        ..BlockStartEvent::default()
+    }))?;
+    for mut delta in deltas {
+        delta.index = Some(number(index));
+        sink(Event::Delta(delta))?;
+    }
+    sink(Event::BlockStop(BlockStopEvent { index: Some(number(index)), ..BlockStopEvent::default() }))
+}

@@ -1,0 +1,57 @@
+//! Any chunking of the bytes gives the same output.
+
+use proptest::prelude::*;
+
+use super::fixtures::{ANTHROPIC_TEXT, ANTHROPIC_TOOLS, CHAT_TEXT, CHAT_TOOLS};
+use super::{run, run_pieces, to_anthropic, to_chat};
+use crate::stream::Limits;
+use crate::translate::CallState;
+
+fn streams() -> Vec<(CallState, &'static [u8])> {
+    let cutting = CallState { stops: vec!["京 😀\n".into(), "ask".into()], ..to_anthropic() };
+    vec![
+        (to_chat(), ANTHROPIC_TEXT),
+        (to_chat(), ANTHROPIC_TOOLS),
+        (to_anthropic(), CHAT_TEXT),
+        (to_anthropic(), CHAT_TOOLS),
+        (cutting, CHAT_TEXT),
+    ]
+}
+
+#[test]
+fn one_byte_at_a_time_and_other_line_ends() {
+    for (call, stream) in streams() {
+        let whole = run(&call, stream);
+        assert!(whole.result.as_ref().is_ok_and(|progress| progress.done), "{whole:?}");
+        let single: Vec<&[u8]> = stream.chunks(1).collect();
+        let cut = run_pieces(&call, &single, Limits::default());
+        assert_eq!((cut.text, cut.result), (whole.text.clone(), whole.result));
+        let crlf = String::from_utf8(stream.to_vec()).unwrap().replace('\n', "\r\n");
+        let single: Vec<&[u8]> = crlf.as_bytes().chunks(1).collect();
+        assert_eq!(run_pieces(&call, &single, Limits::default()).text, whole.text);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn any_pieces(cuts in proptest::collection::vec(1usize..200, 1..40), end in 0usize..6000) {
+        for (call, stream) in streams() {
+            // Also of a stream that breaks off somewhere.
+            let stream = &stream[..end.min(stream.len())];
+            let whole = run(&call, stream);
+            let mut pieces = Vec::new();
+            let mut rest = stream;
+            for cut in cuts.iter().cycle() {
+                if rest.is_empty() {
+                    break;
+                }
+                let (head, tail) = rest.split_at((*cut).min(rest.len()));
+                pieces.push(head);
+                rest = tail;
+            }
+            let cut = run_pieces(&call, &pieces, Limits::default());
+            prop_assert_eq!((cut.text, cut.result, cut.counts), (whole.text, whole.result, whole.counts));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Writers: events of the IR into a protocol's own, in the order in which that protocol has them.
+
+pub(crate) mod anthropic;
+pub(crate) mod openai_chat;
+
+use busbar_protocols::ir::Event;
+use busbar_protocols::{Num, Text};
+
+use super::{Counts, Limits, StreamFault};
+use crate::Protocol;
+use crate::translate::CallState;
+
+/// The writer of one protocol's streams.
+#[derive(Debug)]
+pub(crate) enum Writer {
+    Anthropic(anthropic::Writer),
+    OpenaiChat(openai_chat::Writer),
+}
+
+impl Writer {
+    /// A writer at the start of a stream; none for a protocol whose streams are forwarded only.
+    pub(crate) fn new(protocol: Protocol, limits: Limits) -> Option<Self> {
+        match protocol {
+            Protocol::Anthropic => Some(Self::Anthropic(anthropic::Writer::new(limits))),
+            Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Writer::new())),
+            Protocol::OpenaiResponses | Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => None,
+        }
+    }
+
+    /// Appends what the event becomes.
+    pub(crate) fn event(
+        &mut self,
+        event: &Event<'_>,
+        cx: &mut WriteState<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        match self {
+            Self::Anthropic(writer) => writer.event(event, cx, out),
+            Self::OpenaiChat(writer) => writer.event(event, cx, out),
+        }
+    }
+
+    /// Appends something that keeps the connection alive and means nothing.
+    pub(crate) fn keep_alive(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Anthropic(_) => out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
+            // Without the blank line, on which some SDKs try to parse an event without data.
+            Self::OpenaiChat(_) => out.extend_from_slice(b": ping\n"),
+        }
+    }
+}
+
+/// What a writer may look at beside the event.
+pub(crate) struct WriteState<'c> {
+    /// The request's side of the call.
+    pub(crate) call: &'c CallState,
+    /// Token counts so far.
+    pub(crate) counts: &'c Counts,
+    /// What could not be written.
+    pub(crate) ledger: &'c mut busbar_protocols::Ledger,
+}
+
+/// Appends a whole number.
+fn write_u64(value: u64, out: &mut Vec<u8>) {
+    let mut digits = [0u8; 20];
+    let mut at = digits.len();
+    let mut rest = value;
+    loop {
+        at -= 1;
+        digits[at] = b'0' + u8::try_from(rest % 10).unwrap_or(0);
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends a JSON string.
+fn write_str(text: &str, out: &mut Vec<u8>) {
+    Text::plain(text).write(out);
+}
+
+/// A block's number; events of readers always have one.
+fn block_of(number: &Option<Num<'_>>) -> u64 {
+    number.as_ref().and_then(Num::as_u64).unwrap_or(0)
+}
