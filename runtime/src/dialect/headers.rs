@@ -62,6 +62,12 @@ pub fn goes_up(name: &HeaderName) -> bool {
         || (UP_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !UP_NEVER.contains(&name))
 }
 
+/// Whether a request's header goes up whatever the provider speaks.
+pub fn goes_up_anywhere(name: &HeaderName) -> bool {
+    const ANYWHERE: [&str; 4] = ["traceparent", "tracestate", "user-agent", "x-request-id"];
+    ANYWHERE.contains(&name.as_str())
+}
+
 /// Whether an answer's header comes back; `name` is in lower case.
 pub fn comes_back(name: &str) -> bool {
     BACK.contains(&name) || BACK_PREFIXES.iter().any(|prefix| name.starts_with(prefix))

@@ -2,6 +2,7 @@
 
 mod body;
 mod context;
+mod lane;
 mod read;
 mod settle;
 
@@ -16,7 +17,7 @@ use tokio::time::Instant;
 pub use self::body::{Aborted, Body};
 use self::context::Ctx;
 use crate::config::{Limits, Settings};
-use crate::dialect::{self, Operation, Recognised, carriers, headers, sniff};
+use crate::dialect::{self, Operation, Recognised, headers, sniff};
 use crate::fault::{Class, Fault};
 use crate::route::Router;
 use crate::upstream::{self, TlsError, Upstream};
@@ -127,6 +128,8 @@ impl Gateway {
         // 2. Admit: bounded in number; the caller's key is recognised in any carrier, and goes no further.
         ctx.settlement.admit(self.limits.concurrent_requests)?;
 
+        lane::Fidelity::asked(&parts.headers)?;
+
         // 3. Read the body; find model and streaming, where the body and not the path names them.
         let body = read::body(incoming, &parts.headers, &self.limits).await?;
         ctx.settlement.bytes_in = body.len() as u64;
@@ -162,36 +165,23 @@ impl Gateway {
 
         // 5. Forward, or translate.
         if backend != call.protocol {
-            let message =
-                format!("the model speaks {backend}, and {} cannot be translated to it", call.protocol);
-            return Err(Fault::gateway(Class::Unsupported, message));
+            return Err(lane::untranslatable(&call, backend));
         }
-        let mut path = dialect::upstream_path(backend, call.operation, &choice.upstream_model, call.version)
-            .into_owned();
-        if let Some(query) = carriers::without_key(parts.uri.query()) {
-            path.push('?');
-            path.push_str(&query);
-        }
-        let pieces = match &sniffed.model {
-            Some((model, range)) if *model != choice.upstream_model => {
-                let name = serde_json::to_vec(&choice.upstream_model)
-                    .map_err(|error| Fault::gateway(Class::Internal, error.to_string()))?;
-                [body.slice(..range.start), Bytes::from(name), body.slice(range.end..)]
-            }
-            _ => [body, Bytes::new(), Bytes::new()],
-        };
+        let plan = lane::forward(&call, &parts, &choice, &sniffed, body)?;
+
         // 6. Send.
         let mut answer = self.upstreams[choice.provider]
             .send(upstream::Request {
                 protocol: backend,
-                path: &path,
+                path: &plan.path,
                 headers: &parts.headers,
-                goes_up: headers::goes_up,
-                body: pieces,
+                goes_up: plan.goes_up,
+                body: plan.body,
                 deadline,
                 keep: headers::comes_back,
             })
             .await?;
+        ctx.settlement.answered = true;
 
         // 7. Commit: of a stream, nothing is sent before its first event is there.
         let first =

@@ -112,3 +112,18 @@ async fn next(incoming: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>,
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use super::carries_event;
+
+    #[test]
+    fn comments_and_blank_lines_carry_nothing() {
+        for nothing in ["", "\n\n", ": ping\n\n", ": a\r\n\r\n: b", ":"] {
+            assert!(!carries_event(nothing.as_bytes()), "{nothing:?}");
+        }
+        for something in ["data: x", ": ping\n\nevent: a", "\r\nid: 1\n"] {
+            assert!(carries_event(something.as_bytes()), "{something:?}");
+        }
+    }
+}

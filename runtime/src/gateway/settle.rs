@@ -37,6 +37,8 @@ pub(super) struct Settlement {
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     pub(super) first_byte: Option<Duration>,
+    /// Whether a provider has answered, so that a failure's words may be the provider's.
+    pub(super) answered: bool,
     failure: Option<(Blame, Class)>,
     error: String,
     permits: [Option<Permit>; 2],
@@ -61,6 +63,7 @@ impl Settlement {
             bytes_in: 0,
             bytes_out: 0,
             first_byte: None,
+            answered: false,
             failure: None,
             error: String::new(),
             permits: [None, None],
@@ -95,7 +98,7 @@ impl Settlement {
         self.outcome = outcome;
         self.failure = Some((fault.blame, fault.class));
         // What a provider says may repeat the prompt or a key; what the gateway says does not.
-        if fault.blame != Blame::Upstream || fault.kind.is_none() && fault.code.is_none() {
+        if !self.answered {
             self.error = excerpt(&fault.message, MAX_ERROR);
         }
     }

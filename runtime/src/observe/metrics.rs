@@ -1,8 +1,8 @@
 //! The metrics, all of them; nothing else names one.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
-use std::sync::LazyLock;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{
@@ -15,6 +15,8 @@ use crate::fault::Fault;
 
 /// Most combinations of labels that a thread keeps handles for.
 const MAX_HANDLES: usize = 4096;
+/// Most paths of changed fields that are told apart.
+const MAX_PATHS: usize = 256;
 /// Bounds of the buckets, in seconds: a model's answer takes milliseconds to minutes.
 const SECONDS: [f64; 14] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0];
 
@@ -189,8 +191,15 @@ pub fn count_fault(fault: &Fault) {
     METRICS.faults.with_label_values(&[fault.blame.name(), fault.class.name()]).inc();
 }
 
-/// Counts what a translation changed; `path` is a path of the schema, never a caller's text.
+/// Counts what a translation changed.
+///
+/// A path may hold a caller's own word for a field, so only so many are told apart.
 pub fn count_effect(client: Protocol, backend: Protocol, kind: &str, path: &str) {
+    static PATHS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    let mut paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
+    let known = paths.contains(path) || (paths.len() < MAX_PATHS && paths.insert(path.to_owned()));
+    drop(paths);
+    let path = if known { path } else { "other" };
     METRICS.effects.with_label_values(&[client.name(), backend.name(), kind, path]).inc();
 }
 
@@ -235,5 +244,16 @@ mod tests {
             )
         );
         assert!(text.contains("busbar_requests_running 3"));
+    }
+
+    #[test]
+    fn paths_of_changed_fields_are_bounded() {
+        for number in 0..MAX_PATHS + 10 {
+            count_effect(Protocol::Cohere, Protocol::Gemini, "dropped", &format!("field{number}"));
+        }
+        let text = String::from_utf8(render(0).unwrap()).unwrap();
+        let lines = text.lines().filter(|line| line.starts_with("busbar_fidelity_effects_total{")).count();
+        assert_eq!(lines, MAX_PATHS + 1);
+        assert!(text.contains(r#"path="other"} 10"#), "{text}");
     }
 }

@@ -126,6 +126,7 @@ async fn serve(
     let listener = TcpListener::from_std(listener)?;
     let gateway = Arc::new(Gateway::new(Arc::clone(&shared))?);
     let connections = GracefulShutdown::new();
+    let most = limits.connections.div_ceil(shared.settings.workers);
     let builder = builder(&limits);
     let mut sweep = tokio::time::interval(SWEEP);
     let mut flush = tokio::time::interval(FLUSH);
@@ -149,7 +150,7 @@ async fn serve(
             }
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        if connections.count() >= limits.connections || socket.set_nodelay(true).is_err() {
+        if connections.count() >= most || socket.set_nodelay(true).is_err() {
             continue;
         }
         let gateway = Arc::clone(&gateway);

@@ -505,6 +505,11 @@ impl Reader {
         Poll::Ready(Some(Err(broken)))
     }
 
+    pub(super) fn hurry(&mut self, wait: Duration) {
+        self.deadline = self.deadline.min(Instant::now() + wait);
+        self.armed = false;
+    }
+
     /// Whether all of the body has been taken.
     pub fn is_done(&self) -> bool {
         self.framing == Framing::Done

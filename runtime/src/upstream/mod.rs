@@ -103,6 +103,11 @@ impl Body {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
+    /// Ends it after that long, if it has not ended by itself.
+    pub fn hurry(&mut self, wait: Duration) {
+        self.reader.hurry(wait);
+    }
+
     /// Its length, if the head said so.
     pub const fn length(&self) -> Option<u64> {
         self.length

@@ -1,0 +1,83 @@
+//! What goes to a lane: the caller's own bytes with the model's name put in, or their translation.
+
+use bytes::Bytes;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName};
+
+use crate::Protocol;
+use crate::dialect::sniff::Sniffed;
+use crate::dialect::{self, Call, carriers, headers};
+use crate::fault::{Class, Fault};
+use crate::route::Choice;
+
+/// How much a caller allows to be lost, in a request; and what was, in an answer.
+pub const FIDELITY_HEADER: HeaderName = HeaderName::from_static("busbar-fidelity");
+
+/// A request as one lane gets it.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Path below the provider's base URL, with the query.
+    pub(super) path: String,
+    /// The body, in pieces.
+    pub(super) body: [Bytes; 3],
+    /// Which of the caller's header fields go along.
+    pub(super) goes_up: fn(&HeaderName) -> bool,
+}
+
+/// How much a caller allows to be lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fidelity {
+    /// What is lost is reported.
+    Report,
+    /// Nothing may be lost.
+    Strict,
+}
+
+impl Fidelity {
+    /// What the request says about it.
+    pub(super) fn asked(headers: &HeaderMap) -> Result<Self, Fault> {
+        match headers.get(FIDELITY_HEADER).map(http::HeaderValue::as_bytes) {
+            None | Some(b"report") => Ok(Fidelity::Report),
+            Some(b"strict") => Ok(Fidelity::Strict),
+            Some(_) => {
+                let message = "the header `busbar-fidelity` must be `strict` or `report`";
+                Err(Fault::client(Class::InvalidRequest, message).with_param(FIDELITY_HEADER.as_str()))
+            }
+        }
+    }
+}
+
+/// The forward lane: nothing changes but the model's name, in the body or in the path.
+pub(super) fn forward(
+    call: &Call<'_>,
+    parts: &Parts,
+    choice: &Choice<'_>,
+    sniffed: &Sniffed,
+    body: Bytes,
+) -> Result<Plan, Fault> {
+    let mut path =
+        dialect::upstream_path(call.protocol, call.operation, &choice.upstream_model, call.version)
+            .into_owned();
+    if let Some(query) = carriers::without_key(parts.uri.query()) {
+        path.push('?');
+        path.push_str(&query);
+    }
+    let body = match &sniffed.model {
+        Some((model, range)) if *model != choice.upstream_model => {
+            let name = serde_json::to_vec(&choice.upstream_model)
+                .map_err(|error| Fault::gateway(Class::Internal, error.to_string()))?;
+            [body.slice(..range.start), Bytes::from(name), body.slice(range.end..)]
+        }
+        _ => [body, Bytes::new(), Bytes::new()],
+    };
+    Ok(Plan { path, body, goes_up: headers::goes_up })
+}
+
+/// What a caller is told whose protocol cannot be made into the lane's.
+pub(super) fn untranslatable(call: &Call<'_>, backend: Protocol) -> Fault {
+    let message = format!(
+        "the model is served by a provider that speaks {backend}; {} requests cannot be translated to it",
+        call.protocol
+    );
+    Fault::gateway(Class::Unsupported, message)
+}
