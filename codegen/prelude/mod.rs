@@ -21,6 +21,6 @@ pub use json::{Json, Num};
 pub use ledger::{Effect, EffectKind, Ledger};
 pub use map::{At, Fate, Lack, Leftover, Native, Paths, ReadCx, Row, WriteCx};
 pub use protocol::Protocol;
-pub use rules::{Pass, Rules};
+pub use rules::{AnswerPass, Pass, Rules};
 pub use text::Text;
 pub use wire::{Keyed, Object, Wire, write_object};

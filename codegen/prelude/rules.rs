@@ -9,7 +9,7 @@ pub struct Rules {
     /// What a request goes through on its way to this protocol, in this order.
     pub request: &'static [Pass],
     /// What an answer goes through on its way to a client of this protocol, in this order.
-    pub response: &'static [Pass],
+    pub response: &'static [AnswerPass],
     /// Who may speak where.
     pub turns: TurnRules,
     /// Ids of tool calls.
@@ -81,6 +81,8 @@ pub struct ToolRules {
     pub parameters: bool,
     /// A result can say that it is an error.
     pub error_flag: bool,
+    /// A result names its tool.
+    pub result_names: bool,
     /// Results hold pictures and documents.
     pub media_results: bool,
     /// Where `parallel` is said only beside a choice.
@@ -240,24 +242,29 @@ pub enum Pass {
     FitSampling,
     /// Fits reasoning of the history.
     FitHistoryReasoning,
-    /// Of an answer: keeps the first candidate.
+}
+
+/// One step that gives an answer the shape that clients of its target expect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AnswerPass {
+    /// Keeps the first candidate.
     FirstCandidate,
-    /// Of an answer: cuts at a text that the gateway looks for.
+    /// Cuts at a text that the gateway looks for.
     CutStops,
-    /// Of an answer: calls of emulated tools, ids and names as the caller knows them.
+    /// Restores calls of emulated tools, ids and names as the caller knows them.
     RestoreCalls,
-    /// Of an answer: takes a fence off JSON.
+    /// Takes a fence off JSON.
     UnfenceJson,
-    /// Of an answer: why it ended.
+    /// Says why it ended.
     FitFinish,
-    /// Of an answer: refusals.
+    /// Fits refusals.
     FitRefusal,
-    /// Of an answer: seals what only its provider can read.
+    /// Seals what only its provider can read.
     SealCarriage,
-    /// Of an answer: one text.
+    /// Makes one text.
     JoinText,
-    /// Of an answer: citations.
+    /// Fits citations.
     FitCitations,
-    /// Of an answer: ids and times.
+    /// Fits ids and times.
     FitEnvelope,
 }

@@ -95,8 +95,8 @@ impl Rules {
 pub struct Shape {
     /// Type and members of each part, by member of `Rules`.
     pub parts: BTreeMap<String, (String, BTreeMap<String, Member>)>,
-    /// Names of the passes.
-    pub passes: Vec<String>,
+    /// Names of the passes of requests (`Pass`) and of answers (`AnswerPass`).
+    pub passes: BTreeMap<String, Vec<String>>,
 }
 
 /// Type of one rule.
@@ -124,7 +124,7 @@ impl Shape {
         let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
         let file = syn::parse_file(&text).with_context(|| path.display().to_string())?;
         let mut structs = BTreeMap::new();
-        let mut passes = Vec::new();
+        let mut passes = BTreeMap::new();
         for item in file.items {
             match item {
                 syn::Item::Struct(item) => {
@@ -138,7 +138,10 @@ impl Shape {
                         .collect::<Vec<_>>();
                     structs.insert(item.ident.to_string(), members);
                 }
-                syn::Item::Enum(item) => passes.extend(item.variants.iter().map(|v| v.ident.to_string())),
+                syn::Item::Enum(item) => {
+                    let names = item.variants.iter().map(|v| v.ident.to_string()).collect();
+                    passes.insert(item.ident.to_string(), names);
+                }
                 _ => {}
             }
         }
@@ -187,7 +190,7 @@ mod tests {
     fn the_shape_is_read_from_its_declaration() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("prelude/rules.rs");
         let shape = Shape::load(&path).unwrap();
-        assert!(shape.passes.contains(&"HoistSystem".to_owned()));
+        assert!(shape.passes["Pass"].contains(&"HoistSystem".to_owned()));
         let (ty, members) = &shape.parts["reasoning"];
         assert_eq!(ty, "ReasoningRules");
         assert_eq!(members["efforts"], Member::Pairs);

@@ -48,8 +48,8 @@ pub mod cohere;
 pub mod ir;
 pub mod prelude;
 pub use prelude::{
-    Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Pass, Protocol,
-    Row, Rules, Text, Wire, WireError,
+    AnswerPass, Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Pass,
+    Protocol, Row, Rules, Text, Wire, WireError,
 };
 /// The map of a protocol, row by row; empty when its feature is off.
 pub fn rows(protocol: Protocol) -> &'static [Row] {

@@ -10,6 +10,7 @@ pub mod route;
 pub mod server;
 pub mod simulator;
 pub mod stream;
+pub mod translate;
 pub mod upstream;
 
 /// One of the six wire protocols.

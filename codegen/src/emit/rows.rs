@@ -1,6 +1,6 @@
 //! Prints the rows of each map as data, and the look-ups over them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
@@ -79,7 +79,7 @@ pub(crate) fn lib_module(protocols: &[&str]) -> TokenStream {
         pub mod prelude;
 
         pub use prelude::{
-            Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Pass, Protocol, Row, Rules, Text, Wire, WireError,
+            AnswerPass, Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Pass, Protocol, Row, Rules, Text, Wire, WireError,
         };
 
         /// The map of a protocol, row by row; empty when its feature is off.
@@ -155,8 +155,20 @@ fn split_key(ir: &Ir, key: &str) -> Option<(String, String)> {
 /// Wire path by IR node type and IR path.
 fn wire_names(schema: &Schema, map: &Map, ir: &Ir) -> BTreeMap<(String, String), String> {
     let mut names = BTreeMap::new();
+    // The members of an inline type are named with the member that holds it.
+    let inline: BTreeSet<&str> = map
+        .types
+        .iter()
+        .flat_map(|(wire, ty)| ty.fields.iter().map(move |(field, fate)| (wire, field, fate)))
+        .filter(|(_, _, fate)| matches!(fate, FieldFate::Inline))
+        .filter_map(|(wire, field, _)| match schema.types.get(wire) {
+            Some(Def::Object(fields)) => fields.get(field)?.ty.target(),
+            _ => None,
+        })
+        .flat_map(|target| map.objects(schema, target))
+        .collect();
     for (wire, ty) in &map.types {
-        if !ir.is_group(&ty.ir) {
+        if !ir.is_group(&ty.ir) && !inline.contains(wire.as_str()) {
             collect(schema, map, ir, wire, &ty.ir, "", "", 0, &mut names);
         }
     }
@@ -213,13 +225,13 @@ fn collect(
                     }
                 }
             }
-            FieldFate::Const { sets: Some((ir_path, _)), .. } => add(ir_path, &path),
+            FieldFate::Const { sets, .. } => sets.iter().for_each(|(ir_path, _)| add(ir_path, &path)),
             FieldFate::Inline => {
                 for object in target.map(|t| map.objects(schema, t)).unwrap_or_default() {
                     collect(schema, map, ir, object, node, &format!("{path}."), ir_prefix, depth + 1, names);
                 }
             }
-            FieldFate::Const { .. } | FieldFate::Keep(_) => {}
+            FieldFate::Keep(_) => {}
         }
     }
 }

@@ -12,7 +12,8 @@ pub(crate) fn module(rules: &Rules, shape: &Shape) -> Result<TokenStream> {
     if let Some(name) = rules.parts.keys().find(|name| !shape.parts.contains_key(*name)) {
         bail!("there are no rules about {name:?}");
     }
-    let (request, response) = (passes(&rules.request, shape)?, passes(&rules.response, shape)?);
+    let (request, response) =
+        (passes("Pass", &rules.request, shape)?, passes("AnswerPass", &rules.response, shape)?);
     let mut parts = Vec::new();
     for (name, (ty, members)) in &shape.parts {
         let (field, ty) = (format_ident!("{name}"), format_ident!("{ty}"));
@@ -47,15 +48,17 @@ pub(crate) fn module(rules: &Rules, shape: &Shape) -> Result<TokenStream> {
     })
 }
 
-fn passes(listed: &[String], shape: &Shape) -> Result<Vec<TokenStream>> {
+fn passes(kind: &str, listed: &[String], shape: &Shape) -> Result<Vec<TokenStream>> {
+    let known = shape.passes.get(kind).with_context(|| format!("no enum {kind}"))?;
+    let kind = format_ident!("{kind}");
     listed
         .iter()
         .map(|name| {
             let variant = names::variant(name);
-            if !shape.passes.iter().any(|known| variant == known) {
+            if !known.iter().any(|name| variant == name) {
                 bail!("there is no pass {name:?}");
             }
-            Ok(quote!(Pass::#variant))
+            Ok(quote!(#kind::#variant))
         })
         .collect()
 }

@@ -1,0 +1,38 @@
+//! Where the text of an answer comes from.
+
+use busbar_protocols::{EffectKind, Num, ir};
+
+use super::super::shape::Shape;
+
+/// Keeps the citations that clients have a form for, and says which part of the text they stand for.
+pub(super) fn fit_citations(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
+    if shape.to.answer.citations {
+        // An annotation says where in the answer, a citation which words of the source; both keep the address.
+        return;
+    }
+    for (content, _) in super::contents(response) {
+        for block in content {
+            let ir::Block::Text(node) = block else { continue };
+            let length = node.text.as_ref().map_or(0, |text| text.decode().chars().count() as u64);
+            let Some(citations) = &mut node.citations else { continue };
+            citations.retain_mut(|citation| {
+                if citation.kind != Some(ir::CitationKind::Url) {
+                    shape.report.node(
+                        EffectKind::Dropped,
+                        citation.at,
+                        "this protocol's answer cites addresses alone",
+                    );
+                    return false;
+                }
+                citation.cited_text = None;
+                citation.encrypted_index = None;
+                citation.text_start.get_or_insert_with(|| Num::from(0));
+                citation.text_end.get_or_insert_with(|| Num::from(length));
+                true
+            });
+            if citations.is_empty() {
+                node.citations = None;
+            }
+        }
+    }
+}

@@ -1,0 +1,63 @@
+//! Why an answer ended.
+
+use busbar_protocols::{EffectKind, Text, ir};
+
+use super::super::{shape::Shape, text};
+
+/// Keeps the first answer, where clients expect one.
+pub(super) fn first_candidate(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
+    let candidates = response.candidates.get_or_insert_with(Vec::new);
+    if candidates.is_empty() {
+        candidates.push(ir::Candidate::default());
+    }
+    if shape.to.answer.several {
+        return;
+    }
+    for extra in candidates.drain(1..) {
+        shape.report.node(EffectKind::Dropped, extra.at, "this protocol's answer is one");
+    }
+}
+
+/// Says why the answer ended: calls end in calls, and none without one.
+pub(super) fn fit_finish(response: &mut ir::Response<'_>, _: &mut Shape<'_>) {
+    for (content, stop) in super::contents(response) {
+        let calls = content.iter().any(|block| matches!(block, ir::Block::ToolCall(_)));
+        stop.reason = Some(match stop.reason.take() {
+            None | Some(ir::StopReason::End) if calls => ir::StopReason::ToolCalls,
+            Some(ir::StopReason::ToolCalls) if !calls => ir::StopReason::End,
+            Some(reason) => reason,
+            None => ir::StopReason::End,
+        });
+    }
+}
+
+/// A refusal is content for some and a reason to stop for others.
+pub(super) fn fit_refusal(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
+    let as_content = shape.to.answer.refusal_content;
+    for (content, stop) in super::contents(response) {
+        if as_content {
+            let refused = stop.reason == Some(ir::StopReason::Refusal);
+            let said = stop.explanation.take();
+            stop.category = None;
+            if let Some(said) = said.filter(|_| refused) {
+                content.push(ir::Block::Refusal(ir::RefusalBlock {
+                    text: Some(said),
+                    ..ir::RefusalBlock::default()
+                }));
+            }
+            continue;
+        }
+        if stop.reason == Some(ir::StopReason::ContentFilter) {
+            stop.reason = Some(ir::StopReason::Refusal);
+        }
+        for block in content.iter_mut() {
+            let ir::Block::Refusal(node) = block else { continue };
+            let said = node.text.take().map(|said| said.decode().into_owned()).unwrap_or_default();
+            let mut stands = text::block(said.clone(), node.at);
+            stands.native_mut().append(std::mem::take(&mut node.native));
+            *block = stands;
+            stop.reason = Some(ir::StopReason::Refusal);
+            stop.explanation = stop.explanation.take().or(Some(Text::plain(said)));
+        }
+    }
+}

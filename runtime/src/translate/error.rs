@@ -1,0 +1,318 @@
+//! Errors of providers, read in whatever form they come.
+
+use std::time::{Duration, SystemTime};
+
+use busbar_protocols::Rules;
+use http::HeaderMap;
+use serde_json::Value;
+
+use crate::Protocol;
+use crate::fault::{Class, Fault};
+
+/// Longest excerpt of a body that is no error document, in characters.
+const MAX_EXCERPT: usize = 300;
+/// Longest body that is read as a document.
+const MAX_BODY: usize = 1 << 20;
+/// Longest wait that a provider can ask for.
+const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
+
+/// What a provider says about a request that it did not answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UpstreamError {
+    /// The HTTP status.
+    pub status: u16,
+    /// What kind of failure it is.
+    pub class: Class,
+    /// The provider's name for the kind.
+    pub kind: Option<String>,
+    /// The provider's code.
+    pub code: Option<String>,
+    /// What the provider says.
+    pub message: String,
+    /// The field at fault.
+    pub param: Option<String>,
+    /// How long to wait before the next attempt.
+    pub retry_after: Option<Duration>,
+}
+
+impl UpstreamError {
+    /// The failure as the gateway passes it on.
+    pub fn into_fault(self) -> Fault {
+        let at_fault = matches!(
+            self.class,
+            Class::InvalidRequest | Class::ContextLength | Class::TooLarge | Class::Unsupported
+        );
+        let mut fault = if at_fault {
+            Fault::client(self.class, self.message)
+        } else {
+            Fault::upstream(self.class, self.message)
+        };
+        fault = fault.with_status(self.status);
+        fault.param = self.param;
+        fault.code = self.code;
+        fault.kind = self.kind;
+        fault.retry_after = self.retry_after;
+        fault
+    }
+}
+
+/// Reads the body and the headers of an error; garbage becomes a bounded excerpt.
+pub fn upstream_error(
+    backend: Protocol,
+    status: u16,
+    headers: &HeaderMap,
+    body: &[u8],
+    now: SystemTime,
+) -> UpstreamError {
+    let document = body.get(..MAX_BODY.min(body.len())).and_then(|body| serde_json::from_slice(body).ok());
+    let mut error = match &document {
+        Some(document) => read(document, status),
+        None => UpstreamError { message: excerpt(body, status), ..blank(status) },
+    };
+    if backend == Protocol::Bedrock {
+        // Its kind is in a header; a colon parts it from an address.
+        let kind = headers.get("x-amzn-errortype").and_then(|kind| kind.to_str().ok());
+        if let Some(kind) = kind {
+            error.kind = Some(kind.split(':').next().unwrap_or(kind).to_owned());
+        }
+    }
+    error.class = class(backend, &error);
+    error.retry_after = header_wait(headers, now).or_else(|| document.as_ref().and_then(retry_info));
+    error
+}
+
+fn blank(status: u16) -> UpstreamError {
+    UpstreamError {
+        status,
+        class: Class::of_status(status),
+        kind: None,
+        code: None,
+        message: String::new(),
+        param: None,
+        retry_after: None,
+    }
+}
+
+/// Reads any of the known forms: an `error` object or text, in a list or not, or members of the document.
+fn read(document: &Value, status: u16) -> UpstreamError {
+    let document = document.as_array().and_then(|items| items.first()).unwrap_or(document);
+    let inner = match document.get("error") {
+        Some(inner @ Value::Object(_)) => inner,
+        _ => document,
+    };
+    let word = |name: &str| -> Option<String> {
+        match inner.get(name)? {
+            Value::String(text) if !text.is_empty() => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            _ => None,
+        }
+    };
+    let is_status = |code: &String| code.parse::<u16>().is_ok();
+    let message = word("message")
+        .or_else(|| word("Message"))
+        .or_else(|| document.get("error").and_then(Value::as_str).map(str::to_owned))
+        .or_else(|| word("detail"))
+        .unwrap_or_else(|| excerpt(document.to_string().as_bytes(), status));
+    let own_kind = word("type").filter(|kind| !(kind == "error" && std::ptr::eq(inner, document)));
+    UpstreamError {
+        kind: own_kind.or_else(|| word("__type")).or_else(|| word("status").filter(|s| !is_status(s))),
+        code: word("code").filter(|code| !is_status(code)),
+        message,
+        param: word("param"),
+        ..blank(status)
+    }
+}
+
+/// What a document that is none looks like to a reader.
+fn excerpt(body: &[u8], status: u16) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(4 * MAX_EXCERPT)]);
+    let text = text.trim();
+    if text.is_empty() || text.starts_with('<') {
+        return format!("the provider answered with status {status} and no error document");
+    }
+    let plain: String =
+        text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_EXCERPT).collect();
+    format!("the provider answered with status {status}: {plain}")
+}
+
+fn class(backend: Protocol, error: &UpstreamError) -> Class {
+    let by_status = Class::of_status(error.status);
+    let Some(rules) = busbar_protocols::rules(backend) else { return by_status };
+    if is_overflow(rules, error) {
+        return Class::ContextLength;
+    }
+    let fits = |word: &str| {
+        word.is_empty() || error.kind.as_deref() == Some(word) || error.code.as_deref() == Some(word)
+    };
+    rules
+        .errors
+        .iter()
+        .find(|rule| (rule.status == 0 || rule.status == error.status) && fits(rule.word))
+        .map_or(by_status, |rule| named(rule.class))
+}
+
+/// Whether the provider says that the prompt does not fit the model.
+fn is_overflow(rules: &Rules, error: &UpstreamError) -> bool {
+    if !matches!(error.status, 400 | 413 | 422 | 500) && error.status >= 400 {
+        return false;
+    }
+    let said = error.message.to_lowercase();
+    rules.overflow.iter().any(|pattern| said.contains(pattern))
+}
+
+fn named(class: &str) -> Class {
+    match class {
+        "invalid_request" => Class::InvalidRequest,
+        "context_length" => Class::ContextLength,
+        "authentication" => Class::Authentication,
+        "permission" => Class::Permission,
+        "not_found" => Class::NotFound,
+        "too_large" => Class::TooLarge,
+        "rate_limited" => Class::RateLimited,
+        "conflict" => Class::Conflict,
+        "unsupported" => Class::Unsupported,
+        "overloaded" => Class::Overloaded,
+        "timeout" => Class::Timeout,
+        _ => Class::Internal,
+    }
+}
+
+/// The wait that the headers ask for: milliseconds, seconds, or a date.
+fn header_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
+    if let Some(ms) = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()) {
+        return bounded(ms / 1000.0);
+    }
+    let value = text("retry-after")?;
+    if let Ok(seconds) = value.parse::<f64>() {
+        return bounded(seconds);
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default().min(MAX_WAIT))
+}
+
+/// The wait in an error's details, written like `1.5s`.
+fn retry_info(document: &Value) -> Option<Duration> {
+    let document = document.as_array().and_then(|items| items.first()).unwrap_or(document);
+    let details = document.pointer("/error/details")?.as_array()?;
+    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
+    bounded(delay.strip_suffix('s')?.parse().ok()?)
+}
+
+fn bounded(seconds: f64) -> Option<Duration> {
+    (seconds.is_finite() && seconds >= 0.0)
+        .then(|| Duration::from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64())))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
+            .collect()
+    }
+
+    fn parse(backend: Protocol, status: u16, body: &str) -> UpstreamError {
+        upstream_error(backend, status, &HeaderMap::new(), body.as_bytes(), SystemTime::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn each_form_is_read() {
+        let error = parse(
+            Protocol::OpenaiChat,
+            400,
+            r#"{"error":{"message":"too long","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
+        );
+        assert_eq!(error.class, Class::ContextLength);
+        assert_eq!((error.param.as_deref(), error.message.as_str()), (Some("messages"), "too long"));
+        let error = parse(
+            Protocol::Anthropic,
+            529,
+            r#"{"type":"error","error":{"type":"overloaded_error","message":"Overloaded"},"request_id":"r"}"#,
+        );
+        assert_eq!((error.class, error.kind.as_deref()), (Class::Overloaded, Some("overloaded_error")));
+        let error = parse(
+            Protocol::Gemini,
+            429,
+            r#"[{"error":{"code":429,"message":"slow","status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"1.5s"}]}}]"#,
+        );
+        assert_eq!((error.class, error.kind.as_deref()), (Class::RateLimited, Some("RESOURCE_EXHAUSTED")));
+        assert_eq!((error.code, error.retry_after), (None, Some(Duration::from_millis(1500))));
+        let headers = headers(&[("x-amzn-errortype", "ThrottlingException:http://x/")]);
+        let error = upstream_error(
+            Protocol::Bedrock,
+            400,
+            &headers,
+            br#"{"message":"slow down"}"#,
+            SystemTime::UNIX_EPOCH,
+        );
+        assert_eq!((error.class, error.kind.as_deref()), (Class::RateLimited, Some("ThrottlingException")));
+        let error = parse(Protocol::Cohere, 422, r#"{"id":"x","message":"bad"}"#);
+        assert_eq!((error.class, error.message.as_str()), (Class::InvalidRequest, "bad"));
+        let error =
+            parse(Protocol::OpenaiResponses, 401, r#"{"error":{"message":"no","code":"invalid_api_key"}}"#);
+        assert_eq!(error.class, Class::Authentication);
+        let error = parse(Protocol::OpenaiChat, 500, r#"{"error":"boom"}"#);
+        assert_eq!((error.class, error.message.as_str()), (Class::Internal, "boom"));
+    }
+
+    #[test]
+    fn an_overflow_is_known_by_its_words() {
+        for (backend, status, message) in [
+            (Protocol::Anthropic, 400, "prompt is too long: 210000 tokens > 200000 maximum"),
+            (Protocol::Anthropic, 413, "Prompt is too long"),
+            (Protocol::Bedrock, 400, "Input is too long for requested model."),
+            (
+                Protocol::Bedrock,
+                400,
+                "The model returned the following errors: prompt is too long: 1 tokens > 0 maximum",
+            ),
+            (
+                Protocol::Gemini,
+                400,
+                "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+            ),
+            (Protocol::OpenaiChat, 400, "This model's maximum context length is 8192 tokens."),
+            (Protocol::OpenaiChat, 400, "the request exceeds the available context size"),
+        ] {
+            let body = serde_json::json!({ "error": { "message": message } }).to_string();
+            assert_eq!(parse(backend, status, &body).class, Class::ContextLength, "{message}");
+        }
+        let body = r#"{"error":{"message":"prompt is too long to wait for"}}"#;
+        assert_eq!(parse(Protocol::Anthropic, 429, body).class, Class::RateLimited);
+    }
+
+    #[test]
+    fn garbage_becomes_a_bounded_excerpt() {
+        let error = parse(Protocol::OpenaiChat, 502, "<html>secret</html>");
+        assert_eq!(error.message, "the provider answered with status 502 and no error document");
+        assert_eq!(error.class, Class::BadGateway);
+        let error = parse(Protocol::OpenaiChat, 503, &"x\n".repeat(10_000));
+        assert!(error.message.len() < 400 && !error.message.contains('\n'));
+        let error =
+            upstream_error(Protocol::Cohere, 500, &HeaderMap::new(), b"\xff\xfe", SystemTime::UNIX_EPOCH);
+        assert_eq!(error.class, Class::Internal);
+        assert_eq!(parse(Protocol::Gemini, 500, "[]").class, Class::Internal);
+    }
+
+    #[test]
+    fn every_form_of_wait_is_read() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 30);
+        let wait = |pairs: &[(&'static str, &str)]| {
+            upstream_error(Protocol::OpenaiChat, 429, &headers(pairs), b"{}", now).retry_after
+        };
+        assert_eq!(wait(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
+        assert_eq!(wait(&[("retry-after", "0.5")]), Some(Duration::from_millis(500)));
+        assert_eq!(
+            wait(&[("retry-after", "7"), ("retry-after-ms", "250")]),
+            Some(Duration::from_millis(250))
+        );
+        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(Duration::from_secs(30)));
+        assert_eq!(wait(&[("retry-after", "-1")]), None);
+        assert_eq!(wait(&[("retry-after", "soon")]), None);
+        assert_eq!(wait(&[("retry-after", "1e300")]), Some(MAX_WAIT));
+    }
+}

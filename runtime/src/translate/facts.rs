@@ -1,0 +1,55 @@
+//! What is known about the model that a request goes to: data, never a guess by its name.
+
+/// What is known about the model that a request goes to.
+#[derive(Debug, Clone)]
+pub struct TargetFacts<'a> {
+    /// The model as the provider calls it.
+    pub upstream_model: &'a str,
+    /// Tokens that the model answers with at most.
+    pub max_output_tokens: Option<u64>,
+    /// The bound of the answer goes under its older name, which servers that follow OpenAI from afar read.
+    pub max_tokens_field_legacy: bool,
+    /// How the model takes the wish to reason.
+    pub reasoning: ReasoningForm,
+    /// Whether the model knows a word for "do not reason".
+    pub reasoning_off: bool,
+    /// Whether the backend reads reasoning of earlier turns.
+    pub reasoning_history: bool,
+    /// Whether the model takes temperature and the like.
+    pub sampling: bool,
+    /// Seconds since the Unix epoch.
+    pub now: u64,
+    /// Whose request it is: what one caller leaves in the gateway no other finds.
+    pub scope: &'a str,
+    /// Whether losing what a request is about is allowed by policy.
+    pub allow_semantic_loss: bool,
+}
+
+impl Default for TargetFacts<'_> {
+    fn default() -> Self {
+        Self {
+            upstream_model: "",
+            max_output_tokens: None,
+            max_tokens_field_legacy: false,
+            reasoning: ReasoningForm::Budget,
+            reasoning_off: false,
+            reasoning_history: true,
+            sampling: true,
+            now: 0,
+            scope: "",
+            allow_semantic_loss: false,
+        }
+    }
+}
+
+/// How a model takes the wish to reason, where its protocol knows several ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ReasoningForm {
+    /// By a number of tokens.
+    #[default]
+    Budget,
+    /// By a word for the effort; the model decides how much.
+    Adaptive,
+    /// Not at all.
+    None,
+}

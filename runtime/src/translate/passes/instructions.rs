@@ -1,0 +1,87 @@
+//! Where system text stands.
+
+use busbar_protocols::{EffectKind, ir};
+
+use super::super::{shape::Shape, text};
+
+/// Leaves out system text that is meant for the source's own provider alone.
+///
+/// Such lines may change with every request and would spoil the prompt cache of any other provider.
+pub(super) fn drop_private_text(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let private = shape.from.turns.private_text;
+    let Some(blocks) = request.instructions.as_mut().filter(|_| !private.is_empty()) else { return };
+    blocks.retain(|block| {
+        let is_private = text::of(block)
+            .is_some_and(|text| private.iter().any(|beginning| text.decode().starts_with(beginning)));
+        if is_private {
+            shape.report.node(
+                EffectKind::Dropped,
+                block.at(),
+                "a note of the client to its own provider, which changes with every request",
+            );
+        }
+        !is_private
+    });
+}
+
+/// Moves leading system turns out of the conversation.
+///
+/// A system turn further on stays in its place, so that the prefix before it is the same from turn to turn;
+/// where the target has none there, it becomes marked text of the user.
+pub(super) fn hoist_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    if !shape.to.turns.instructions {
+        return;
+    }
+    let Some(turns) = &mut request.turns else { return };
+    let leading = turns.iter().take_while(|turn| is_system(turn)).count();
+    let mut hoisted = Vec::new();
+    for mut turn in turns.drain(..leading) {
+        for block in turn.content.iter_mut().flatten() {
+            // The turn's own leftovers are reported with its first block.
+            block.native_mut().append(std::mem::take(&mut turn.native));
+        }
+        hoisted.extend(turn.content.into_iter().flatten());
+    }
+    if !hoisted.is_empty() {
+        // A lone string stays one; several become blocks.
+        if hoisted.len() > 1 || request.instructions.is_some() {
+            hoisted.iter_mut().for_each(unwrap_bare);
+        }
+        request.instructions.get_or_insert_with(Vec::new).extend(hoisted);
+    }
+    for turn in turns.iter_mut().filter(|turn| is_system(turn)) {
+        if shape.to.turns.system_inside {
+            turn.role = Some(ir::Role::System);
+            continue;
+        }
+        turn.role = Some(ir::Role::User);
+        let said = text::joined(turn.content.as_deref().unwrap_or_default(), "\n\n");
+        turn.content = Some(vec![text::block(format!("<system>\n{said}\n</system>"), turn.at)]);
+        shape.report.node(
+            EffectKind::Adapted,
+            turn.at,
+            "a system turn inside the conversation became marked text of the user",
+        );
+    }
+}
+
+/// Makes a leading system turn of the instructions.
+pub(super) fn lower_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    if shape.to.turns.instructions {
+        return;
+    }
+    let Some(blocks) = request.instructions.take().filter(|blocks| !blocks.is_empty()) else { return };
+    let at = blocks.first().map(ir::Block::at).unwrap_or_default();
+    let turn = ir::Turn { role: Some(ir::Role::System), content: Some(blocks), at, ..ir::Turn::default() };
+    super::turns(request).insert(0, turn);
+}
+
+fn is_system(turn: &ir::Turn<'_>) -> bool {
+    matches!(turn.role, Some(ir::Role::System | ir::Role::Developer))
+}
+
+fn unwrap_bare(block: &mut ir::Block<'_>) {
+    if let ir::Block::Text(node) = block {
+        node.bare = None;
+    }
+}

@@ -1,0 +1,49 @@
+//! The bounds of the answer.
+
+use busbar_protocols::{EffectKind, Num, ir};
+
+use super::super::shape::Shape;
+
+/// Bounds the answer as the target demands, and says who speaks to which model.
+pub(super) fn fit_output(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let output = &mut request.output;
+    let given = output.max_tokens.as_ref().and_then(Num::as_u64);
+    let ceiling = shape.facts.max_output_tokens;
+    match (given, shape.to.output.max_tokens) {
+        (None, Some(fallback)) => {
+            output.max_tokens = Some(Num::from(ceiling.unwrap_or(fallback)));
+            let reason = match ceiling {
+                Some(_) => "the target wants a bound; it is the model's own",
+                None => "the target wants a bound, and the model's own is not known",
+            };
+            shape.report.request(EffectKind::Injected, "output.max_tokens", reason);
+        }
+        (Some(given), _) => {
+            if let Some(ceiling) = ceiling.filter(|ceiling| *ceiling < given) {
+                output.max_tokens = Some(Num::from(ceiling));
+                shape.report.request(
+                    EffectKind::Adapted,
+                    "output.max_tokens",
+                    "more than the model answers with; lowered to its own bound",
+                );
+            }
+        }
+        (None, None) => {}
+    }
+    if let Some(candidates) = output.candidates.as_ref().and_then(Num::as_u64)
+        && shape.to.output.candidates == 1
+    {
+        output.candidates = None;
+        if candidates > 1 {
+            shape.report.lose_request("output.candidates", "this protocol gives one answer");
+        }
+    }
+    if let Some(modalities) = &output.modalities
+        && !shape.to.media.audio
+    {
+        if modalities.iter().any(|kind| *kind != "text") {
+            shape.report.lose_request("output.modalities", "this protocol answers in text");
+        }
+        output.modalities = None;
+    }
+}

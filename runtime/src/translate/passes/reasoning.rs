@@ -1,0 +1,295 @@
+//! Whether and how much the model reasons, and the reasoning of earlier turns.
+
+use busbar_protocols::{EffectKind, Num, Text, ir};
+
+use super::super::facts::ReasoningForm;
+use super::super::{shape::Shape, text};
+use super::turns::is_reasoning;
+
+/// Asks for reasoning in the target's way.
+pub(super) fn fit_reasoning(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    if request.reasoning == ir::ReasoningAsk::default() {
+        return;
+    }
+    if shape.facts.reasoning == ReasoningForm::None {
+        return turn_off(request, shape, "the model does not reason");
+    }
+    if shape.to.reasoning.by_budget { by_budget(request, shape) } else { by_effort(request, shape) }
+}
+
+/// By a number of tokens, or left to the model.
+fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let rules = shape.to.reasoning;
+    let effort = request.reasoning.effort.clone();
+    if effort == Some(ir::Effort::None) {
+        request.reasoning =
+            ir::ReasoningAsk { mode: Some(ir::ReasoningMode::Off), ..ir::ReasoningAsk::default() };
+    }
+    if request.reasoning.mode == Some(ir::ReasoningMode::Off) {
+        return;
+    }
+    let forced = matches!(request.tool_choice.mode, Some(ir::ChoiceMode::Required | ir::ChoiceMode::Named));
+    if forced && !rules.with_forced_choice {
+        return turn_off(
+            request,
+            shape,
+            "the target cannot reason when a tool is forced, and the tool counts more",
+        );
+    }
+    if shape.facts.reasoning == ReasoningForm::Adaptive {
+        let word = request.reasoning.effort.take().map(|effort| fit_word(&effort, shape));
+        request.reasoning.effort = word;
+        request.reasoning.budget_tokens = None;
+        request.reasoning.mode = Some(ir::ReasoningMode::Adaptive);
+        return;
+    }
+    if rules.loop_needs_it && loop_lacks_reasoning(request) {
+        return turn_off(
+            request,
+            shape,
+            "the tool loop goes on without the reasoning that began it, which the target wants back",
+        );
+    }
+    let asked = request.reasoning.budget_tokens.as_ref().and_then(Num::as_u64);
+    let wanted = asked.unwrap_or_else(|| tokens(effort.as_ref(), rules.efforts));
+    let room = request.output.max_tokens.as_ref().and_then(Num::as_u64).unwrap_or(u64::MAX);
+    let budget = wanted.max(rules.min_budget).min(room.saturating_sub(ANSWER_ROOM.min(room / 4).max(1)));
+    if budget < rules.min_budget {
+        return turn_off(request, shape, "the bound of the answer leaves no room for reasoning");
+    }
+    if budget < wanted {
+        shape.report.request(
+            EffectKind::Adapted,
+            ask_path(request),
+            "lowered, so that the bound of the answer leaves room for the answer itself",
+        );
+    } else if asked.is_none() && effort.is_some() {
+        shape.report.request(EffectKind::Adapted, "reasoning.effort", "the effort became a number of tokens");
+    }
+    request.reasoning.effort = None;
+    request.reasoning.mode = Some(ir::ReasoningMode::On);
+    request.reasoning.budget_tokens = Some(Num::from(budget));
+}
+
+/// Tokens that reasoning leaves for the answer at least, where the bound allows it.
+const ANSWER_ROOM: u64 = 1024;
+
+/// By a word for the effort.
+fn by_effort(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let ask = std::mem::take(&mut request.reasoning);
+    if ask.display.is_some() {
+        shape.report.request(
+            EffectKind::Dropped,
+            "reasoning.display",
+            "this protocol's providers decide how much of the reasoning is shown",
+        );
+    }
+    if ask.mode == Some(ir::ReasoningMode::Off) {
+        if shape.facts.reasoning_off {
+            request.reasoning.effort = Some(ir::Effort::None);
+        } else {
+            shape.report.request(
+                EffectKind::Dropped,
+                "reasoning.mode",
+                "the model has no word for it; its own default holds",
+            );
+        }
+        return;
+    }
+    let budget = ask.budget_tokens.as_ref().and_then(Num::as_u64);
+    request.reasoning.effort = match (ask.effort, budget) {
+        (Some(effort), _) => Some(fit_word(&effort, shape)),
+        (None, Some(budget)) => {
+            shape.report.request(
+                EffectKind::Adapted,
+                "reasoning.budget_tokens",
+                "the number of tokens became an effort",
+            );
+            Some(effort_for(budget, shape.to.reasoning.efforts))
+        }
+        (None, None) => {
+            shape.report.request(
+                EffectKind::Adapted,
+                "reasoning.mode",
+                "how much to reason is left to the model's own default",
+            );
+            None
+        }
+    };
+}
+
+fn turn_off(request: &mut ir::Request<'_>, shape: &mut Shape<'_>, reason: &'static str) {
+    shape.report.request(EffectKind::Dropped, ask_path(request), reason);
+    request.reasoning = ir::ReasoningAsk::default();
+}
+
+/// The member by which the caller asked.
+fn ask_path(request: &ir::Request<'_>) -> &'static str {
+    let ask = &request.reasoning;
+    match (&ask.budget_tokens, &ask.effort, &ask.mode) {
+        (Some(_), _, _) => "reasoning.budget_tokens",
+        (None, Some(_), _) => "reasoning.effort",
+        _ => "reasoning.mode",
+    }
+}
+
+fn tokens(effort: Option<&ir::Effort<'_>>, table: &[(&str, u64)]) -> u64 {
+    let word = effort.map(ir::Effort::text);
+    let known = word.and_then(|word| table.iter().find(|(known, _)| word == **known));
+    known.or_else(|| table.get(table.len() / 2)).map_or(0, |(_, tokens)| *tokens)
+}
+
+fn effort_for<'a>(budget: u64, table: &[(&'static str, u64)]) -> ir::Effort<'a> {
+    let word =
+        table.iter().find(|(_, tokens)| budget <= *tokens).or(table.last()).map_or("", |(word, _)| *word);
+    effort(word)
+}
+
+fn effort<'a>(word: &'static str) -> ir::Effort<'a> {
+    let known = [
+        ir::Effort::None,
+        ir::Effort::Minimal,
+        ir::Effort::Low,
+        ir::Effort::Medium,
+        ir::Effort::High,
+        ir::Effort::Xhigh,
+        ir::Effort::Max,
+    ];
+    known.into_iter().find(|known| known.text() == *word).unwrap_or(ir::Effort::Other(Text::plain(word)))
+}
+
+/// The target's word for an effort: its own, or the nearest.
+fn fit_word<'a>(asked: &ir::Effort<'a>, shape: &mut Shape<'_>) -> ir::Effort<'a> {
+    let words = shape.to.reasoning.words;
+    let word = asked.text();
+    if words.iter().any(|known| word == **known) {
+        return asked.clone();
+    }
+    let nearest = match asked {
+        ir::Effort::None | ir::Effort::Minimal | ir::Effort::Low => words.first(),
+        ir::Effort::Max | ir::Effort::Xhigh | ir::Effort::High => words.last(),
+        ir::Effort::Medium | ir::Effort::Other(_) => words.get(words.len() / 2),
+    };
+    shape.report.request(EffectKind::Adapted, "reasoning.effort", "the target's nearest word for it");
+    nearest.map_or_else(|| asked.clone(), |word| effort(word))
+}
+
+/// Whether the running tool loop began without reasoning that the target can check.
+fn loop_lacks_reasoning(request: &ir::Request<'_>) -> bool {
+    let turns = request.turns.as_deref().unwrap_or_default();
+    let answers = |turn: &ir::Turn<'_>| {
+        turn.content.iter().flatten().any(|block| matches!(block, ir::Block::ToolResult(_)))
+    };
+    let Some(last) = turns.last().filter(|turn| answers(turn)) else { return false };
+    debug_assert!(answers(last));
+    let running = turns.iter().rev().take_while(|turn| {
+        turn.role == Some(ir::Role::Assistant) || turn.role == Some(ir::Role::Tool) || answers(turn)
+    });
+    running.filter(|turn| turn.role == Some(ir::Role::Assistant)).any(|turn| {
+        let content = turn.content.as_deref().unwrap_or_default();
+        let calls = content.iter().any(|block| matches!(block, ir::Block::ToolCall(_)));
+        calls && !content.first().is_some_and(is_reasoning)
+    })
+}
+
+/// Fits the reasoning of earlier turns: what the target issued goes back to it, of the rest only the text.
+pub(super) fn fit_history_reasoning(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let target = shape.target.name();
+    for turn in request.turns.iter_mut().flatten() {
+        let Some(content) = &mut turn.content else { continue };
+        if !content.iter().any(is_reasoning) {
+            continue;
+        }
+        let mut fitted = Vec::with_capacity(content.len());
+        for block in content.drain(..) {
+            match block {
+                ir::Block::Reasoning(node) => fitted.extend(fit_block(node, target, shape)),
+                ir::Block::RedactedReasoning(node) => {
+                    let own = node.issuer.as_ref().is_some_and(|issuer| *issuer == *target);
+                    if own && shape.to.reasoning.redacted {
+                        fitted.push(ir::Block::RedactedReasoning(node));
+                    } else {
+                        shape.report.node(
+                            EffectKind::Dropped,
+                            node.at,
+                            "encrypted reasoning of another provider has no text",
+                        );
+                    }
+                }
+                other => fitted.push(other),
+            }
+        }
+        if !shape.to.reasoning.blocks {
+            join_reasoning(&mut fitted);
+        }
+        *content = fitted;
+    }
+}
+
+fn fit_block<'a>(
+    mut node: ir::ReasoningBlock<'a>,
+    target: &str,
+    shape: &mut Shape<'_>,
+) -> Option<ir::Block<'a>> {
+    let rules = shape.to.reasoning;
+    let own = node.issuer.as_ref().is_none_or(|issuer| *issuer == *target);
+    let signed = node.signature.as_ref().is_some_and(|signature| !signature.is_empty());
+    if own && (signed || !rules.signed) {
+        return Some(ir::Block::Reasoning(node));
+    }
+    let said = node.text.as_ref().map(|text| text.decode().into_owned()).unwrap_or_default();
+    if signed || node.signature.is_some() {
+        node.signature = None;
+        shape.report.member(
+            EffectKind::Dropped,
+            node.at,
+            "Block.reasoning",
+            "signature",
+            "only the provider that made the signature can read it",
+        );
+    }
+    if said.trim().is_empty() {
+        return None;
+    }
+    if rules.signed {
+        shape.report.node(
+            EffectKind::Adapted,
+            node.at,
+            "reasoning without a signature of the target stands as marked text",
+        );
+        let mut block = text::block(format!("<reasoning>\n{said}\n</reasoning>"), node.at);
+        block.native_mut().append(node.native);
+        return Some(block);
+    }
+    if !shape.facts.reasoning_history {
+        shape.report.node(
+            EffectKind::Dropped,
+            node.at,
+            "the backend does not read reasoning of earlier turns",
+        );
+        return None;
+    }
+    Some(ir::Block::Reasoning(node))
+}
+
+/// Joins the blocks of reasoning of a turn, where the target has room for one text.
+fn join_reasoning(content: &mut Vec<ir::Block<'_>>) {
+    let said: Vec<String> = content
+        .iter()
+        .filter_map(|block| match block {
+            ir::Block::Reasoning(node) => node.text.as_ref().map(|text| text.decode().into_owned()),
+            _ => None,
+        })
+        .collect();
+    if said.len() < 2 {
+        return;
+    }
+    let mut first = true;
+    content.retain_mut(|block| {
+        let ir::Block::Reasoning(node) = block else { return true };
+        if first {
+            node.text = Some(Text::plain(said.join("\n\n")));
+        }
+        std::mem::take(&mut first)
+    });
+}

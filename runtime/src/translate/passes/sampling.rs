@@ -1,0 +1,59 @@
+//! How tokens are drawn.
+
+use busbar_protocols::{EffectKind, Num, ir};
+
+use super::super::shape::Shape;
+
+/// Smallest probability mass that may be asked for while the model reasons.
+const MIN_TOP_P: f64 = 0.95;
+
+/// Brings sampling into the target's range, and leaves out what does not go with reasoning.
+pub(super) fn fit_sampling(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let reasons = matches!(
+        request.reasoning.mode,
+        Some(ir::ReasoningMode::On | ir::ReasoningMode::Adaptive | ir::ReasoningMode::Other(_))
+    );
+    let sampling = &mut request.sampling;
+    if !shape.facts.sampling {
+        const REASON: &str = "the model does not take it";
+        drop_if(sampling.temperature.take(), "sampling.temperature", REASON, shape);
+        drop_if(sampling.top_p.take(), "sampling.top_p", REASON, shape);
+        drop_if(sampling.top_k.take(), "sampling.top_k", REASON, shape);
+        return;
+    }
+    if reasons && !shape.to.reasoning.with_sampling {
+        const REASON: &str = "it does not go with reasoning";
+        let plain = sampling.temperature.as_ref().and_then(Num::as_f64) == Some(1.0);
+        if !plain {
+            drop_if(sampling.temperature.take(), "sampling.temperature", REASON, shape);
+        }
+        drop_if(sampling.top_k.take(), "sampling.top_k", REASON, shape);
+        if sampling.top_p.as_ref().and_then(Num::as_f64).is_some_and(|p| p < MIN_TOP_P) {
+            drop_if(sampling.top_p.take(), "sampling.top_p", REASON, shape);
+        }
+    }
+    let highest = shape.to.sampling.max_temperature;
+    if sampling.temperature.as_ref().and_then(Num::as_f64).is_some_and(|t| t > highest) {
+        sampling.temperature = Some(whole_or(highest));
+        shape.report.request(
+            EffectKind::Adapted,
+            "sampling.temperature",
+            "higher than the target takes; lowered to its highest",
+        );
+    }
+}
+
+fn drop_if(value: Option<Num<'_>>, path: &str, reason: &'static str, shape: &mut Shape<'_>) {
+    if value.is_some() {
+        shape.report.request(EffectKind::Dropped, path, reason);
+    }
+}
+
+/// A whole number is written without a point.
+fn whole_or(value: f64) -> Num<'static> {
+    if value.fract() == 0.0 && (0.0..1e9).contains(&value) {
+        Num::from(value as u64)
+    } else {
+        Num::from(value)
+    }
+}

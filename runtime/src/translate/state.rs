@@ -1,0 +1,70 @@
+//! What the way back must know about the way there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use busbar_protocols::ir;
+
+use super::facts::TargetFacts;
+use crate::Protocol;
+
+/// What the way back must know about the way there; buffered answers and streams read the same.
+#[derive(Debug, Clone)]
+pub struct CallState {
+    /// Protocol of the client.
+    pub client: Protocol,
+    /// Protocol of the backend.
+    pub backend: Protocol,
+    /// Whether the client asked for a stream.
+    pub stream: bool,
+    /// Whether the client asked for usage at the end of the stream.
+    pub include_usage: bool,
+    /// The model as the client named it.
+    pub model: String,
+    /// Names, as sent up, of functions that stand for tools with free text.
+    pub custom_tools: BTreeSet<String>,
+    /// The caller's name of a tool by the name that was sent up, where they differ.
+    pub tool_names: BTreeMap<String, String>,
+    /// Texts that end the answer and that the backend was not told.
+    pub stops: Vec<String>,
+    /// The answer must be bare JSON, and the backend was asked for it in words.
+    pub bare_json: bool,
+    /// Calls are answered in the older form without ids, which knows one call.
+    pub legacy_calls: bool,
+    /// Seconds since the Unix epoch at the request's start.
+    pub now: u64,
+    /// Whose request it is.
+    pub scope: String,
+}
+
+/// The one parameter of a function that stands for a tool with free text.
+pub(crate) const FREE_TEXT: &str = "input";
+
+/// The key under which arguments stand that are no JSON object.
+pub(crate) const RAW_ARGUMENTS: &str = "raw_arguments";
+
+impl CallState {
+    /// The state of a call between two protocols that has changed nothing yet.
+    pub fn new(client: Protocol, backend: Protocol, facts: &TargetFacts<'_>) -> Self {
+        Self {
+            client,
+            backend,
+            stream: false,
+            include_usage: false,
+            model: String::new(),
+            custom_tools: BTreeSet::new(),
+            tool_names: BTreeMap::new(),
+            stops: Vec::new(),
+            bare_json: false,
+            legacy_calls: false,
+            now: facts.now,
+            scope: facts.scope.to_owned(),
+        }
+    }
+
+    /// Takes note of what the request says about the form of its answer.
+    pub(super) fn note_request(&mut self, request: &ir::Request<'_>) {
+        self.stream = request.stream == Some(true);
+        self.include_usage = request.stream_usage == Some(true);
+        self.model = request.model.as_ref().map(|model| model.decode().into_owned()).unwrap_or_default();
+    }
+}

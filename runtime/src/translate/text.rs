@@ -1,0 +1,34 @@
+//! Making text of the intermediate form.
+
+use busbar_protocols::prelude::At;
+use busbar_protocols::{Json, Text, ir};
+
+/// A block of text that the gateway wrote, at the place of what it stands for.
+pub(crate) fn block<'a>(text: impl Into<String>, at: At) -> ir::Block<'a> {
+    ir::Block::Text(ir::TextBlock { text: Some(Text::plain(text.into())), at, ..ir::TextBlock::default() })
+}
+
+/// All text of some blocks, joined by `separator`; other kinds of content are left out.
+pub(crate) fn joined(blocks: &[ir::Block<'_>], separator: &str) -> String {
+    let mut all = String::new();
+    for text in blocks.iter().filter_map(of) {
+        if !all.is_empty() {
+            all.push_str(separator);
+        }
+        all.push_str(&text.decode());
+    }
+    all
+}
+
+/// The text of a block that is text.
+pub(crate) fn of<'b, 'a>(block: &'b ir::Block<'a>) -> Option<&'b Text<'a>> {
+    match block {
+        ir::Block::Text(node) => node.text.as_ref(),
+        _ => None,
+    }
+}
+
+/// JSON that the gateway wrote.
+pub(crate) fn json<'a>(value: &serde_json::Value) -> Json<'a> {
+    Json::from_value(value)
+}

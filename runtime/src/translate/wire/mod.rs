@@ -1,0 +1,89 @@
+//! The two ends of a translation: bytes and wire types, and what only a protocol's own words can say.
+
+mod anthropic;
+mod openai_chat;
+
+pub(crate) use openai_chat::DETAILS_FORMAT;
+
+use busbar_protocols::prelude::ReadCx;
+use busbar_protocols::{Ledger, WireError, ir};
+
+use super::{Malformed, Refusal, Shape};
+use crate::Protocol;
+
+/// A request that has been read.
+pub(super) struct Request<'b> {
+    pub(super) ir: ir::Request<'b>,
+    pub(super) cx: ReadCx,
+    /// Calls are told in an older form, which the answer must have, too.
+    pub(super) legacy_calls: bool,
+}
+
+/// An answer that has been read.
+pub(super) struct Response<'b> {
+    pub(super) ir: ir::Response<'b>,
+    pub(super) cx: ReadCx,
+}
+
+pub(super) fn read_request(client: Protocol, backend: Protocol, body: &[u8]) -> Result<Request<'_>, Refusal> {
+    let read = match client {
+        Protocol::OpenaiChat => openai_chat::read_request(body, client == backend),
+        Protocol::Anthropic => anthropic::read_request(body),
+        _ => return Err(super::unsupported(client, backend)),
+    };
+    read.map_err(|error| Refusal {
+        path: error.path().to_owned(),
+        message: error.message().to_owned(),
+        semantic: false,
+    })
+}
+
+pub(super) fn write_request(
+    request: &mut ir::Request<'_>,
+    shape: &mut Shape<'_>,
+) -> Result<(Vec<u8>, Ledger), Refusal> {
+    let body = match shape.target {
+        Protocol::OpenaiChat => openai_chat::write_request(request, shape),
+        Protocol::Anthropic => anthropic::write_request(request, shape),
+        _ => return Err(super::unsupported(shape.source, shape.target)),
+    };
+    Ok((body, std::mem::take(&mut shape.report.cx.ledger)))
+}
+
+/// The body in a form that its protocol allows, when it is in one that some servers answer with.
+pub(super) fn mend_response(backend: Protocol, body: &[u8]) -> Option<Vec<u8>> {
+    match backend {
+        Protocol::OpenaiChat => openai_chat::mend_response(body),
+        _ => None,
+    }
+}
+
+pub(super) fn read_response(backend: Protocol, body: &[u8]) -> Result<Response<'_>, Malformed> {
+    match backend {
+        Protocol::OpenaiChat => openai_chat::read_response(body),
+        Protocol::Anthropic => anthropic::read_response(body),
+        _ => Err(Malformed { message: format!("answers of {backend} cannot be translated") }),
+    }
+}
+
+/// What is wrong with a body that does not parse.
+fn malformed(error: &WireError) -> Malformed {
+    Malformed { message: error.to_string() }
+}
+
+/// A body that parses and has none of an answer's content, such as an error with status 200.
+fn no_answer(member: &str) -> Malformed {
+    Malformed { message: format!("the body has no `{member}` and is no answer") }
+}
+
+pub(super) fn write_response(
+    response: &ir::Response<'_>,
+    shape: &mut Shape<'_>,
+) -> Result<(Vec<u8>, Ledger), Malformed> {
+    let body = match shape.target {
+        Protocol::OpenaiChat => openai_chat::write_response(response, shape),
+        Protocol::Anthropic => anthropic::write_response(response, shape),
+        _ => return Err(Malformed { message: format!("{} clients cannot be answered", shape.target) }),
+    };
+    Ok((body, std::mem::take(&mut shape.report.cx.ledger)))
+}
