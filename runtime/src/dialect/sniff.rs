@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-use memchr::memchr2;
+use memchr::memchr;
 
 /// The deepest nesting that is accepted.
 pub const MAX_DEPTH: usize = 512;
@@ -240,21 +240,22 @@ impl Scan<'_> {
     }
 
     /// Crosses a string; `at` is at its opening quote.
+    ///
+    /// Looks for quotes alone and then back for what escapes them: a prompt has a `\\n` on every line, and
+    /// stopping at each would cost more than the search.
     fn string(&mut self) -> Result<(), Stop> {
         let mut at = self.at + 1;
-        loop {
-            match memchr2(b'"', b'\\', &self.body[at..]) {
-                Some(found) if self.body[at + found] == b'"' => {
-                    self.at = at + found + 1;
-                    return Ok(());
-                }
-                Some(found) if at + found + 1 < self.body.len() => at += found + 2,
-                _ => {
-                    self.at = self.body.len();
-                    return Err(Stop::Syntax("a string does not end"));
-                }
+        while let Some(found) = memchr(b'"', &self.body[at..]) {
+            let quote = at + found;
+            let before = self.body[at..quote].iter().rev().take_while(|byte| **byte == b'\\').count();
+            at = quote + 1;
+            if before % 2 == 0 {
+                self.at = at;
+                return Ok(());
             }
         }
+        self.at = self.body.len();
+        Err(Stop::Syntax("a string does not end"))
     }
 
     fn number(&mut self) -> Result<(), Stop> {
@@ -440,6 +441,19 @@ mod tests {
         assert_eq!(sniff(br#"{"stream":"yes"}"#), Err(Malformed::WrongType("stream", "boolean")));
         assert_eq!(super::sniff(br#"{"model":3,"stream":[]}"#, false), Ok(Sniffed::default()));
         assert_eq!(sniff(br#"{"stream":null}"#).unwrap().stream, Some(false));
+    }
+
+    #[test]
+    fn escapes_before_a_quote_are_counted() {
+        for text in [r#""#, r#"\""#, r#"\\"#, r#"\\\""#, r#"a\"b\"\\"#, r#"\"\""#, r#"\n\\\\"#] {
+            let body = format!(r#"{{"a":"{text}","model":"{text}x"}}"#);
+            let (name, range) = sniff(body.as_bytes()).unwrap().model.unwrap();
+            assert_eq!(&body[range], format!(r#""{text}x""#), "{text}");
+            assert_eq!(
+                serde_json::to_value(&name).unwrap(),
+                serde_json::from_str::<serde_json::Value>(&format!(r#""{text}x""#)).unwrap()
+            );
+        }
     }
 
     #[test]
