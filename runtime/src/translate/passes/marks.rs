@@ -8,7 +8,7 @@ use super::super::shape::Shape;
 pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     const REASON: &str = "this protocol's providers cache prompts without marks";
     if shape.to.turns.cache_marks {
-        return;
+        return mark_blocks(request);
     }
     if std::mem::take(&mut request.cache) != ir::CacheMark::default() {
         shape.report.request(EffectKind::Dropped, "cache", REASON);
@@ -20,21 +20,50 @@ pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<
             shape.report.member(EffectKind::Dropped, node.at, "Tool.function", "cache", REASON);
         }
     }
+    for turn in request.turns.iter_mut().flatten() {
+        if std::mem::take(&mut turn.cache) != ir::CacheMark::default() {
+            shape.report.member(EffectKind::Dropped, turn.at, "Turn", "cache", REASON);
+        }
+    }
     let report = &mut shape.report;
     super::each_block(request, &mut |block| {
-        let (cache, kind, at) = match block {
-            ir::Block::Audio(node) => (&mut node.cache, "Block.audio", node.at),
-            ir::Block::Document(node) => (&mut node.cache, "Block.document", node.at),
-            ir::Block::Image(node) => (&mut node.cache, "Block.image", node.at),
-            ir::Block::SearchResult(node) => (&mut node.cache, "Block.search_result", node.at),
-            ir::Block::Text(node) => (&mut node.cache, "Block.text", node.at),
-            ir::Block::ToolCall(node) => (&mut node.cache, "Block.tool_call", node.at),
-            ir::Block::ToolResult(node) => (&mut node.cache, "Block.tool_result", node.at),
-            ir::Block::Video(node) => (&mut node.cache, "Block.video", node.at),
-            _ => return,
-        };
-        if std::mem::take(cache) != ir::CacheMark::default() {
+        let at = block.at();
+        if let Some((cache, kind)) = mark(block)
+            && std::mem::take(cache) != ir::CacheMark::default()
+        {
             report.member(EffectKind::Dropped, at, kind, "cache", REASON);
         }
     });
+}
+
+/// A mark of a whole turn stands at the turn's last block, where blocks alone have marks.
+fn mark_blocks(request: &mut ir::Request<'_>) {
+    for turn in request.turns.iter_mut().flatten() {
+        if turn.cache == ir::CacheMark::default() {
+            continue;
+        }
+        let marked = std::mem::take(&mut turn.cache);
+        let last = turn.content.iter_mut().flatten().rev().find_map(mark);
+        match last {
+            Some((cache, _)) if *cache == ir::CacheMark::default() => *cache = marked,
+            Some(_) => {}
+            // Nothing in the turn can be marked; what is left is reported by the map.
+            None => turn.cache = marked,
+        }
+    }
+}
+
+/// The cache mark of a block, and the block's type.
+fn mark<'b, 'a>(block: &'b mut ir::Block<'a>) -> Option<(&'b mut ir::CacheMark<'a>, &'static str)> {
+    Some(match block {
+        ir::Block::Audio(node) => (&mut node.cache, "Block.audio"),
+        ir::Block::Document(node) => (&mut node.cache, "Block.document"),
+        ir::Block::Image(node) => (&mut node.cache, "Block.image"),
+        ir::Block::SearchResult(node) => (&mut node.cache, "Block.search_result"),
+        ir::Block::Text(node) => (&mut node.cache, "Block.text"),
+        ir::Block::ToolCall(node) => (&mut node.cache, "Block.tool_call"),
+        ir::Block::ToolResult(node) => (&mut node.cache, "Block.tool_result"),
+        ir::Block::Video(node) => (&mut node.cache, "Block.video"),
+        _ => return None,
+    })
 }

@@ -5,6 +5,8 @@ mod openai_chat;
 
 pub(crate) use openai_chat::DETAILS_FORMAT;
 
+pub(crate) use openai_chat::DETAILS_FORMAT;
+
 use busbar_protocols::prelude::ReadCx;
 use busbar_protocols::{Ledger, WireError, ir};
 
