@@ -5,8 +5,6 @@ mod openai_chat;
 
 pub(crate) use openai_chat::DETAILS_FORMAT;
 
-pub(crate) use openai_chat::DETAILS_FORMAT;
-
 use busbar_protocols::prelude::ReadCx;
 use busbar_protocols::{Ledger, WireError, ir};
 

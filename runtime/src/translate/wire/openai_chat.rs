@@ -10,7 +10,7 @@ use super::super::shape::Shape;
 use super::{Malformed, Request, Response, malformed, no_answer};
 
 /// Where reasoning is listed that the gateway sealed; other servers list theirs in forms of their own.
-pub(crate) pub(crate) const DETAILS_FORMAT: &str = "busbar-v1";
+pub(crate) const DETAILS_FORMAT: &str = "busbar-v1";
 
 pub(super) fn read_request(body: &[u8], home: bool) -> Result<Request<'_>, WireError> {
     let mut cx = ReadCx::default();
