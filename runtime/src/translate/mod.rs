@@ -16,6 +16,11 @@ mod state;
 mod text;
 mod wire;
 
+pub use carriage::Carriage;
+pub use error::{UpstreamError, upstream_error};
+pub use facts::{ReasoningForm, TargetFacts};
+pub use state::CallState;
+
 pub(crate) use answer::made_id;
 pub(crate) use state::{FREE_TEXT, RAW_ARGUMENTS};
 pub(crate) use wire::DETAILS_FORMAT;
