@@ -219,7 +219,11 @@ fn parse_type(value: &Value) -> Result<IrType> {
 }
 
 fn reference(value: &Value) -> Result<String> {
-    value.as_str().and_then(|r| r.strip_prefix("#/$defs/")).map(str::to_owned).context("not a reference to $defs")
+    value
+        .as_str()
+        .and_then(|r| r.strip_prefix("#/$defs/"))
+        .map(str::to_owned)
+        .context("not a reference to $defs")
 }
 
 fn strings(value: &Value) -> Vec<String> {

@@ -59,8 +59,8 @@ pub enum FieldFate {
     Const {
         /// The value.
         value: String,
-        /// `path=word` of the IR that it stands for.
-        sets: Option<(String, String)>,
+        /// `path=word` of the IR that it stands for, several separated by commas.
+        sets: Vec<(String, String)>,
     },
     /// Carried as it is.
     Keep(String),
@@ -80,7 +80,8 @@ impl IrPath {
         let Some((list, rest)) = text.split_once('[') else {
             return Ok(Self { element: None, leaf: text.to_owned() });
         };
-        let (which, leaf) = rest.split_once("].").with_context(|| format!("{text:?}: expected list[variant].path"))?;
+        let (which, leaf) =
+            rest.split_once("].").with_context(|| format!("{text:?}: expected list[variant].path"))?;
         Ok(Self { element: Some((list.to_owned(), which.to_owned())), leaf: leaf.to_owned() })
     }
 
@@ -252,7 +253,10 @@ impl Map {
                 match word {
                     RawWord::Both(ir) => {
                         if let Some(twice) = write.insert(ir.clone(), wire.clone()) {
-                            bail!("{}: {twice:?} and {wire:?} both mean {ir:?}; mark one as an alias", entry.wire);
+                            bail!(
+                                "{}: {twice:?} and {wire:?} both mean {ir:?}; mark one as an alias",
+                                entry.wire
+                            );
                         }
                         read.insert(wire, ir);
                     }
@@ -313,8 +317,13 @@ impl Map {
                 }
             }
             for word in ir_words {
-                if !entry.write.contains_key(word) && !self.lacks.contains_key(&format!("{}.{word}", entry.ir)) {
-                    problems.push(format!("{wire}: no word for {word:?} of {}, and no lack with a reason", entry.ir));
+                if !entry.write.contains_key(word)
+                    && !self.lacks.contains_key(&format!("{}.{word}", entry.ir))
+                {
+                    problems.push(format!(
+                        "{wire}: no word for {word:?} of {}, and no lack with a reason",
+                        entry.ir
+                    ));
                 }
             }
         }
@@ -362,14 +371,15 @@ impl Map {
                         continue;
                     }
                     for (field, facts) in fields {
-                        let fate = match (ty.and_then(|t| t.fields.get(field)), stream.and_then(|s| s.get(field))) {
-                            (Some(FieldFate::Ir { gateway: true, .. }), _) => Reach::Gateway,
-                            (Some(FieldFate::Ir { .. } | FieldFate::Inline), _) => Reach::Ir,
-                            (Some(FieldFate::Const { .. }), _) => Reach::Const,
-                            (Some(FieldFate::Keep(_)), _) => Reach::Keep,
-                            (None, Some(_)) => Reach::Stream,
-                            (None, None) => Reach::Missing,
-                        };
+                        let fate =
+                            match (ty.and_then(|t| t.fields.get(field)), stream.and_then(|s| s.get(field))) {
+                                (Some(FieldFate::Ir { gateway: true, .. }), _) => Reach::Gateway,
+                                (Some(FieldFate::Ir { .. } | FieldFate::Inline), _) => Reach::Ir,
+                                (Some(FieldFate::Const { .. }), _) => Reach::Const,
+                                (Some(FieldFate::Keep(_)), _) => Reach::Keep,
+                                (None, Some(_)) => Reach::Stream,
+                                (None, None) => Reach::Missing,
+                            };
                         visit(name, Some(field), fate);
                         if matches!(fate, Reach::Ir | Reach::Gateway | Reach::Stream) {
                             queue.extend(facts.ty.target());
@@ -421,7 +431,13 @@ impl Reach {
 fn parse_fate(raw: RawFate) -> Result<FieldFate> {
     let table = match raw {
         RawFate::Path(path) => {
-            return Ok(FieldFate::Ir { path: IrPath::parse(&path)?, via: None, only: None, home: false, gateway: false });
+            return Ok(FieldFate::Ir {
+                path: IrPath::parse(&path)?,
+                via: None,
+                only: None,
+                home: false,
+                gateway: false,
+            });
         }
         RawFate::Table(table) => table,
     };
@@ -434,13 +450,11 @@ fn parse_fate(raw: RawFate) -> Result<FieldFate> {
         }
         RawFateTable { inline: true, ir: None, keep: None, r#const: None, .. } => Ok(FieldFate::Inline),
         RawFateTable { r#const: Some(value), ir, keep: None, .. } => {
-            let sets = match ir {
-                None => None,
-                Some(text) => {
-                    let (path, word) = text.split_once('=').context("expected ir = \"path=word\"")?;
-                    Some((path.to_owned(), word.to_owned()))
-                }
+            let pair = |text: &str| -> Result<_> {
+                let (path, word) = text.trim().split_once('=').context("expected ir = \"path=word\"")?;
+                Ok((path.to_owned(), word.to_owned()))
             };
+            let sets = ir.iter().flat_map(|text| text.split(',')).map(pair).collect::<Result<_>>()?;
             Ok(FieldFate::Const { value, sets })
         }
         RawFateTable { ir: Some(path), via, only, home, gateway, keep: None, .. } => {
@@ -461,7 +475,7 @@ fn check_fate(ir: &Ir, object: &str, fate: &FieldFate) -> Result<()> {
             let item = if which == "0" { item.to_owned() } else { format!("{item}.{which}") };
             ir.at(&item, &path.leaf).map(drop)
         }
-        FieldFate::Const { sets: Some((path, _)), .. } => ir.at(object, path).map(drop),
-        FieldFate::Const { sets: None, .. } | FieldFate::Inline | FieldFate::Keep(_) => Ok(()),
+        FieldFate::Const { sets, .. } => sets.iter().try_for_each(|(path, _)| ir.at(object, path).map(drop)),
+        FieldFate::Inline | FieldFate::Keep(_) => Ok(()),
     }
 }

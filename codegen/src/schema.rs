@@ -152,7 +152,8 @@ impl Schema {
     /// Reads and checks `schemas/<protocol>/schema.json`.
     pub fn load(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("read {}", path.display()))?;
-        let schema: Self = serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
+        let schema: Self =
+            serde_json::from_str(&text).with_context(|| format!("parse {}", path.display()))?;
         schema.check().with_context(|| format!("check {}", path.display()))?;
         Ok(schema)
     }
@@ -175,7 +176,9 @@ impl Schema {
             if !seen.insert(name) {
                 continue;
             }
-            let Some(def) = self.types.get(name) else { bail!("type {name:?} is referred to but not defined") };
+            let Some(def) = self.types.get(name) else {
+                bail!("type {name:?} is referred to but not defined")
+            };
             if let Def::Union(Union::Tag { variants, untagged, .. }) = def {
                 for variant in variants.values().chain(untagged) {
                     if !matches!(self.types.get(variant), Some(Def::Object(_))) {

@@ -195,7 +195,7 @@ pub struct Citation<'a> {
     pub document_index: Option<Num<'a>>,
     /// Opaque reference that the provider wants back.
     pub encrypted_index: Option<Text<'a>>,
-    /// Last position, exclusive.
+    /// Last position in the source, exclusive.
     pub end: Option<Num<'a>>,
     /// The provider's id of the file.
     pub file_id: Option<Text<'a>>,
@@ -205,8 +205,12 @@ pub struct Citation<'a> {
     pub search_result_index: Option<Num<'a>>,
     /// Name of a search result's source.
     pub source: Option<Text<'a>>,
-    /// First position, inclusive, counted from 0 (pages from 1).
+    /// First position in the source, inclusive, counted from 0 (pages from 1).
     pub start: Option<Num<'a>>,
+    /// Last position in the answer that the citation supports, exclusive.
+    pub text_end: Option<Num<'a>>,
+    /// First position in the answer that the citation supports, inclusive, counted from 0.
+    pub text_start: Option<Num<'a>>,
     /// Title of the source.
     pub title: Option<Text<'a>>,
     /// Address of the source.
@@ -245,9 +249,19 @@ impl<'a> CitationKind<'a> {
         }
     }
 }
+/// Whether answers cite a source.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Cite<'a> {
+    /// How citations are made, such as fast or accurate.
+    pub mode: Option<Text<'a>>,
+    /// Whether they do.
+    pub on: Option<bool>,
+}
 /// A tool whose argument is free text, run by the caller.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct CustomTool<'a> {
+    /// Whether the tool is left out of the prompt until a search finds it.
+    pub defer: Option<bool>,
     /// What it does.
     pub description: Option<Text<'a>>,
     /// Grammar of the text.
@@ -287,7 +301,7 @@ pub struct DocumentBlock<'a> {
     /// The prefix up to here is to be cached.
     pub cache: CacheMark<'a>,
     /// Whether answers cite it.
-    pub cite: Option<bool>,
+    pub cite: Cite<'a>,
     /// What the model should know about it and not cite.
     pub context: Option<Text<'a>>,
     /// Where its content is.
@@ -449,6 +463,8 @@ impl<'a> Event<'a> {
 pub struct FunctionTool<'a> {
     /// The prefix up to here is to be cached.
     pub cache: CacheMark<'a>,
+    /// Whether the tool is left out of the prompt until a search finds it.
+    pub defer: Option<bool>,
     /// What it does.
     pub description: Option<Text<'a>>,
     /// Its name.
@@ -578,6 +594,8 @@ pub struct ReasoningAsk<'a> {
 /// Reasoning that the provider lets be read.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ReasoningBlock<'a> {
+    /// The reasoning stood beside the content, not in it.
+    pub bare: Option<bool>,
     /// The provider's id of the item.
     pub id: Option<Text<'a>>,
     /// Protocol of the provider that made the signature.
@@ -631,6 +649,8 @@ pub struct RedactedReasoningBlock<'a> {
 /// The model declines.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct RefusalBlock<'a> {
+    /// The refusal stood beside the content, not in it.
+    pub bare: Option<bool>,
     /// What it says.
     pub text: Option<Text<'a>>,
     /// Where it stood in its document.
@@ -647,6 +667,8 @@ pub struct Request<'a> {
     pub cache_key: Option<Text<'a>>,
     /// How long a cached prefix is kept.
     pub cache_retention: Option<Text<'a>>,
+    /// Whether and how the answer cites what it was given.
+    pub cite: Cite<'a>,
     /// Opaque id of the person behind the request.
     pub end_user: Option<Text<'a>>,
     /// System text that stands outside the turns.
@@ -655,8 +677,12 @@ pub struct Request<'a> {
     pub metadata: Option<Json<'a>>,
     /// The model as the caller named it.
     pub model: Option<Text<'a>>,
+    /// Moderation that the provider does beside the answer.
+    pub moderation: Option<Json<'a>>,
     /// The form and the bounds of the answer.
     pub output: Output<'a>,
+    /// The provider's id of the answer that this request continues.
+    pub previous: Option<Text<'a>>,
     /// Whether and how much the model reasons first.
     pub reasoning: ReasoningAsk<'a>,
     /// Opaque id for abuse detection, where it is not the end user's.
@@ -673,6 +699,8 @@ pub struct Request<'a> {
     pub stream_obfuscation: Option<bool>,
     /// Whether a stream ends with usage.
     pub stream_usage: Option<bool>,
+    /// Whether the arguments of every function must obey its schema, where that is one switch for all.
+    pub strict_tools: Option<bool>,
     /// Whether and what the model must call.
     pub tool_choice: ToolChoice<'a>,
     /// What the model may call.
@@ -695,6 +723,8 @@ pub struct Response<'a> {
     pub fingerprint: Option<Text<'a>>,
     /// The provider's id of the answer.
     pub id: Option<Text<'a>>,
+    /// Caller's own labels, as the provider keeps them with the answer.
+    pub metadata: Option<Json<'a>>,
     /// The model that answered.
     pub model: Option<Text<'a>>,
     /// The class that served.
@@ -759,7 +789,7 @@ pub struct SearchResultBlock<'a> {
     /// The prefix up to here is to be cached.
     pub cache: CacheMark<'a>,
     /// Whether answers cite it.
-    pub cite: Option<bool>,
+    pub cite: Cite<'a>,
     /// Its text.
     pub content: Option<Vec<Block<'a>>>,
     /// Its address or name.
@@ -786,6 +816,12 @@ pub enum ServiceTier<'a> {
     Scale,
     /// `fast`
     Fast,
+    /// `ultrafast`
+    Ultrafast,
+    /// `reserved`
+    Reserved,
+    /// `batch`
+    Batch,
     /// A word of the source protocol's own.
     Other(Text<'a>),
 }
@@ -799,6 +835,9 @@ impl<'a> ServiceTier<'a> {
             Self::Priority => Text::plain("priority"),
             Self::Scale => Text::plain("scale"),
             Self::Fast => Text::plain("fast"),
+            Self::Ultrafast => Text::plain("ultrafast"),
+            Self::Reserved => Text::plain("reserved"),
+            Self::Batch => Text::plain("batch"),
             Self::Other(text) => text.clone(),
         }
     }
@@ -907,6 +946,8 @@ pub enum StopReason<'a> {
     Pause,
     /// `context_window`
     ContextWindow,
+    /// `error`
+    Error,
     /// A word of the source protocol's own.
     Other(Text<'a>),
 }
@@ -922,6 +963,7 @@ impl<'a> StopReason<'a> {
             Self::Refusal => Text::plain("refusal"),
             Self::Pause => Text::plain("pause"),
             Self::ContextWindow => Text::plain("context_window"),
+            Self::Error => Text::plain("error"),
             Self::Other(text) => text.clone(),
         }
     }
@@ -1077,6 +1119,8 @@ pub struct ToolResultBlock<'a> {
 /// One message of the conversation.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Turn<'a> {
+    /// The prefix up to the end of this turn is to be cached.
+    pub cache: CacheMark<'a>,
     /// What is said.
     pub content: Option<Vec<Block<'a>>>,
     /// Name of the participant.
@@ -1107,6 +1151,8 @@ pub struct Usage<'a> {
     pub cache_write_5m: Option<Num<'a>>,
     /// Input tokens that were neither read from nor written to the cache.
     pub fresh_input: Option<Num<'a>>,
+    /// Input tokens of pictures.
+    pub image_input: Option<Num<'a>>,
     /// Input tokens, cached ones included.
     pub input: Option<Num<'a>>,
     /// Output tokens, reasoning included.
@@ -1115,8 +1161,16 @@ pub struct Usage<'a> {
     pub reasoning: Option<Num<'a>>,
     /// Predicted tokens that were not used.
     pub rejected_prediction: Option<Num<'a>>,
+    /// The class that served, where the provider says so beside the counts.
+    pub service_tier: Option<ServiceTier<'a>>,
+    /// Input tokens of text.
+    pub text_input: Option<Num<'a>>,
+    /// Output tokens of text.
+    pub text_output: Option<Num<'a>>,
     /// Input and output, as the provider adds them up.
     pub total: Option<Num<'a>>,
+    /// Output tokens apart from reasoning.
+    pub visible_output: Option<Num<'a>>,
     /// Where it stood in its document.
     pub at: At,
     /// What the source protocol says here and the IR does not.

@@ -9,6 +9,7 @@ pub mod audio_format;
 pub mod auto_or_required;
 pub mod data_url;
 pub mod effort_word;
+pub mod flat_tool_names;
 pub mod named_tool;
 pub mod negated;
 pub mod nested_tool_names;

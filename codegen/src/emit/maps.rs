@@ -152,9 +152,11 @@ impl Cx<'_> {
         ty.fields
             .values()
             .filter_map(|fate| match fate {
-                FieldFate::Const { sets: Some((path, word)), .. } => Some((path.as_str(), word.as_str())),
+                FieldFate::Const { sets, .. } => Some(sets),
                 _ => None,
             })
+            .flatten()
+            .map(|(path, word)| (path.as_str(), word.as_str()))
             .collect()
     }
 
@@ -176,9 +178,7 @@ impl Cx<'_> {
                         leaves.insert("text".to_owned());
                     }
                 }
-                FieldFate::Const { sets: Some((path, _)), .. } => {
-                    leaves.insert(path.clone());
-                }
+                FieldFate::Const { sets, .. } => leaves.extend(sets.iter().map(|(path, _)| path.clone())),
                 FieldFate::Inline => {
                     if let Some(target) = fields.get(name).and_then(|f| f.ty.target()) {
                         for object in self.map.objects(self.schema, target) {
@@ -286,4 +286,75 @@ pub(crate) fn leaf_type<'i>(cx: &'i Cx<'_>, ir: &str, path: &IrPath) -> Result<&
 pub(crate) fn element_ir(cx: &Cx<'_>, ir: &str, list: &str, which: &str) -> Result<String> {
     let item = cx.ir.at(ir, list)?.ty.target().with_context(|| format!("{list} is no list"))?.to_owned();
     Ok(if which == "0" { item } else { format!("{item}.{which}") })
+}
+
+/// Whether an element with a row of its own may also stand in the list that another row writes; its
+/// `bare` leaf then tells the two places apart.
+pub(crate) fn beside(cx: &Cx<'_>, wire: &str, ty: &TypeMap, list: &str, which: &str) -> Result<bool> {
+    let full = cx.family(wire).into_iter().any(|(_, _, fate)| {
+        matches!(fate, FieldFate::Ir { path, only: None, .. } if path.element.is_none() && path.leaf == list)
+    });
+    Ok(full && which != "0" && cx.ir.at(&element_ir(cx, &ty.ir, list, which)?, "bare").is_ok())
+}
+
+impl<'s> Cx<'s> {
+    /// Rows of a type and of all types that are one node with it, by inline members.
+    ///
+    /// Each with its wire type and field.
+    pub(crate) fn family(&self, wire: &str) -> Vec<(&'s str, &'s str, &'s FieldFate)> {
+        let mut members: BTreeSet<&str> =
+            self.map.types.keys().map(String::as_str).filter(|t| *t == wire).collect();
+        loop {
+            let before = members.len();
+            for (outer, ty) in &self.map.types {
+                for target in self.inlined(outer, ty) {
+                    if members.contains(outer.as_str()) || members.contains(target) {
+                        members.insert(outer);
+                        members.insert(target);
+                    }
+                }
+            }
+            if members.len() == before {
+                break;
+            }
+        }
+        let types = self.map.types.iter().filter(|(name, _)| members.contains(name.as_str()));
+        types
+            .flat_map(|(name, ty)| {
+                ty.fields.iter().map(|(field, fate)| (name.as_str(), field.as_str(), fate))
+            })
+            .collect()
+    }
+
+    /// Mapped types that a type's inline members can turn out to be.
+    fn inlined(&self, outer: &str, ty: &'s TypeMap) -> Vec<&'s str> {
+        let Some(Def::Object(fields)) = self.schema.types.get(outer) else { return Vec::new() };
+        ty.fields
+            .iter()
+            .filter(|(_, fate)| **fate == FieldFate::Inline)
+            .filter_map(|(name, _)| fields.get(name).and_then(|f| f.ty.target()))
+            .flat_map(|target| self.map.objects(self.schema, target))
+            .filter(|object| self.map.types.contains_key(*object))
+            .collect()
+    }
+}
+
+/// Whether the wire object `value` says nothing: no member but constants.
+pub(crate) fn blank(cx: &Cx<'_>, wire: &str, value: TokenStream) -> Result<TokenStream> {
+    let ty = cx.map.ty(wire).context("inline needs a mapped object")?;
+    let consts: Vec<_> = ty
+        .fields
+        .iter()
+        .filter(|(_, fate)| matches!(fate, FieldFate::Const { sets, .. } if sets.is_empty()))
+        .map(|(name, _)| names::field(name))
+        .collect();
+    Ok(if consts.is_empty() {
+        quote!(#value == Default::default())
+    } else {
+        quote!({
+            let mut probe = #value.clone();
+            #(probe.#consts = Field::Absent;)*
+            probe == Default::default()
+        })
+    })
 }

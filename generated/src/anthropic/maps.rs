@@ -8,3 +8,11292 @@ use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
 const PROTOCOL: Protocol = super::PROTOCOL;
+/// Turns a request into the IR; nothing is lost.
+pub fn request_to_ir<'a>(
+    wire: MessageCreateParams<'a>,
+    cx: &mut ReadCx,
+) -> ir::Request<'a> {
+    let mut node = ir::Request::default();
+    let mut native = Native::default();
+    read_message_create_params(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a request from the IR; `cx` reports what has no form here.
+pub fn request_from_ir<'s>(
+    node: &'s ir::Request<'s>,
+    cx: &mut WriteCx<'_>,
+) -> MessageCreateParams<'s> {
+    cx.leftovers(&node.native);
+    write_message_create_params(node, &node.native, cx, node.at)
+}
+/// Turns a buffered response into the IR; nothing is lost.
+pub fn response_to_ir<'a>(wire: Message<'a>, cx: &mut ReadCx) -> ir::Response<'a> {
+    let mut node = ir::Response::default();
+    let mut native = Native::default();
+    read_message(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a buffered response from the IR; `cx` reports what has no form here.
+pub fn response_from_ir<'s>(
+    node: &'s ir::Response<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Message<'s> {
+    cx.leftovers(&node.native);
+    write_message(node, &node.native, cx, node.at)
+}
+/// Turns an error into the IR; nothing is lost.
+pub fn error_to_ir<'a>(wire: ErrorResponse<'a>, cx: &mut ReadCx) -> ir::Error<'a> {
+    let mut node = ir::Error::default();
+    let mut native = Native::default();
+    read_error_response(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes an error from the IR; `cx` reports what has no form here.
+pub fn error_from_ir<'s>(
+    node: &'s ir::Error<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ErrorResponse<'s> {
+    cx.leftovers(&node.native);
+    write_error_response(node, &node.native, cx, node.at)
+}
+/// Takes a `APIErrorObject` apart into `Error`.
+pub fn read_api_error_object<'a>(
+    wire: APIErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "APIErrorObject";
+    let APIErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "api_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("api_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `APIErrorObject` together from `Error`.
+pub fn write_api_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> APIErrorObject<'s> {
+    const OWNER: &str = "APIErrorObject";
+    let mut wire = APIErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("api_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("api_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `AssistantMessage` apart into `Turn`.
+pub fn read_assistant_message<'a>(
+    wire: AssistantMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "AssistantMessage";
+    let AssistantMessage { content, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                MessageParamContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                MessageParamContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_content_block_param(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "assistant" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::Assistant);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `AssistantMessage` together from `Turn`.
+pub fn write_assistant_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> AssistantMessage<'s> {
+    const OWNER: &str = "AssistantMessage";
+    let mut wire = AssistantMessage::default();
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(MessageParamContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| { write_content_block_param(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(MessageParamContent::Array(items));
+            }
+        }
+    }
+    if src.role == Some(ir::Role::Assistant)
+        && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("assistant")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Anthropic marks blocks and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Anthropic marks blocks and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Anthropic's messages have a role and no name",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `AuthenticationErrorObject` apart into `Error`.
+pub fn read_authentication_error_object<'a>(
+    wire: AuthenticationErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "AuthenticationErrorObject";
+    let AuthenticationErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "authentication_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("authentication_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `AuthenticationErrorObject` together from `Error`.
+pub fn write_authentication_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> AuthenticationErrorObject<'s> {
+    const OWNER: &str = "AuthenticationErrorObject";
+    let mut wire = AuthenticationErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("authentication_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("authentication_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Base64ImageSource` apart into `Source`.
+pub fn read_base64_image_source<'a>(
+    wire: Base64ImageSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Base64ImageSource";
+    let Base64ImageSource { data, media_type, r#type, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            out.data = Some(v);
+        }
+    }
+    match media_type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "media_type"),
+        Field::Value(v) => {
+            out.media_type = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "base64" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::SourceKind::Bytes);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Base64ImageSource` together from `Source`.
+pub fn write_base64_image_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Base64ImageSource<'s> {
+    const OWNER: &str = "Base64ImageSource";
+    let mut wire = Base64ImageSource::default();
+    if let Some(v) = &src.data {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.data = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "data",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.media_type {
+        match Some(Base64ImageSourceMediaType::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.media_type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::SourceKind::Bytes)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("base64")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "an Anthropic source has no file name",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `Base64PDFSource` apart into `Source`.
+pub fn read_base64_pdf_source<'a>(
+    wire: Base64PDFSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Base64PDFSource";
+    let Base64PDFSource { data, media_type, r#type, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            out.data = Some(v);
+        }
+    }
+    match media_type {
+        Field::Value(v) if v == "application/pdf" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "media_type", &v),
+        Field::Null => native.null(at, OWNER, "media_type"),
+        Field::Absent => native.left(at, OWNER, "media_type"),
+    }
+    out.media_type = Some(Text::plain("application/pdf"));
+    match r#type {
+        Field::Value(v) if v == "base64" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::SourceKind::Bytes);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Base64PDFSource` together from `Source`.
+pub fn write_base64_pdf_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Base64PDFSource<'s> {
+    const OWNER: &str = "Base64PDFSource";
+    let mut wire = Base64PDFSource::default();
+    if let Some(v) = &src.data {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.data = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "data",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.media_type == Some(Text::plain("application/pdf"))
+        && !(cx.home() && native.is_left(OWNER, "media_type"))
+    {
+        wire.media_type = match native
+            .spelled(OWNER, "media_type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("application/pdf")),
+        };
+    }
+    if src.kind == Some(ir::SourceKind::Bytes)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("base64")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "an Anthropic source has no file name",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `BillingErrorObject` apart into `Error`.
+pub fn read_billing_error_object<'a>(
+    wire: BillingErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "BillingErrorObject";
+    let BillingErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "billing_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("billing_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `BillingErrorObject` together from `Error`.
+pub fn write_billing_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> BillingErrorObject<'s> {
+    const OWNER: &str = "BillingErrorObject";
+    let mut wire = BillingErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("billing_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("billing_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `CacheControlEphemeralParam` apart into `CacheMark`.
+pub fn read_cache_control_ephemeral_param<'a>(
+    wire: CacheControlEphemeralParam<'a>,
+    out: &mut ir::CacheMark<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CacheControlEphemeralParam";
+    let CacheControlEphemeralParam { ttl, r#type, unknown } = wire;
+    match ttl {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ttl"),
+        Field::Value(v) => {
+            out.ttl = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "ephemeral" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("ephemeral"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CacheControlEphemeralParam` together from `CacheMark`.
+pub fn write_cache_control_ephemeral_param<'s>(
+    src: &'s ir::CacheMark<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CacheControlEphemeralParam<'s> {
+    const OWNER: &str = "CacheControlEphemeralParam";
+    let mut wire = CacheControlEphemeralParam::default();
+    if let Some(v) = &src.ttl {
+        match Some(CacheControlEphemeralTtl::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.ttl = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "CacheMark",
+                        path: "ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("ephemeral"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("ephemeral")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `CacheCreation` apart into `Usage`.
+pub fn read_cache_creation<'a>(
+    wire: CacheCreation<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CacheCreation";
+    let CacheCreation {
+        ephemeral_1h_input_tokens,
+        ephemeral_5m_input_tokens,
+        unknown,
+    } = wire;
+    match ephemeral_1h_input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ephemeral_1h_input_tokens"),
+        Field::Value(v) => {
+            out.cache_write_1h = Some(v);
+        }
+    }
+    match ephemeral_5m_input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ephemeral_5m_input_tokens"),
+        Field::Value(v) => {
+            out.cache_write_5m = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CacheCreation` together from `Usage`.
+pub fn write_cache_creation<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CacheCreation<'s> {
+    const OWNER: &str = "CacheCreation";
+    let mut wire = CacheCreation::default();
+    if let Some(v) = &src.cache_write_1h {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.ephemeral_1h_input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_write_1h",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.cache_write_5m {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.ephemeral_5m_input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_write_5m",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `CitationCharLocation` apart into `Citation`.
+pub fn read_citation_char_location<'a>(
+    wire: CitationCharLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationCharLocation";
+    let CitationCharLocation {
+        cited_text,
+        document_index,
+        document_title,
+        end_char_index,
+        file_id,
+        start_char_index,
+        r#type,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_index"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match document_title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match end_char_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_char_index"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    match start_char_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_char_index"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "char_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Char);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationCharLocation` together from `Citation`.
+pub fn write_citation_char_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationCharLocation<'s> {
+    const OWNER: &str = "CitationCharLocation";
+    let mut wire = CitationCharLocation::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.document_title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_char_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_char_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Char)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("char_location")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "only a citation of a web page carries an opaque reference",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "only a citation of a search result counts search results",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "only a citation of a search result names its source",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "only a citation of a web page has an address",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationCharLocationParam` apart into `Citation`.
+pub fn read_citation_char_location_param<'a>(
+    wire: CitationCharLocationParam<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationCharLocationParam";
+    let CitationCharLocationParam {
+        cited_text,
+        document_index,
+        document_title,
+        end_char_index,
+        start_char_index,
+        r#type,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_index"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match document_title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match end_char_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_char_index"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match start_char_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_char_index"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "char_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Char);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationCharLocationParam` together from `Citation`.
+pub fn write_citation_char_location_param<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationCharLocationParam<'s> {
+    const OWNER: &str = "CitationCharLocationParam";
+    let mut wire = CitationCharLocationParam::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.document_title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_char_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_char_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Char)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("char_location")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    } else {
+        if wire.document_title.is_absent() {
+            wire.document_title = Field::Null;
+        }
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "only a citation of a web page carries an opaque reference",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "a citation in a request does not name the file",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "only a citation of a search result counts search results",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "only a citation of a search result names its source",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "only a citation of a web page has an address",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationContentBlockLocation` apart into `Citation`.
+pub fn read_citation_content_block_location<'a>(
+    wire: CitationContentBlockLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationContentBlockLocation";
+    let CitationContentBlockLocation {
+        cited_text,
+        document_index,
+        document_title,
+        end_block_index,
+        file_id,
+        start_block_index,
+        r#type,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_index"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match document_title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match end_block_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_block_index"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    match start_block_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_block_index"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "content_block_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Block);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationContentBlockLocation` together from `Citation`.
+pub fn write_citation_content_block_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationContentBlockLocation<'s> {
+    const OWNER: &str = "CitationContentBlockLocation";
+    let mut wire = CitationContentBlockLocation::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.document_title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_block_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_block_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Block)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("content_block_location")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "only a citation of a web page carries an opaque reference",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "only a citation of a search result counts search results",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "only a citation of a search result names its source",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "only a citation of a web page has an address",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationContentBlockLocationParam` apart into `Citation`.
+pub fn read_citation_content_block_location_param<'a>(
+    wire: CitationContentBlockLocationParam<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationContentBlockLocationParam";
+    let CitationContentBlockLocationParam {
+        cited_text,
+        document_index,
+        document_title,
+        end_block_index,
+        start_block_index,
+        r#type,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_index"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match document_title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match end_block_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_block_index"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match start_block_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_block_index"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "content_block_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Block);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationContentBlockLocationParam` together from `Citation`.
+pub fn write_citation_content_block_location_param<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationContentBlockLocationParam<'s> {
+    const OWNER: &str = "CitationContentBlockLocationParam";
+    let mut wire = CitationContentBlockLocationParam::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.document_title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_block_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_block_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Block)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("content_block_location")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    } else {
+        if wire.document_title.is_absent() {
+            wire.document_title = Field::Null;
+        }
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "only a citation of a web page carries an opaque reference",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "a citation in a request does not name the file",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "only a citation of a search result counts search results",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "only a citation of a search result names its source",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "only a citation of a web page has an address",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationPageLocation` apart into `Citation`.
+pub fn read_citation_page_location<'a>(
+    wire: CitationPageLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationPageLocation";
+    let CitationPageLocation {
+        cited_text,
+        document_index,
+        document_title,
+        end_page_number,
+        file_id,
+        start_page_number,
+        r#type,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_index"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match document_title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match end_page_number {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_page_number"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    match start_page_number {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_page_number"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "page_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Page);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationPageLocation` together from `Citation`.
+pub fn write_citation_page_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationPageLocation<'s> {
+    const OWNER: &str = "CitationPageLocation";
+    let mut wire = CitationPageLocation::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.document_title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_page_number = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_page_number = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Page)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("page_location")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "only a citation of a web page carries an opaque reference",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "only a citation of a search result counts search results",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "only a citation of a search result names its source",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "only a citation of a web page has an address",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationPageLocationParam` apart into `Citation`.
+pub fn read_citation_page_location_param<'a>(
+    wire: CitationPageLocationParam<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationPageLocationParam";
+    let CitationPageLocationParam {
+        cited_text,
+        document_index,
+        document_title,
+        end_page_number,
+        start_page_number,
+        r#type,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_index"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match document_title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document_title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match end_page_number {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_page_number"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match start_page_number {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_page_number"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "page_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Page);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationPageLocationParam` together from `Citation`.
+pub fn write_citation_page_location_param<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationPageLocationParam<'s> {
+    const OWNER: &str = "CitationPageLocationParam";
+    let mut wire = CitationPageLocationParam::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.document_title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_page_number = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_page_number = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Page)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("page_location")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    } else {
+        if wire.document_title.is_absent() {
+            wire.document_title = Field::Null;
+        }
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "only a citation of a web page carries an opaque reference",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "a citation in a request does not name the file",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "only a citation of a search result counts search results",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "only a citation of a search result names its source",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "only a citation of a web page has an address",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationSearchResultLocationParam` apart into `Citation`.
+pub fn read_citation_search_result_location_param<'a>(
+    wire: CitationSearchResultLocationParam<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationSearchResultLocationParam";
+    let CitationSearchResultLocationParam {
+        cited_text,
+        end_block_index,
+        search_result_index,
+        source,
+        start_block_index,
+        title,
+        r#type,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match end_block_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_block_index"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match search_result_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "search_result_index"),
+        Field::Value(v) => {
+            out.search_result_index = Some(v);
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            out.source = Some(v);
+        }
+    }
+    match start_block_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_block_index"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "search_result_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::SearchResult);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationSearchResultLocationParam` together from `Citation`.
+pub fn write_citation_search_result_location_param<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationSearchResultLocationParam<'s> {
+    const OWNER: &str = "CitationSearchResultLocationParam";
+    let mut wire = CitationSearchResultLocationParam::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_block_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.search_result_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.search_result_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "search_result_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "source",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_block_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::SearchResult)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("search_result_location")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    } else {
+        if wire.title.is_absent() {
+            wire.title = Field::Null;
+        }
+    }
+    if src.document_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "document_index",
+                reason: "only a citation of a document counts documents",
+            },
+            false,
+        );
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "only a citation of a web page carries an opaque reference",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "a citation in a request does not name the file",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "only a citation of a web page has an address",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationWebSearchResultLocation` apart into `Citation`.
+pub fn read_citation_web_search_result_location<'a>(
+    wire: CitationWebSearchResultLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationWebSearchResultLocation";
+    let CitationWebSearchResultLocation {
+        cited_text,
+        encrypted_index,
+        title,
+        r#type,
+        url,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match encrypted_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "encrypted_index"),
+        Field::Value(v) => {
+            out.encrypted_index = Some(v);
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "web_search_result_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Url);
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationWebSearchResultLocation` together from `Citation`.
+pub fn write_citation_web_search_result_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationWebSearchResultLocation<'s> {
+    const OWNER: &str = "CitationWebSearchResultLocation";
+    let mut wire = CitationWebSearchResultLocation::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.encrypted_index {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.encrypted_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "encrypted_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Url)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("web_search_result_location")),
+        };
+    }
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.url = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    } else {
+        if wire.title.is_absent() {
+            wire.title = Field::Null;
+        }
+    }
+    if src.document_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "document_index",
+                reason: "only a citation of a document counts documents",
+            },
+            false,
+        );
+    }
+    if src.end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "end",
+                reason: "a citation of a web page has no position in it",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "a citation in a request does not name the file",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "only a citation of a search result counts search results",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "only a citation of a search result names its source",
+            },
+            false,
+        );
+    }
+    if src.start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "start",
+                reason: "a citation of a web page has no position in it",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationsConfigParam` apart into `Cite`.
+pub fn read_citations_config_param<'a>(
+    wire: CitationsConfigParam<'a>,
+    out: &mut ir::Cite<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationsConfigParam";
+    let CitationsConfigParam { enabled, unknown } = wire;
+    match enabled {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "enabled"),
+        Field::Value(v) => {
+            out.on = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationsConfigParam` together from `Cite`.
+pub fn write_citations_config_param<'s>(
+    src: &'s ir::Cite<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationsConfigParam<'s> {
+    const OWNER: &str = "CitationsConfigParam";
+    let mut wire = CitationsConfigParam::default();
+    if let Some(v) = &src.on {
+        match Some(*v) {
+            Some(w) => {
+                wire.enabled = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Cite",
+                        path: "on",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.mode.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Cite",
+                path: "mode",
+                reason: "Anthropic's citations are on or off",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationsSearchResultLocation` apart into `Citation`.
+pub fn read_citations_search_result_location<'a>(
+    wire: CitationsSearchResultLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationsSearchResultLocation";
+    let CitationsSearchResultLocation {
+        cited_text,
+        end_block_index,
+        search_result_index,
+        source,
+        start_block_index,
+        title,
+        r#type,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match end_block_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_block_index"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match search_result_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "search_result_index"),
+        Field::Value(v) => {
+            out.search_result_index = Some(v);
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            out.source = Some(v);
+        }
+    }
+    match start_block_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_block_index"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "search_result_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::SearchResult);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationsSearchResultLocation` together from `Citation`.
+pub fn write_citations_search_result_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationsSearchResultLocation<'s> {
+    const OWNER: &str = "CitationsSearchResultLocation";
+    let mut wire = CitationsSearchResultLocation::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_block_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.search_result_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.search_result_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "search_result_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "source",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_block_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::SearchResult)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("search_result_location")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.document_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "document_index",
+                reason: "only a citation of a document counts documents",
+            },
+            false,
+        );
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "only a citation of a web page carries an opaque reference",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "a citation in a request does not name the file",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "only a citation of a web page has an address",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationsWebSearchResultLocation` apart into `Citation`.
+pub fn read_citations_web_search_result_location<'a>(
+    wire: CitationsWebSearchResultLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationsWebSearchResultLocation";
+    let CitationsWebSearchResultLocation {
+        cited_text,
+        encrypted_index,
+        title,
+        r#type,
+        url,
+        unknown,
+    } = wire;
+    match cited_text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cited_text"),
+        Field::Value(v) => {
+            out.cited_text = Some(v);
+        }
+    }
+    match encrypted_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "encrypted_index"),
+        Field::Value(v) => {
+            out.encrypted_index = Some(v);
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "web_search_result_location" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Url);
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationsWebSearchResultLocation` together from `Citation`.
+pub fn write_citations_web_search_result_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationsWebSearchResultLocation<'s> {
+    const OWNER: &str = "CitationsWebSearchResultLocation";
+    let mut wire = CitationsWebSearchResultLocation::default();
+    if let Some(v) = &src.cited_text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.cited_text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "cited_text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.encrypted_index {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.encrypted_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "encrypted_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Url)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("web_search_result_location")),
+        };
+    }
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.url = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.document_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "document_index",
+                reason: "only a citation of a document counts documents",
+            },
+            false,
+        );
+    }
+    if src.end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "end",
+                reason: "a citation of a web page has no position in it",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "a citation in a request does not name the file",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "only a citation of a search result counts search results",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "only a citation of a search result names its source",
+            },
+            false,
+        );
+    }
+    if src.start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "start",
+                reason: "a citation of a web page has no position in it",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "Anthropic ties a citation to a text block and not to a position in it",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ContentBlockSource` apart into `Source`.
+pub fn read_content_block_source<'a>(
+    wire: ContentBlockSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ContentBlockSource";
+    let ContentBlockSource { content, r#type, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                ContentBlockSourceContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.blocks.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                ContentBlockSourceContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.blocks.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_content_block_source_content_item(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "content" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::SourceKind::Blocks);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ContentBlockSource` together from `Source`.
+pub fn write_content_block_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ContentBlockSource<'s> {
+    const OWNER: &str = "ContentBlockSource";
+    let mut wire = ContentBlockSource::default();
+    if let Some(list) = &src.blocks {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(ContentBlockSourceContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        write_content_block_source_content_item(node, cx)
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(ContentBlockSourceContent::Array(items));
+            }
+        }
+    }
+    if src.kind == Some(ir::SourceKind::Blocks)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("content")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "an Anthropic source has no file name",
+            },
+            false,
+        );
+    }
+    if src.media_type.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "media_type",
+                reason: "only bytes say their media type",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `DocumentBlockParam` apart into `Block.document`.
+pub fn read_document_block_param<'a>(
+    wire: DocumentBlockParam<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "DocumentBlockParam";
+    let DocumentBlockParam {
+        cache_control,
+        citations,
+        context,
+        source,
+        title,
+        r#type,
+        unknown,
+    } = wire;
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            if v == CitationsConfigParam::default() {
+                native.empty(at, OWNER, "citations", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "citations");
+                read_citations_config_param(v, &mut out.cite, native, cx, member);
+            }
+        }
+    }
+    match context {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "context"),
+        Field::Value(v) => {
+            out.context = Some(v);
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            let member = cx.member(at, "source");
+            if let Err(v) = read_document_block_param_source(
+                v,
+                &mut out.source,
+                native,
+                cx,
+                member,
+            ) {
+                native.keep_wire(at, OWNER, "source", &v);
+            }
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "document" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `DocumentBlockParam` together from `Block.document`.
+pub fn write_document_block_param<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> DocumentBlockParam<'s> {
+    const OWNER: &str = "DocumentBlockParam";
+    let mut wire = DocumentBlockParam::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Block.document", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if src.cite != Default::default()
+        || (cx.home() && native.owns("CitationsConfigParam"))
+    {
+        cx.enter(at, "Block.document", "cite", &[]);
+        let w = write_citations_config_param(&src.cite, native, cx, at);
+        if w != Default::default() {
+            wire.citations = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.context {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.context = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "context",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.source != Default::default() {
+        cx.enter(at, "Block.document", "source", &[]);
+        match write_document_block_param_source(&src.source, native, cx, at) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.enter(at, "Block.document", "source", &[]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+                if src.file_id.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "file_id",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "an Anthropic source has no file name",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "only bytes say their media type",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("document")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ErrorResponse` apart into `Error`.
+pub fn read_error_response<'a>(
+    wire: ErrorResponse<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ErrorResponse";
+    let ErrorResponse { error, request_id, r#type, unknown } = wire;
+    match error {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "error"),
+        Field::Value(v) => {
+            let member = cx.member(at, "error");
+            if let Err(v) = read_error_object(v, out, native, cx, member) {
+                native.keep_wire(at, OWNER, "error", &v);
+            }
+        }
+    }
+    match request_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "request_id"),
+        Field::Value(v) => {
+            out.request_id = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ErrorResponse` together from `Error`.
+pub fn write_error_response<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ErrorResponse<'s> {
+    const OWNER: &str = "ErrorResponse";
+    let mut wire = ErrorResponse::default();
+    match write_error_object(src, native, cx, at) {
+        Some(w) => {
+            wire.error = Field::Value(w);
+        }
+        None => {
+            if src.kind.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "kind",
+                        reason: "Anthropic has nine types of error",
+                    },
+                    false,
+                );
+            }
+            if src.message.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "Anthropic has nine types of error, and a message belongs to one of them",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.request_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.request_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "request_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.code.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "code",
+                reason: "Anthropic has a type of error and no code",
+            },
+            false,
+        );
+    }
+    if src.param.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "param",
+                reason: "Anthropic names the field in the message",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `FileDocumentSource` apart into `Source`.
+pub fn read_file_document_source<'a>(
+    wire: FileDocumentSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FileDocumentSource";
+    let FileDocumentSource { file_id, r#type, unknown } = wire;
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "file" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::SourceKind::File);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FileDocumentSource` together from `Source`.
+pub fn write_file_document_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FileDocumentSource<'s> {
+    const OWNER: &str = "FileDocumentSource";
+    let mut wire = FileDocumentSource::default();
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::SourceKind::File)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("file")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "an Anthropic source has no file name",
+            },
+            false,
+        );
+    }
+    if src.media_type.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "media_type",
+                reason: "only bytes say their media type",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `FileImageSource` apart into `Source`.
+pub fn read_file_image_source<'a>(
+    wire: FileImageSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FileImageSource";
+    let FileImageSource { file_id, r#type, unknown } = wire;
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "file" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::SourceKind::File);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FileImageSource` together from `Source`.
+pub fn write_file_image_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FileImageSource<'s> {
+    const OWNER: &str = "FileImageSource";
+    let mut wire = FileImageSource::default();
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::SourceKind::File)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("file")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "an Anthropic source has no file name",
+            },
+            false,
+        );
+    }
+    if src.media_type.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "media_type",
+                reason: "only bytes say their media type",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `GatewayTimeoutErrorObject` apart into `Error`.
+pub fn read_gateway_timeout_error_object<'a>(
+    wire: GatewayTimeoutErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "GatewayTimeoutErrorObject";
+    let GatewayTimeoutErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "timeout_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("timeout_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `GatewayTimeoutErrorObject` together from `Error`.
+pub fn write_gateway_timeout_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> GatewayTimeoutErrorObject<'s> {
+    const OWNER: &str = "GatewayTimeoutErrorObject";
+    let mut wire = GatewayTimeoutErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("timeout_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("timeout_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ImageBlock` apart into `Block.image`.
+pub fn read_image_block<'a>(
+    wire: ImageBlock<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ImageBlock";
+    let ImageBlock { cache_control, source, transformations, r#type, unknown } = wire;
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            let member = cx.member(at, "source");
+            if let Err(v) = read_image_block_source(
+                v,
+                &mut out.source,
+                native,
+                cx,
+                member,
+            ) {
+                native.keep_wire(at, OWNER, "source", &v);
+            }
+        }
+    }
+    match transformations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "transformations"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "transformations", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "image" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ImageBlock` together from `Block.image`.
+pub fn write_image_block<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ImageBlock<'s> {
+    const OWNER: &str = "ImageBlock";
+    let mut wire = ImageBlock::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Block.image", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if src.source != Default::default() {
+        cx.enter(at, "Block.image", "source", &[]);
+        match write_image_block_source(&src.source, native, cx, at) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.enter(at, "Block.image", "source", &[]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+                if src.file_id.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "file_id",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "an Anthropic source has no file name",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "only bytes say their media type",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "each form of source holds one kind of content",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("image")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.detail.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "detail",
+                reason: "Anthropic chooses the resolution of an image itself",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `InvalidRequestErrorObject` apart into `Error`.
+pub fn read_invalid_request_error_object<'a>(
+    wire: InvalidRequestErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "InvalidRequestErrorObject";
+    let InvalidRequestErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "invalid_request_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("invalid_request_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `InvalidRequestErrorObject` together from `Error`.
+pub fn write_invalid_request_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> InvalidRequestErrorObject<'s> {
+    const OWNER: &str = "InvalidRequestErrorObject";
+    let mut wire = InvalidRequestErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("invalid_request_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("invalid_request_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `JSONOutputFormat` apart into `Request`.
+pub fn read_json_output_format<'a>(
+    wire: JSONOutputFormat<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "JSONOutputFormat";
+    let JSONOutputFormat { schema, r#type, unknown } = wire;
+    match schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "schema"),
+        Field::Value(v) => {
+            out.output.schema = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "json_schema" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::JsonSchema);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `JSONOutputFormat` together from `Request`.
+pub fn write_json_output_format<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> JSONOutputFormat<'s> {
+    const OWNER: &str = "JSONOutputFormat";
+    let mut wire = JSONOutputFormat::default();
+    if let Some(v) = &src.output.schema {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.schema = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.output.format == Some(ir::OutputFormat::JsonSchema)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("json_schema")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Message` apart into `Response`.
+pub fn read_message<'a>(
+    wire: Message<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Message";
+    let Message {
+        container,
+        content,
+        context_management,
+        diagnostics,
+        id,
+        input_transformations,
+        model,
+        role,
+        stop_details,
+        stop_reason,
+        stop_sequence,
+        r#type,
+        usage,
+        unknown,
+    } = wire;
+    match container {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "container"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "container", &v);
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                if v.is_empty() {
+                    native.empty(at, OWNER, "content", b"[]".to_vec());
+                }
+                let member = cx.member(at, "content");
+                let list = element.content.get_or_insert_with(Vec::new);
+                for (index, v) in v.into_iter().enumerate() {
+                    let at = cx.item(member, index);
+                    list.push(read_content_block(v, cx, at));
+                }
+            }
+        }
+    }
+    match context_management {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "context_management"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "context_management", &v);
+        }
+    }
+    match diagnostics {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "diagnostics"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "diagnostics", &v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match input_transformations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_transformations"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "input_transformations", &v);
+        }
+    }
+    match model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "model"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match role {
+        Field::Value(v) if v == "assistant" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    match stop_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stop_details"),
+        Field::Value(v) => {
+            let v = *v;
+            if {
+                let mut probe = v.clone();
+                probe.r#type = Field::Absent;
+                probe == Default::default()
+            } {
+                native.empty(at, OWNER, "stop_details", v.to_json());
+            } else {
+                let member = cx.member(at, "stop_details");
+                read_refusal_stop_details(v, out, native, cx, member);
+            }
+        }
+    }
+    match stop_reason {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stop_reason"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                let written = v.clone();
+                let meaning = read_stop_reason(v);
+                if write_stop_reason(&meaning).as_ref() != Some(&written) {
+                    native.spelling(at, OWNER, "stop_reason", &written);
+                }
+                element.stop.reason = Some(meaning);
+            }
+        }
+    }
+    match stop_sequence {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stop_sequence"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                element.stop.sequence = Some(v);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "message" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    match usage {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "usage"),
+        Field::Value(v) => {
+            let v = *v;
+            let at = cx.member(at, "usage");
+            let mut node = ir::Usage {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_usage(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            out.usage = Some(Box::new(node));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Message` together from `Response`.
+pub fn write_message<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Message<'s> {
+    const OWNER: &str = "Message";
+    let mut wire = Message::default();
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(list) = &element.content {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| { write_content_block(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(items);
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "role")) {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("assistant")),
+        };
+    }
+    let w = write_refusal_stop_details(src, native, cx, at);
+    if !({
+        let mut probe = w.clone();
+        probe.r#type = Field::Absent;
+        probe == Default::default()
+    }) {
+        wire.stop_details = Field::Value(Box::new(w));
+    }
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(v) = &element.stop.reason {
+            match native
+                .spelled(OWNER, "stop_reason")
+                .map(|raw| StopReason::from_checked(raw.checked()))
+            {
+                Some(Ok(w)) if cx.home() && read_stop_reason(w.clone()) == *v => {
+                    wire.stop_reason = Field::Value(w);
+                }
+                _ => {
+                    match write_stop_reason(v) {
+                        Some(w) => {
+                            wire.stop_reason = Field::Value(w);
+                        }
+                        None => {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Response",
+                                    path: "candidates[0].stop.reason",
+                                    reason: "this protocol has no word for the value",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(v) = &element.stop.sequence {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.stop_sequence = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Response",
+                            path: "candidates[0].stop.sequence",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("message")),
+        };
+    }
+    if let Some(node) = src.usage.as_deref() {
+        let written = {
+            cx.leftovers(&node.native);
+            Some(write_usage(node, &node.native, cx, node.at))
+        };
+        if let Some(w) = written {
+            wire.usage = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.created.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "created",
+                reason: "an Anthropic message has no time",
+            },
+            false,
+        );
+    }
+    if src.fingerprint.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "fingerprint",
+                reason: "Anthropic names no system configuration",
+            },
+            false,
+        );
+    }
+    if src.metadata.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "metadata",
+                reason: "Anthropic keeps no labels with an answer",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "service_tier",
+                reason: "Anthropic says the service tier beside the token counts",
+            },
+            false,
+        );
+    }
+    for extra in src.candidates.iter().flatten().skip(1) {
+        cx.lack_node(extra.at, "this protocol has room for one", false);
+    }
+    wire
+}
+/// Takes a `MessageCreateParams` apart into `Request`.
+pub fn read_message_create_params<'a>(
+    wire: MessageCreateParams<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "MessageCreateParams";
+    let MessageCreateParams {
+        billing_policy,
+        cache_control,
+        compaction,
+        container,
+        context_management,
+        diagnostics,
+        fallback_credit_token,
+        fallbacks,
+        inference_geo,
+        max_tokens,
+        mcp_servers,
+        messages,
+        metadata,
+        model,
+        output_config,
+        service_tier,
+        speed,
+        stop_sequences,
+        stream,
+        system,
+        temperature,
+        thinking,
+        thread,
+        tool_choice,
+        tools,
+        top_k,
+        top_p,
+        unknown,
+    } = wire;
+    match billing_policy {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "billing_policy"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "billing_policy", &v);
+        }
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match compaction {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "compaction"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "compaction", &v);
+        }
+    }
+    match container {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "container"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "container", &v);
+        }
+    }
+    match context_management {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "context_management"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "context_management", &v);
+        }
+    }
+    match diagnostics {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "diagnostics"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "diagnostics", &v);
+        }
+    }
+    match fallback_credit_token {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fallback_credit_token"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "fallback_credit_token", &v);
+        }
+    }
+    match fallbacks {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fallbacks"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "fallbacks", &v);
+        }
+    }
+    match inference_geo {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inference_geo"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "inference_geo", &v);
+        }
+    }
+    match max_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_tokens"),
+        Field::Value(v) => {
+            out.output.max_tokens = Some(v);
+        }
+    }
+    match mcp_servers {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mcp_servers"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mcp_servers", &v);
+        }
+    }
+    match messages {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "messages"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "messages", b"[]".to_vec());
+            }
+            let member = cx.member(at, "messages");
+            let list = out.turns.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Turn {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                if let Err(v) = read_message_param(v, &mut node, &mut own, cx, at) {
+                    own.keep_whole(at, "MessageParam", &v);
+                }
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "metadata"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "metadata", v.to_json());
+            } else {
+                let member = cx.member(at, "metadata");
+                read_metadata(v, out, native, cx, member);
+            }
+        }
+    }
+    match model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "model"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match output_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_config"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Default::default() {
+                native.empty(at, OWNER, "output_config", v.to_json());
+            } else {
+                let member = cx.member(at, "output_config");
+                read_output_config(v, out, native, cx, member);
+            }
+        }
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "service_tier"),
+        Field::Value(v) => {
+            let written = v.clone();
+            let meaning = read_message_create_params_service_tier(v);
+            if write_message_create_params_service_tier(&meaning).as_ref()
+                != Some(&written)
+            {
+                native.spelling(at, OWNER, "service_tier", &written);
+            }
+            out.service_tier = Some(meaning);
+        }
+    }
+    match speed {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speed"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speed", &v);
+        }
+    }
+    match stop_sequences {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stop_sequences"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "stop_sequences", b"[]".to_vec());
+            }
+            let member = cx.member(at, "stop_sequences");
+            let _ = member;
+            out.output
+                .stop
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v));
+        }
+    }
+    match stream {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stream"),
+        Field::Value(v) => {
+            out.stream = Some(v);
+        }
+    }
+    match system {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "system"),
+        Field::Value(v) => {
+            match v {
+                MessageCreateParamsSystem::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "system"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.instructions
+                        .get_or_insert_with(Vec::new)
+                        .push(ir::Block::Text(node));
+                }
+                MessageCreateParamsSystem::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "system", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "system");
+                    let list = out.instructions.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        let mut node = ir::TextBlock {
+                            at,
+                            ..Default::default()
+                        };
+                        let mut own = Native::default();
+                        read_text_block_param(v, &mut node, &mut own, cx, at);
+                        node.native.append(own);
+                        list.push(ir::Block::Text(node));
+                    }
+                }
+            }
+        }
+    }
+    match temperature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "temperature"),
+        Field::Value(v) => {
+            out.sampling.temperature = Some(v);
+        }
+    }
+    match thinking {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thinking"),
+        Field::Value(v) => {
+            let v = *v;
+            let member = cx.member(at, "thinking");
+            if let Err(v) = read_thinking_config(
+                v,
+                &mut out.reasoning,
+                native,
+                cx,
+                member,
+            ) {
+                native.keep_wire(at, OWNER, "thinking", &v);
+            }
+        }
+    }
+    match thread {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thread"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thread", &v);
+        }
+    }
+    match tool_choice {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_choice"),
+        Field::Value(v) => {
+            let member = cx.member(at, "tool_choice");
+            if let Err(v) = read_message_create_params_tool_choice(
+                v,
+                &mut out.tool_choice,
+                native,
+                cx,
+                member,
+            ) {
+                native.keep_wire(at, OWNER, "tool_choice", &v);
+            }
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "tools", b"[]".to_vec());
+            }
+            let member = cx.member(at, "tools");
+            let list = out.tools.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_tool_union(v, cx, at));
+            }
+        }
+    }
+    match top_k {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_k"),
+        Field::Value(v) => {
+            out.sampling.top_k = Some(v);
+        }
+    }
+    match top_p {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_p"),
+        Field::Value(v) => {
+            out.sampling.top_p = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `MessageCreateParams` together from `Request`.
+pub fn write_message_create_params<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> MessageCreateParams<'s> {
+    const OWNER: &str = "MessageCreateParams";
+    let mut wire = MessageCreateParams::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Request", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.output.max_tokens {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.max_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.max_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.turns {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    let written = write_message_param(node, &node.native, cx, node.at);
+                    match &written {
+                        Some(_) => cx.leftovers(&node.native),
+                        None => {
+                            cx.lack_node(node.at, "this protocol has no such form", true)
+                        }
+                    }
+                    written
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.messages = Field::Value(items);
+        }
+    }
+    let w = write_metadata(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.metadata = Field::Value(w);
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_output_config(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.output_config = Field::Value(Box::new(w));
+    }
+    if let Some(v) = &src.service_tier {
+        match native
+            .spelled(OWNER, "service_tier")
+            .map(|raw| MessageCreateParamsServiceTier::from_checked(raw.checked()))
+        {
+            Some(
+                Ok(w),
+            ) if cx.home()
+                && read_message_create_params_service_tier(w.clone()) == *v => {
+                wire.service_tier = Field::Value(w);
+            }
+            _ => {
+                match write_message_create_params_service_tier(v) {
+                    Some(w) => {
+                        wire.service_tier = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Request",
+                                path: "service_tier",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(list) = &src.output.stop {
+        let items: Vec<_> = list.iter().filter_map(|v| Some(v.reborrow())).collect();
+        if !items.is_empty() {
+            wire.stop_sequences = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.stream {
+        match Some(*v) {
+            Some(w) => {
+                wire.stream = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "stream",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.instructions {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.system = Field::Value(MessageCreateParamsSystem::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        match node {
+                            ir::Block::Text(node) => {
+                                cx.leftovers(&node.native);
+                                Some(
+                                    write_text_block_param(node, &node.native, cx, node.at),
+                                )
+                            }
+                            other => {
+                                cx.lack_node(
+                                    other.at(),
+                                    "only another kind of content fits here",
+                                    other.semantic(),
+                                );
+                                None
+                            }
+                        }
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.system = Field::Value(MessageCreateParamsSystem::Array(items));
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.temperature {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.temperature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.temperature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.reasoning != Default::default() {
+        cx.enter(at, "Request", "reasoning", &["effort"]);
+        match write_thinking_config(&src.reasoning, native, cx, at) {
+            Some(w) => {
+                wire.thinking = Field::Value(Box::new(w));
+            }
+            None => {
+                cx.enter(at, "Request", "reasoning", &["effort"]);
+                let src = &src.reasoning;
+                if src.budget_tokens.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ReasoningAsk",
+                            path: "budget_tokens",
+                            reason: "a budget belongs to thinking that is turned on",
+                        },
+                        false,
+                    );
+                }
+                if src.display.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ReasoningAsk",
+                            path: "display",
+                            reason: "the display belongs to thinking that is turned on",
+                        },
+                        false,
+                    );
+                }
+                if src.effort.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ReasoningAsk",
+                            path: "effort",
+                            reason: "the effort is set beside the thinking",
+                        },
+                        false,
+                    );
+                }
+                if src.mode.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ReasoningAsk",
+                            path: "mode",
+                            reason: "thinking is enabled, disabled or adaptive",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if src.tool_choice != Default::default() {
+        cx.enter(at, "Request", "tool_choice", &[]);
+        match write_message_create_params_tool_choice(&src.tool_choice, native, cx, at) {
+            Some(w) => {
+                wire.tool_choice = Field::Value(w);
+            }
+            None => {
+                cx.enter(at, "Request", "tool_choice", &[]);
+                let src = &src.tool_choice;
+                if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "allowed",
+                            reason: "Anthropic offers all tools of the request or one",
+                        },
+                        true,
+                    );
+                }
+                if src.mode.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "mode",
+                            reason: "the choice is auto, any, tool or none",
+                        },
+                        false,
+                    );
+                }
+                if src.name.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "name",
+                            reason: "only the choice of one tool names it",
+                        },
+                        true,
+                    );
+                }
+                if src.parallel.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "parallel",
+                            reason: "parallel calls are turned off together with a choice that allows calls",
+                        },
+                        false,
+                    );
+                }
+                if src.required.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "required",
+                            reason: "Anthropic offers all tools of the request or one",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(list) = &src.tools {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter().filter_map(|node| { write_tool_union(node, cx) }).collect()
+        };
+        if !items.is_empty() {
+            wire.tools = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.sampling.top_k {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_k = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_k",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.top_p {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_p = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_p",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache_key.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_key",
+                reason: "Anthropic finds cached prefixes by itself",
+            },
+            false,
+        );
+    }
+    if src.cache_retention.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_retention",
+                reason: "Anthropic sets the time to live on each cache mark",
+            },
+            false,
+        );
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.mode",
+                reason: "Anthropic's citations are on or off",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.on",
+                reason: "Anthropic turns citations on for each document",
+            },
+            false,
+        );
+    }
+    if src.metadata.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "metadata",
+                reason: "Anthropic keeps no labels with a request",
+            },
+            false,
+        );
+    }
+    if src.moderation.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "moderation",
+                reason: "Anthropic has no moderation to ask for",
+            },
+            false,
+        );
+    }
+    if src.output.audio.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.audio",
+                reason: "Anthropic's models do not speak",
+            },
+            false,
+        );
+    }
+    if src.output.candidates.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.candidates",
+                reason: "Anthropic gives one answer a request",
+            },
+            false,
+        );
+    }
+    if src.output.logprobs.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.logprobs",
+                reason: "Anthropic gives no token probabilities",
+            },
+            false,
+        );
+    }
+    if src.output.modalities.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.modalities",
+                reason: "Anthropic's models write text alone",
+            },
+            false,
+        );
+    }
+    if src.output.prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.prediction",
+                reason: "Anthropic takes no predicted output",
+            },
+            false,
+        );
+    }
+    if src.output.schema_description.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_description",
+                reason: "an Anthropic output schema has no description beside it",
+            },
+            false,
+        );
+    }
+    if src.output.schema_name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_name",
+                reason: "an Anthropic output schema has no name",
+            },
+            false,
+        );
+    }
+    if src.output.schema_strict.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_strict",
+                reason: "Anthropic always enforces an output schema",
+            },
+            false,
+        );
+    }
+    if src.output.top_logprobs.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.top_logprobs",
+                reason: "Anthropic gives no token probabilities",
+            },
+            false,
+        );
+    }
+    if src.output.verbosity.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.verbosity",
+                reason: "Anthropic has no verbosity",
+            },
+            false,
+        );
+    }
+    if src.previous.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "previous",
+                reason: "threads of stored messages are carried whole",
+            },
+            true,
+        );
+    }
+    if src.safety_identifier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "safety_identifier",
+                reason: "Anthropic has one id for the end user",
+            },
+            false,
+        );
+    }
+    if src.sampling.frequency_penalty.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.frequency_penalty",
+                reason: "Anthropic has no penalties",
+            },
+            false,
+        );
+    }
+    if src.sampling.logit_bias.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.logit_bias",
+                reason: "Anthropic has no logit bias",
+            },
+            false,
+        );
+    }
+    if src.sampling.presence_penalty.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.presence_penalty",
+                reason: "Anthropic has no penalties",
+            },
+            false,
+        );
+    }
+    if src.sampling.seed.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.seed",
+                reason: "Anthropic has no seed",
+            },
+            false,
+        );
+    }
+    if src.store.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "store",
+                reason: "Anthropic stores no answers for later reading",
+            },
+            false,
+        );
+    }
+    if src.strict_tools.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "strict_tools",
+                reason: "strictness is set on each tool",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `Metadata` apart into `Request`.
+pub fn read_metadata<'a>(
+    wire: Metadata<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Metadata";
+    let Metadata { user_id, unknown } = wire;
+    match user_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "user_id"),
+        Field::Value(v) => {
+            out.end_user = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Metadata` together from `Request`.
+pub fn write_metadata<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Metadata<'s> {
+    const OWNER: &str = "Metadata";
+    let mut wire = Metadata::default();
+    if let Some(v) = &src.end_user {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.user_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "end_user",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `NotFoundErrorObject` apart into `Error`.
+pub fn read_not_found_error_object<'a>(
+    wire: NotFoundErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "NotFoundErrorObject";
+    let NotFoundErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "not_found_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("not_found_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `NotFoundErrorObject` together from `Error`.
+pub fn write_not_found_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> NotFoundErrorObject<'s> {
+    const OWNER: &str = "NotFoundErrorObject";
+    let mut wire = NotFoundErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("not_found_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("not_found_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `OutputConfig` apart into `Request`.
+pub fn read_output_config<'a>(
+    wire: OutputConfig<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "OutputConfig";
+    let OutputConfig { effort, format, task_budget, unknown } = wire;
+    match effort {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "effort"),
+        Field::Value(v) => {
+            out.reasoning.effort = Some(read_effort(v));
+        }
+    }
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "format", v.to_json());
+            } else {
+                let member = cx.member(at, "format");
+                read_json_output_format(v, out, native, cx, member);
+            }
+        }
+    }
+    match task_budget {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "task_budget"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "task_budget", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `OutputConfig` together from `Request`.
+pub fn write_output_config<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> OutputConfig<'s> {
+    const OWNER: &str = "OutputConfig";
+    let mut wire = OutputConfig::default();
+    if let Some(v) = &src.reasoning.effort {
+        match write_effort(v) {
+            Some(w) => {
+                wire.effort = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "reasoning.effort",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_json_output_format(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.format = Field::Value(w);
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `OutputTokensDetails` apart into `Usage`.
+pub fn read_output_tokens_details<'a>(
+    wire: OutputTokensDetails<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "OutputTokensDetails";
+    let OutputTokensDetails { thinking_tokens, unknown } = wire;
+    match thinking_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thinking_tokens"),
+        Field::Value(v) => {
+            out.reasoning = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `OutputTokensDetails` together from `Usage`.
+pub fn write_output_tokens_details<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> OutputTokensDetails<'s> {
+    const OWNER: &str = "OutputTokensDetails";
+    let mut wire = OutputTokensDetails::default();
+    if let Some(v) = &src.reasoning {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.thinking_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "reasoning",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `OverloadedErrorObject` apart into `Error`.
+pub fn read_overloaded_error_object<'a>(
+    wire: OverloadedErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "OverloadedErrorObject";
+    let OverloadedErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "overloaded_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("overloaded_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `OverloadedErrorObject` together from `Error`.
+pub fn write_overloaded_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> OverloadedErrorObject<'s> {
+    const OWNER: &str = "OverloadedErrorObject";
+    let mut wire = OverloadedErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("overloaded_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("overloaded_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `PermissionErrorObject` apart into `Error`.
+pub fn read_permission_error_object<'a>(
+    wire: PermissionErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PermissionErrorObject";
+    let PermissionErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "permission_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("permission_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PermissionErrorObject` together from `Error`.
+pub fn write_permission_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PermissionErrorObject<'s> {
+    const OWNER: &str = "PermissionErrorObject";
+    let mut wire = PermissionErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("permission_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("permission_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `PlainTextSource` apart into `Source`.
+pub fn read_plain_text_source<'a>(
+    wire: PlainTextSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PlainTextSource";
+    let PlainTextSource { data, media_type, r#type, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match media_type {
+        Field::Value(v) if v == "text/plain" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "media_type", &v),
+        Field::Null => native.null(at, OWNER, "media_type"),
+        Field::Absent => native.left(at, OWNER, "media_type"),
+    }
+    match r#type {
+        Field::Value(v) if v == "text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::SourceKind::Text);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PlainTextSource` together from `Source`.
+pub fn write_plain_text_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PlainTextSource<'s> {
+    const OWNER: &str = "PlainTextSource";
+    let mut wire = PlainTextSource::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.data = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "media_type")) {
+        wire.media_type = match native
+            .spelled(OWNER, "media_type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text/plain")),
+        };
+    }
+    if src.kind == Some(ir::SourceKind::Text)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "an Anthropic source has no file name",
+            },
+            false,
+        );
+    }
+    if src.media_type.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "media_type",
+                reason: "only bytes say their media type",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `RateLimitErrorObject` apart into `Error`.
+pub fn read_rate_limit_error_object<'a>(
+    wire: RateLimitErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "RateLimitErrorObject";
+    let RateLimitErrorObject { message, r#type, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "rate_limit_error" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("rate_limit_error"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `RateLimitErrorObject` together from `Error`.
+pub fn write_rate_limit_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> RateLimitErrorObject<'s> {
+    const OWNER: &str = "RateLimitErrorObject";
+    let mut wire = RateLimitErrorObject::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("rate_limit_error"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("rate_limit_error")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `RedactedThinkingBlock` apart into `Block.redacted_reasoning`.
+pub fn read_redacted_thinking_block<'a>(
+    wire: RedactedThinkingBlock<'a>,
+    out: &mut ir::RedactedReasoningBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "RedactedThinkingBlock";
+    let RedactedThinkingBlock { data, r#type, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            out.data = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "redacted_thinking" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `RedactedThinkingBlock` together from `Block.redacted_reasoning`.
+pub fn write_redacted_thinking_block<'s>(
+    src: &'s ir::RedactedReasoningBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> RedactedThinkingBlock<'s> {
+    const OWNER: &str = "RedactedThinkingBlock";
+    let mut wire = RedactedThinkingBlock::default();
+    if let Some(v) = &src.data {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.data = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.redacted_reasoning",
+                        path: "data",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("redacted_thinking")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.redacted_reasoning",
+                path: "id",
+                reason: "Anthropic's thinking blocks have no ids",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `RefusalStopDetails` apart into `Response`.
+pub fn read_refusal_stop_details<'a>(
+    wire: RefusalStopDetails<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "RefusalStopDetails";
+    let RefusalStopDetails {
+        category,
+        explanation,
+        fallback_credit_token,
+        fallback_has_prefill_claim,
+        recommended_model,
+        r#type,
+        unknown,
+    } = wire;
+    match category {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "category"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                element.stop.category = Some(v.text());
+            }
+        }
+    }
+    match explanation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "explanation"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                element.stop.explanation = Some(v);
+            }
+        }
+    }
+    match fallback_credit_token {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fallback_credit_token"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "fallback_credit_token", &v);
+        }
+    }
+    match fallback_has_prefill_claim {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fallback_has_prefill_claim"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "fallback_has_prefill_claim", &v);
+        }
+    }
+    match recommended_model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "recommended_model"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "recommended_model", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "refusal" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `RefusalStopDetails` together from `Response`.
+pub fn write_refusal_stop_details<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> RefusalStopDetails<'s> {
+    const OWNER: &str = "RefusalStopDetails";
+    let mut wire = RefusalStopDetails::default();
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(v) = &element.stop.category {
+            match Some(FallbackRefusalTriggerCategory::from_text(v.reborrow())) {
+                Some(w) => {
+                    wire.category = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Response",
+                            path: "candidates[0].stop.category",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(v) = &element.stop.explanation {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.explanation = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Response",
+                            path: "candidates[0].stop.explanation",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("refusal")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `SearchResultBlock` apart into `Block.search_result`.
+pub fn read_search_result_block<'a>(
+    wire: SearchResultBlock<'a>,
+    out: &mut ir::SearchResultBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "SearchResultBlock";
+    let SearchResultBlock {
+        cache_control,
+        citations,
+        content,
+        source,
+        title,
+        r#type,
+        unknown,
+    } = wire;
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            if v == CitationsConfigParam::default() {
+                native.empty(at, OWNER, "citations", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "citations");
+                read_citations_config_param(v, &mut out.cite, native, cx, member);
+            }
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "content", b"[]".to_vec());
+            }
+            let member = cx.member(at, "content");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::TextBlock {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_text_block_param(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(ir::Block::Text(node));
+            }
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            out.source = Some(v);
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "search_result" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `SearchResultBlock` together from `Block.search_result`.
+pub fn write_search_result_block<'s>(
+    src: &'s ir::SearchResultBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> SearchResultBlock<'s> {
+    const OWNER: &str = "SearchResultBlock";
+    let mut wire = SearchResultBlock::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Block.search_result", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if src.cite != Default::default()
+        || (cx.home() && native.owns("CitationsConfigParam"))
+    {
+        cx.enter(at, "Block.search_result", "cite", &[]);
+        let w = write_citations_config_param(&src.cite, native, cx, at);
+        if w != Default::default() {
+            wire.citations = Field::Value(w);
+        }
+    }
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    match node {
+                        ir::Block::Text(node) => {
+                            cx.leftovers(&node.native);
+                            Some(write_text_block_param(node, &node.native, cx, node.at))
+                        }
+                        other => {
+                            cx.lack_node(
+                                other.at(),
+                                "only another kind of content fits here",
+                                other.semantic(),
+                            );
+                            None
+                        }
+                    }
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.content = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.source {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.search_result",
+                        path: "source",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.search_result",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("search_result")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `SystemMessage` apart into `Turn`.
+pub fn read_system_message<'a>(
+    wire: SystemMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "SystemMessage";
+    let SystemMessage { clear_at, content, output_config, role, unknown } = wire;
+    match clear_at {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "clear_at"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "clear_at", &v);
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                SystemMessageContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                SystemMessageContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_system_message_content_block(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match output_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_config"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "output_config", &v);
+        }
+    }
+    match role {
+        Field::Value(v) if v == "system" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::System);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `SystemMessage` together from `Turn`.
+pub fn write_system_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> SystemMessage<'s> {
+    const OWNER: &str = "SystemMessage";
+    let mut wire = SystemMessage::default();
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(SystemMessageContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| { write_system_message_content_block(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(SystemMessageContent::Array(items));
+            }
+        }
+    }
+    if src.role == Some(ir::Role::System)
+        && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("system")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Anthropic marks blocks and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Anthropic marks blocks and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Anthropic's messages have a role and no name",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `TextBlock` apart into `Block.text`.
+pub fn read_text_block<'a>(
+    wire: TextBlock<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "TextBlock";
+    let TextBlock { citations, text, r#type, unknown } = wire;
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "citations", b"[]".to_vec());
+            }
+            let member = cx.member(at, "citations");
+            let list = out.citations.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Citation {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                if let Err(v) = read_text_citation(v, &mut node, &mut own, cx, at) {
+                    own.keep_whole(at, "TextCitation", &v);
+                }
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `TextBlock` together from `Block.text`.
+pub fn write_text_block<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> TextBlock<'s> {
+    const OWNER: &str = "TextBlock";
+    let mut wire = TextBlock::default();
+    if let Some(list) = &src.citations {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    let written = write_text_citation(node, &node.native, cx, node.at);
+                    match &written {
+                        Some(_) => cx.leftovers(&node.native),
+                        None => {
+                            cx.lack_node(node.at, "this protocol has no such form", true)
+                        }
+                    }
+                    written
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.citations = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.kind",
+                reason: "an answer has no cache marks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.ttl",
+                reason: "an answer has no cache marks",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `TextBlockParam` apart into `Block.text`.
+pub fn read_text_block_param<'a>(
+    wire: TextBlockParam<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "TextBlockParam";
+    let TextBlockParam { cache_control, citations, text, r#type, unknown } = wire;
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "citations", b"[]".to_vec());
+            }
+            let member = cx.member(at, "citations");
+            let list = out.citations.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Citation {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                if let Err(v) = read_text_citation_param(
+                    v,
+                    &mut node,
+                    &mut own,
+                    cx,
+                    at,
+                ) {
+                    own.keep_whole(at, "TextCitationParam", &v);
+                }
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `TextBlockParam` together from `Block.text`.
+pub fn write_text_block_param<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> TextBlockParam<'s> {
+    const OWNER: &str = "TextBlockParam";
+    let mut wire = TextBlockParam::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Block.text", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if let Some(list) = &src.citations {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    let written = write_text_citation_param(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    );
+                    match &written {
+                        Some(_) => cx.leftovers(&node.native),
+                        None => {
+                            cx.lack_node(node.at, "this protocol has no such form", true)
+                        }
+                    }
+                    written
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.citations = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ThinkingBlock` apart into `Block.reasoning`.
+pub fn read_thinking_block<'a>(
+    wire: ThinkingBlock<'a>,
+    out: &mut ir::ReasoningBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ThinkingBlock";
+    let ThinkingBlock { signature, thinking, r#type, unknown } = wire;
+    match signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "signature"),
+        Field::Value(v) => {
+            out.signature = Some(v);
+        }
+    }
+    match thinking {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thinking"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "thinking" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ThinkingBlock` together from `Block.reasoning`.
+pub fn write_thinking_block<'s>(
+    src: &'s ir::ReasoningBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ThinkingBlock<'s> {
+    const OWNER: &str = "ThinkingBlock";
+    let mut wire = ThinkingBlock::default();
+    if let Some(v) = &src.signature {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.signature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.reasoning",
+                        path: "signature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.thinking = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.reasoning",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("thinking")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.reasoning",
+                path: "id",
+                reason: "Anthropic's thinking blocks have no ids",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ThinkingConfigAdaptive` apart into `ReasoningAsk`.
+pub fn read_thinking_config_adaptive<'a>(
+    wire: ThinkingConfigAdaptive<'a>,
+    out: &mut ir::ReasoningAsk<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ThinkingConfigAdaptive";
+    let ThinkingConfigAdaptive { block_binding, display, r#type, unknown } = wire;
+    match block_binding {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "block_binding"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "block_binding", &v);
+        }
+    }
+    match display {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "display"),
+        Field::Value(v) => {
+            out.display = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "adaptive" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ReasoningMode::Adaptive);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ThinkingConfigAdaptive` together from `ReasoningAsk`.
+pub fn write_thinking_config_adaptive<'s>(
+    src: &'s ir::ReasoningAsk<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ThinkingConfigAdaptive<'s> {
+    const OWNER: &str = "ThinkingConfigAdaptive";
+    let mut wire = ThinkingConfigAdaptive::default();
+    if let Some(v) = &src.display {
+        match Some(ThinkingConfigAdaptiveDisplay::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.display = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ReasoningAsk",
+                        path: "display",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.mode == Some(ir::ReasoningMode::Adaptive)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("adaptive")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.budget_tokens.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "budget_tokens",
+                reason: "a budget belongs to thinking that is turned on",
+            },
+            false,
+        );
+    }
+    if src.effort.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "effort",
+                reason: "the effort is set beside the thinking",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ThinkingConfigDisabled` apart into `ReasoningAsk`.
+pub fn read_thinking_config_disabled<'a>(
+    wire: ThinkingConfigDisabled<'a>,
+    out: &mut ir::ReasoningAsk<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ThinkingConfigDisabled";
+    let ThinkingConfigDisabled { r#type, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "disabled" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ReasoningMode::Off);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ThinkingConfigDisabled` together from `ReasoningAsk`.
+pub fn write_thinking_config_disabled<'s>(
+    src: &'s ir::ReasoningAsk<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ThinkingConfigDisabled<'s> {
+    const OWNER: &str = "ThinkingConfigDisabled";
+    let mut wire = ThinkingConfigDisabled::default();
+    if src.mode == Some(ir::ReasoningMode::Off)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("disabled")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.budget_tokens.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "budget_tokens",
+                reason: "a budget belongs to thinking that is turned on",
+            },
+            false,
+        );
+    }
+    if src.display.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "display",
+                reason: "the display belongs to thinking that is turned on",
+            },
+            false,
+        );
+    }
+    if src.effort.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "effort",
+                reason: "the effort is set beside the thinking",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ThinkingConfigEnabled` apart into `ReasoningAsk`.
+pub fn read_thinking_config_enabled<'a>(
+    wire: ThinkingConfigEnabled<'a>,
+    out: &mut ir::ReasoningAsk<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ThinkingConfigEnabled";
+    let ThinkingConfigEnabled {
+        block_binding,
+        budget_tokens,
+        display,
+        r#type,
+        unknown,
+    } = wire;
+    match block_binding {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "block_binding"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "block_binding", &v);
+        }
+    }
+    match budget_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "budget_tokens"),
+        Field::Value(v) => {
+            out.budget_tokens = Some(v);
+        }
+    }
+    match display {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "display"),
+        Field::Value(v) => {
+            out.display = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "enabled" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ReasoningMode::On);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ThinkingConfigEnabled` together from `ReasoningAsk`.
+pub fn write_thinking_config_enabled<'s>(
+    src: &'s ir::ReasoningAsk<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ThinkingConfigEnabled<'s> {
+    const OWNER: &str = "ThinkingConfigEnabled";
+    let mut wire = ThinkingConfigEnabled::default();
+    if let Some(v) = &src.budget_tokens {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.budget_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ReasoningAsk",
+                        path: "budget_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.display {
+        match Some(ThinkingConfigAdaptiveDisplay::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.display = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ReasoningAsk",
+                        path: "display",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.mode == Some(ir::ReasoningMode::On)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("enabled")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.effort.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "effort",
+                reason: "the effort is set beside the thinking",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `Tool` apart into `Tool.function`.
+pub fn read_tool<'a>(
+    wire: Tool<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Tool";
+    let Tool {
+        allowed_callers,
+        cache_control,
+        defer_loading,
+        description,
+        eager_input_streaming,
+        input_examples,
+        input_schema,
+        name,
+        strict,
+        r#type,
+        unknown,
+    } = wire;
+    match allowed_callers {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "allowed_callers"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "allowed_callers", &v);
+        }
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match defer_loading {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "defer_loading"),
+        Field::Value(v) => {
+            out.defer = Some(v);
+        }
+    }
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match eager_input_streaming {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "eager_input_streaming"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "eager_input_streaming", &v);
+        }
+    }
+    match input_examples {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_examples"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "input_examples", &v);
+        }
+    }
+    match input_schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_schema"),
+        Field::Value(v) => {
+            out.parameters = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match strict {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict"),
+        Field::Value(v) => {
+            out.strict = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "custom" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Tool` together from `Tool.function`.
+pub fn write_tool<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Tool<'s> {
+    const OWNER: &str = "Tool";
+    let mut wire = Tool::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Tool.function", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.defer {
+        match Some(*v) {
+            Some(w) => {
+                wire.defer_loading = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "defer",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.parameters {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.input_schema = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "parameters",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.strict {
+        match Some(*v) {
+            Some(w) => {
+                wire.strict = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "strict",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("custom")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ToolChoiceAny` apart into `ToolChoice`.
+pub fn read_tool_choice_any<'a>(
+    wire: ToolChoiceAny<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolChoiceAny";
+    let ToolChoiceAny { disable_parallel_tool_use, r#type, unknown } = wire;
+    match disable_parallel_tool_use {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "disable_parallel_tool_use"),
+        Field::Value(v) => {
+            match transforms::negated::read(v) {
+                Ok(value) => out.parallel = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "disable_parallel_tool_use", &v),
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "any" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Required);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolChoiceAny` together from `ToolChoice`.
+pub fn write_tool_choice_any<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolChoiceAny<'s> {
+    const OWNER: &str = "ToolChoiceAny";
+    let mut wire = ToolChoiceAny::default();
+    if let Some(v) = &src.parallel {
+        match transforms::negated::write(v) {
+            Some(v) => {
+                wire.disable_parallel_tool_use = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "parallel",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.mode == Some(ir::ChoiceMode::Required)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("any")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "Anthropic offers all tools of the request or one",
+            },
+            true,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "name",
+                reason: "only the choice of one tool names it",
+            },
+            true,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "Anthropic offers all tools of the request or one",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ToolChoiceAuto` apart into `ToolChoice`.
+pub fn read_tool_choice_auto<'a>(
+    wire: ToolChoiceAuto<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolChoiceAuto";
+    let ToolChoiceAuto { disable_parallel_tool_use, r#type, unknown } = wire;
+    match disable_parallel_tool_use {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "disable_parallel_tool_use"),
+        Field::Value(v) => {
+            match transforms::negated::read(v) {
+                Ok(value) => out.parallel = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "disable_parallel_tool_use", &v),
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "auto" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Auto);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolChoiceAuto` together from `ToolChoice`.
+pub fn write_tool_choice_auto<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolChoiceAuto<'s> {
+    const OWNER: &str = "ToolChoiceAuto";
+    let mut wire = ToolChoiceAuto::default();
+    if let Some(v) = &src.parallel {
+        match transforms::negated::write(v) {
+            Some(v) => {
+                wire.disable_parallel_tool_use = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "parallel",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.mode == Some(ir::ChoiceMode::Auto)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("auto")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "Anthropic offers all tools of the request or one",
+            },
+            true,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "name",
+                reason: "only the choice of one tool names it",
+            },
+            true,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "Anthropic offers all tools of the request or one",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ToolChoiceNone` apart into `ToolChoice`.
+pub fn read_tool_choice_none<'a>(
+    wire: ToolChoiceNone<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolChoiceNone";
+    let ToolChoiceNone { r#type, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "none" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::None);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolChoiceNone` together from `ToolChoice`.
+pub fn write_tool_choice_none<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolChoiceNone<'s> {
+    const OWNER: &str = "ToolChoiceNone";
+    let mut wire = ToolChoiceNone::default();
+    if src.mode == Some(ir::ChoiceMode::None)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("none")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "Anthropic offers all tools of the request or one",
+            },
+            true,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "name",
+                reason: "only the choice of one tool names it",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "parallel calls are turned off together with a choice that allows calls",
+            },
+            false,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "Anthropic offers all tools of the request or one",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ToolChoiceTool` apart into `ToolChoice`.
+pub fn read_tool_choice_tool<'a>(
+    wire: ToolChoiceTool<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolChoiceTool";
+    let ToolChoiceTool { disable_parallel_tool_use, name, r#type, unknown } = wire;
+    match disable_parallel_tool_use {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "disable_parallel_tool_use"),
+        Field::Value(v) => {
+            match transforms::negated::read(v) {
+                Ok(value) => out.parallel = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "disable_parallel_tool_use", &v),
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "tool" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Named);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolChoiceTool` together from `ToolChoice`.
+pub fn write_tool_choice_tool<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolChoiceTool<'s> {
+    const OWNER: &str = "ToolChoiceTool";
+    let mut wire = ToolChoiceTool::default();
+    if let Some(v) = &src.parallel {
+        match transforms::negated::write(v) {
+            Some(v) => {
+                wire.disable_parallel_tool_use = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "parallel",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.mode == Some(ir::ChoiceMode::Named)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("tool")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "Anthropic offers all tools of the request or one",
+            },
+            true,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "Anthropic offers all tools of the request or one",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ToolResultBlock` apart into `Block.tool_result`.
+pub fn read_tool_result_block<'a>(
+    wire: ToolResultBlock<'a>,
+    out: &mut ir::ToolResultBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolResultBlock";
+    let ToolResultBlock {
+        cache_control,
+        content,
+        is_error,
+        tool_use_id,
+        toolset_name,
+        r#type,
+        unknown,
+    } = wire;
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                ToolResultBlockContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                ToolResultBlockContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_tool_result_block_content_item(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match is_error {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "is_error"),
+        Field::Value(v) => {
+            out.is_error = Some(v);
+        }
+    }
+    match tool_use_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_use_id"),
+        Field::Value(v) => {
+            out.call_id = Some(v);
+        }
+    }
+    match toolset_name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolset_name"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolset_name", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "tool_result" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolResultBlock` together from `Block.tool_result`.
+pub fn write_tool_result_block<'s>(
+    src: &'s ir::ToolResultBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolResultBlock<'s> {
+    const OWNER: &str = "ToolResultBlock";
+    let mut wire = ToolResultBlock::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Block.tool_result", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(ToolResultBlockContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        write_tool_result_block_content_item(node, cx)
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(ToolResultBlockContent::Array(items));
+            }
+        }
+    }
+    if let Some(v) = &src.is_error {
+        match Some(*v) {
+            Some(w) => {
+                wire.is_error = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_result",
+                        path: "is_error",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.call_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.tool_use_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_result",
+                        path: "call_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("tool_result")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_result",
+                path: "name",
+                reason: "an Anthropic tool result names its call and not the tool",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ToolUseBlock` apart into `Block.tool_call`.
+pub fn read_tool_use_block<'a>(
+    wire: ToolUseBlock<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolUseBlock";
+    let ToolUseBlock { caller, id, input, name, toolset_name, r#type, unknown } = wire;
+    match caller {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "caller"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "caller", &v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match input {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input"),
+        Field::Value(v) => {
+            out.input = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match toolset_name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolset_name"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolset_name", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "tool_use" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolUseBlock` together from `Block.tool_call`.
+pub fn write_tool_use_block<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolUseBlock<'s> {
+    const OWNER: &str = "ToolUseBlock";
+    let mut wire = ToolUseBlock::default();
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.input {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.input = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("tool_use")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.kind",
+                reason: "an answer has no cache marks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.ttl",
+                reason: "an answer has no cache marks",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "signature",
+                reason: "Anthropic signs thinking and not tool calls",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "text",
+                reason: "the input of an Anthropic tool call is a JSON object",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ToolUseBlockParam` apart into `Block.tool_call`.
+pub fn read_tool_use_block_param<'a>(
+    wire: ToolUseBlockParam<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolUseBlockParam";
+    let ToolUseBlockParam {
+        cache_control,
+        caller,
+        id,
+        input,
+        name,
+        toolset_name,
+        r#type,
+        unknown,
+    } = wire;
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match caller {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "caller"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "caller", &v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match input {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input"),
+        Field::Value(v) => {
+            out.input = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match toolset_name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolset_name"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolset_name", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "tool_use" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolUseBlockParam` together from `Block.tool_call`.
+pub fn write_tool_use_block_param<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolUseBlockParam<'s> {
+    const OWNER: &str = "ToolUseBlockParam";
+    let mut wire = ToolUseBlockParam::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Block.tool_call", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.input {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.input = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("tool_use")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "signature",
+                reason: "Anthropic signs thinking and not tool calls",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "text",
+                reason: "the input of an Anthropic tool call is a JSON object",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `URLImageSource` apart into `Source`.
+pub fn read_url_image_source<'a>(
+    wire: URLImageSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "URLImageSource";
+    let URLImageSource { r#type, url, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "url" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::SourceKind::Url);
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `URLImageSource` together from `Source`.
+pub fn write_url_image_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> URLImageSource<'s> {
+    const OWNER: &str = "URLImageSource";
+    let mut wire = URLImageSource::default();
+    if src.kind == Some(ir::SourceKind::Url)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("url")),
+        };
+    }
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.url = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "an Anthropic source has no file name",
+            },
+            false,
+        );
+    }
+    if src.media_type.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "media_type",
+                reason: "only bytes say their media type",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `URLPDFSource` apart into `Source`.
+pub fn read_urlpdf_source<'a>(
+    wire: URLPDFSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "URLPDFSource";
+    let URLPDFSource { r#type, url, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "url" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::SourceKind::Url);
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `URLPDFSource` together from `Source`.
+pub fn write_urlpdf_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> URLPDFSource<'s> {
+    const OWNER: &str = "URLPDFSource";
+    let mut wire = URLPDFSource::default();
+    if src.kind == Some(ir::SourceKind::Url)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("url")),
+        };
+    }
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.url = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "an Anthropic source has no file name",
+            },
+            false,
+        );
+    }
+    if src.media_type.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "media_type",
+                reason: "only bytes say their media type",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "each form of source holds one kind of content",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `Usage` apart into `Usage`.
+pub fn read_usage<'a>(
+    wire: Usage<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Usage";
+    let Usage {
+        cache_creation,
+        cache_creation_input_tokens,
+        cache_read_input_tokens,
+        fallback_credit,
+        inference_geo,
+        input_tokens,
+        iterations,
+        output_tokens,
+        output_tokens_details,
+        server_tool_use,
+        service_tier,
+        speed,
+        unknown,
+    } = wire;
+    match cache_creation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_creation"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "cache_creation", v.to_json());
+            } else {
+                let member = cx.member(at, "cache_creation");
+                read_cache_creation(v, out, native, cx, member);
+            }
+        }
+    }
+    match cache_creation_input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_creation_input_tokens"),
+        Field::Value(v) => {
+            out.cache_write = Some(v);
+        }
+    }
+    match cache_read_input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_read_input_tokens"),
+        Field::Value(v) => {
+            out.cache_read = Some(v);
+        }
+    }
+    match fallback_credit {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fallback_credit"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "fallback_credit", &v);
+        }
+    }
+    match inference_geo {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inference_geo"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "inference_geo", &v);
+        }
+    }
+    match input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_tokens"),
+        Field::Value(v) => {
+            out.fresh_input = Some(v);
+        }
+    }
+    match iterations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "iterations"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "iterations", &v);
+        }
+    }
+    match output_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_tokens"),
+        Field::Value(v) => {
+            out.output = Some(v);
+        }
+    }
+    match output_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_tokens_details"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "output_tokens_details", v.to_json());
+            } else {
+                let member = cx.member(at, "output_tokens_details");
+                read_output_tokens_details(v, out, native, cx, member);
+            }
+        }
+    }
+    match server_tool_use {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "server_tool_use"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "server_tool_use", &v);
+        }
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "service_tier"),
+        Field::Value(v) => {
+            let written = v.clone();
+            let meaning = read_usage_service_tier(v);
+            if write_usage_service_tier(&meaning).as_ref() != Some(&written) {
+                native.spelling(at, OWNER, "service_tier", &written);
+            }
+            out.service_tier = Some(meaning);
+        }
+    }
+    match speed {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speed"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speed", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::usage::after_read(out);
+}
+/// Puts a `Usage` together from `Usage`.
+pub fn write_usage<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Usage<'s> {
+    const OWNER: &str = "Usage";
+    let mut wire = Usage::default();
+    let w = write_cache_creation(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.cache_creation = Field::Value(w);
+    }
+    if let Some(v) = &src.cache_write {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cache_creation_input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_write",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.cache_read {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cache_read_input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_read",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.fresh_input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "fresh_input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.output_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "output",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_output_tokens_details(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.output_tokens_details = Field::Value(w);
+    }
+    if let Some(v) = &src.service_tier {
+        match native
+            .spelled(OWNER, "service_tier")
+            .map(|raw| UsageServiceTier::from_checked(raw.checked()))
+        {
+            Some(Ok(w)) if cx.home() && read_usage_service_tier(w.clone()) == *v => {
+                wire.service_tier = Field::Value(w);
+            }
+            _ => {
+                match write_usage_service_tier(v) {
+                    Some(w) => {
+                        wire.service_tier = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Usage",
+                                path: "service_tier",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.accepted_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "accepted_prediction",
+                reason: "Anthropic takes no predicted output",
+            },
+            false,
+        );
+    }
+    if src.audio_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_input",
+                reason: "Anthropic takes no sound",
+            },
+            false,
+        );
+    }
+    if src.audio_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_output",
+                reason: "Anthropic's models do not speak",
+            },
+            false,
+        );
+    }
+    if src.image_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "image_input",
+                reason: "Anthropic does not count pictures apart",
+            },
+            false,
+        );
+    }
+    if src.rejected_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "rejected_prediction",
+                reason: "Anthropic takes no predicted output",
+            },
+            false,
+        );
+    }
+    if src.text_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_input",
+                reason: "Anthropic does not count text apart",
+            },
+            false,
+        );
+    }
+    if src.text_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_output",
+                reason: "Anthropic does not count text apart",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `UserMessage` apart into `Turn`.
+pub fn read_user_message<'a>(
+    wire: UserMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "UserMessage";
+    let UserMessage { content, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                MessageParamContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                MessageParamContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_content_block_param(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "user" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::User);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `UserMessage` together from `Turn`.
+pub fn write_user_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> UserMessage<'s> {
+    const OWNER: &str = "UserMessage";
+    let mut wire = UserMessage::default();
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(MessageParamContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| { write_content_block_param(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(MessageParamContent::Array(items));
+            }
+        }
+    }
+    if src.role == Some(ir::Role::User) && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("user")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Anthropic marks blocks and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Anthropic marks blocks and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Anthropic's messages have a role and no name",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Turns a `ContentBlock` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_content_block<'a>(
+    wire: ContentBlock<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ContentBlock::RedactedThinking(v) => {
+            let mut node = ir::RedactedReasoningBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_redacted_thinking_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::RedactedReasoning(node)
+        }
+        ContentBlock::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_text_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        ContentBlock::Thinking(v) => {
+            let mut node = ir::ReasoningBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_thinking_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Reasoning(node)
+        }
+        ContentBlock::ToolUse(v) => {
+            let mut node = ir::ToolCallBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_tool_use_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::ToolCall(node)
+        }
+        other => {
+            let value = match other {
+                ContentBlock::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ContentBlock` for a `Block`; reports one that has none.
+pub fn write_content_block<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ContentBlock<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Reasoning(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlock::Thinking(
+                    write_thinking_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::RedactedReasoning(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlock::RedactedThinking(
+                    write_redacted_thinking_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlock::Text(write_text_block(node, &node.native, cx, node.at)),
+            );
+        }
+        ir::Block::ToolCall(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlock::ToolUse(
+                    write_tool_use_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ContentBlock::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::Refusal(_) => {
+            "Anthropic says by the stop reason that the model declines"
+        }
+        ir::Block::Video(_) => "Anthropic takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `ContentBlockParam` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_content_block_param<'a>(
+    wire: ContentBlockParam<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ContentBlockParam::Document(v) => {
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_document_block_param(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
+        ContentBlockParam::Image(v) => {
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_image_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        ContentBlockParam::RedactedThinking(v) => {
+            let mut node = ir::RedactedReasoningBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_redacted_thinking_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::RedactedReasoning(node)
+        }
+        ContentBlockParam::SearchResult(v) => {
+            let mut node = ir::SearchResultBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_search_result_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::SearchResult(node)
+        }
+        ContentBlockParam::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_text_block_param(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        ContentBlockParam::Thinking(v) => {
+            let mut node = ir::ReasoningBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_thinking_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Reasoning(node)
+        }
+        ContentBlockParam::ToolResult(v) => {
+            let mut node = ir::ToolResultBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_tool_result_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::ToolResult(node)
+        }
+        ContentBlockParam::ToolUse(v) => {
+            let mut node = ir::ToolCallBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_tool_use_block_param(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::ToolCall(node)
+        }
+        other => {
+            let value = match other {
+                ContentBlockParam::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ContentBlockParam` for a `Block`; reports one that has none.
+pub fn write_content_block_param<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ContentBlockParam<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockParam::Document(
+                    write_document_block_param(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockParam::Image(
+                    write_image_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Reasoning(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockParam::Thinking(
+                    write_thinking_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::RedactedReasoning(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockParam::RedactedThinking(
+                    write_redacted_thinking_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::SearchResult(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockParam::SearchResult(
+                    write_search_result_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockParam::Text(
+                    write_text_block_param(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::ToolCall(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockParam::ToolUse(
+                    write_tool_use_block_param(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::ToolResult(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockParam::ToolResult(
+                    write_tool_result_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ContentBlockParam::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::Refusal(_) => {
+            "Anthropic says by the stop reason that the model declines"
+        }
+        ir::Block::Video(_) => "Anthropic takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `ContentBlockSourceContentItem` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_content_block_source_content_item<'a>(
+    wire: ContentBlockSourceContentItem<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ContentBlockSourceContentItem::Image(v) => {
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_image_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        ContentBlockSourceContentItem::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_text_block_param(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        other => {
+            let value = match other {
+                ContentBlockSourceContentItem::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ContentBlockSourceContentItem` for a `Block`; reports one that has none.
+pub fn write_content_block_source_content_item<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ContentBlockSourceContentItem<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockSourceContentItem::Image(
+                    write_image_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ContentBlockSourceContentItem::Text(
+                    write_text_block_param(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    ContentBlockSourceContentItem::from_checked(v.checked()).ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::Refusal(_) => {
+            "Anthropic says by the stop reason that the model declines"
+        }
+        ir::Block::Video(_) => "Anthropic takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `DocumentBlockParamSource` apart into `Source`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_document_block_param_source<'a>(
+    wire: DocumentBlockParamSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), DocumentBlockParamSource<'a>> {
+    match wire {
+        DocumentBlockParamSource::Base64(v) => {
+            read_base64_pdf_source(v, out, native, cx, at);
+            Ok(())
+        }
+        DocumentBlockParamSource::Content(v) => {
+            read_content_block_source(v, out, native, cx, at);
+            Ok(())
+        }
+        DocumentBlockParamSource::File(v) => {
+            read_file_document_source(v, out, native, cx, at);
+            Ok(())
+        }
+        DocumentBlockParamSource::Text(v) => {
+            read_plain_text_source(v, out, native, cx, at);
+            Ok(())
+        }
+        DocumentBlockParamSource::Url(v) => {
+            read_urlpdf_source(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `DocumentBlockParamSource` that says what `Source` says, if there is one.
+pub fn write_document_block_param_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<DocumentBlockParamSource<'s>> {
+    if src.media_type == Some(Text::plain("application/pdf"))
+        && src.kind == Some(ir::SourceKind::Bytes)
+    {
+        return Some(
+            DocumentBlockParamSource::Base64(
+                write_base64_pdf_source(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::SourceKind::Blocks) {
+        return Some(
+            DocumentBlockParamSource::Content(
+                write_content_block_source(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::SourceKind::File) {
+        return Some(
+            DocumentBlockParamSource::File(
+                write_file_document_source(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::SourceKind::Text) {
+        return Some(
+            DocumentBlockParamSource::Text(write_plain_text_source(src, native, cx, at)),
+        );
+    }
+    if src.kind == Some(ir::SourceKind::Url) {
+        return Some(
+            DocumentBlockParamSource::Url(write_urlpdf_source(src, native, cx, at)),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `DocumentBlockSource` apart into `Source`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_document_block_source<'a>(
+    wire: DocumentBlockSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), DocumentBlockSource<'a>> {
+    match wire {
+        DocumentBlockSource::Base64(v) => {
+            read_base64_pdf_source(v, out, native, cx, at);
+            Ok(())
+        }
+        DocumentBlockSource::Text(v) => {
+            read_plain_text_source(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `DocumentBlockSource` that says what `Source` says, if there is one.
+pub fn write_document_block_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<DocumentBlockSource<'s>> {
+    if src.media_type == Some(Text::plain("application/pdf"))
+        && src.kind == Some(ir::SourceKind::Bytes)
+    {
+        return Some(
+            DocumentBlockSource::Base64(write_base64_pdf_source(src, native, cx, at)),
+        );
+    }
+    if src.kind == Some(ir::SourceKind::Text) {
+        return Some(
+            DocumentBlockSource::Text(write_plain_text_source(src, native, cx, at)),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `ErrorObject` apart into `Error`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_error_object<'a>(
+    wire: ErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ErrorObject<'a>> {
+    match wire {
+        ErrorObject::ApiError(v) => {
+            read_api_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ErrorObject::AuthenticationError(v) => {
+            read_authentication_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ErrorObject::BillingError(v) => {
+            read_billing_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ErrorObject::InvalidRequestError(v) => {
+            read_invalid_request_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ErrorObject::NotFoundError(v) => {
+            read_not_found_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ErrorObject::OverloadedError(v) => {
+            read_overloaded_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ErrorObject::PermissionError(v) => {
+            read_permission_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ErrorObject::RateLimitError(v) => {
+            read_rate_limit_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ErrorObject::TimeoutError(v) => {
+            read_gateway_timeout_error_object(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ErrorObject` that says what `Error` says, if there is one.
+pub fn write_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ErrorObject<'s>> {
+    if cx.home() && let Some(whole) = native.whole("ErrorObject")
+        && let Ok(wire) = ErrorObject::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.kind == Some(Text::plain("api_error")) {
+        return Some(ErrorObject::ApiError(write_api_error_object(src, native, cx, at)));
+    }
+    if src.kind == Some(Text::plain("authentication_error")) {
+        return Some(
+            ErrorObject::AuthenticationError(
+                write_authentication_error_object(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(Text::plain("billing_error")) {
+        return Some(
+            ErrorObject::BillingError(write_billing_error_object(src, native, cx, at)),
+        );
+    }
+    if src.kind == Some(Text::plain("invalid_request_error")) {
+        return Some(
+            ErrorObject::InvalidRequestError(
+                write_invalid_request_error_object(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(Text::plain("not_found_error")) {
+        return Some(
+            ErrorObject::NotFoundError(write_not_found_error_object(src, native, cx, at)),
+        );
+    }
+    if src.kind == Some(Text::plain("overloaded_error")) {
+        return Some(
+            ErrorObject::OverloadedError(
+                write_overloaded_error_object(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(Text::plain("permission_error")) {
+        return Some(
+            ErrorObject::PermissionError(
+                write_permission_error_object(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(Text::plain("rate_limit_error")) {
+        return Some(
+            ErrorObject::RateLimitError(
+                write_rate_limit_error_object(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(Text::plain("timeout_error")) {
+        return Some(
+            ErrorObject::TimeoutError(
+                write_gateway_timeout_error_object(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `ImageBlockSource` apart into `Source`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_image_block_source<'a>(
+    wire: ImageBlockSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ImageBlockSource<'a>> {
+    match wire {
+        ImageBlockSource::Base64(v) => {
+            read_base64_image_source(v, out, native, cx, at);
+            Ok(())
+        }
+        ImageBlockSource::File(v) => {
+            read_file_image_source(v, out, native, cx, at);
+            Ok(())
+        }
+        ImageBlockSource::Url(v) => {
+            read_url_image_source(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ImageBlockSource` that says what `Source` says, if there is one.
+pub fn write_image_block_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ImageBlockSource<'s>> {
+    if src.kind == Some(ir::SourceKind::Bytes) {
+        return Some(
+            ImageBlockSource::Base64(write_base64_image_source(src, native, cx, at)),
+        );
+    }
+    if src.kind == Some(ir::SourceKind::File) {
+        return Some(
+            ImageBlockSource::File(write_file_image_source(src, native, cx, at)),
+        );
+    }
+    if src.kind == Some(ir::SourceKind::Url) {
+        return Some(ImageBlockSource::Url(write_url_image_source(src, native, cx, at)));
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `MessageCreateParamsToolChoice` apart into `ToolChoice`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_message_create_params_tool_choice<'a>(
+    wire: MessageCreateParamsToolChoice<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), MessageCreateParamsToolChoice<'a>> {
+    match wire {
+        MessageCreateParamsToolChoice::Any(v) => {
+            read_tool_choice_any(v, out, native, cx, at);
+            Ok(())
+        }
+        MessageCreateParamsToolChoice::Auto(v) => {
+            read_tool_choice_auto(v, out, native, cx, at);
+            Ok(())
+        }
+        MessageCreateParamsToolChoice::None(v) => {
+            read_tool_choice_none(v, out, native, cx, at);
+            Ok(())
+        }
+        MessageCreateParamsToolChoice::Tool(v) => {
+            read_tool_choice_tool(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `MessageCreateParamsToolChoice` that says what `ToolChoice` says, if there is one.
+pub fn write_message_create_params_tool_choice<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<MessageCreateParamsToolChoice<'s>> {
+    if src.mode == Some(ir::ChoiceMode::Required) {
+        return Some(
+            MessageCreateParamsToolChoice::Any(
+                write_tool_choice_any(src, native, cx, at),
+            ),
+        );
+    }
+    if src.mode == Some(ir::ChoiceMode::Auto) {
+        return Some(
+            MessageCreateParamsToolChoice::Auto(
+                write_tool_choice_auto(src, native, cx, at),
+            ),
+        );
+    }
+    if src.mode == Some(ir::ChoiceMode::None) {
+        return Some(
+            MessageCreateParamsToolChoice::None(
+                write_tool_choice_none(src, native, cx, at),
+            ),
+        );
+    }
+    if src.mode == Some(ir::ChoiceMode::Named) {
+        return Some(
+            MessageCreateParamsToolChoice::Tool(
+                write_tool_choice_tool(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `MessageParam` apart into `Turn`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_message_param<'a>(
+    wire: MessageParam<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), MessageParam<'a>> {
+    match wire {
+        MessageParam::Assistant(v) => {
+            read_assistant_message(v, out, native, cx, at);
+            Ok(())
+        }
+        MessageParam::System(v) => {
+            read_system_message(v, out, native, cx, at);
+            Ok(())
+        }
+        MessageParam::User(v) => {
+            read_user_message(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `MessageParam` that says what `Turn` says, if there is one.
+pub fn write_message_param<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<MessageParam<'s>> {
+    if cx.home() && let Some(whole) = native.whole("MessageParam")
+        && let Ok(wire) = MessageParam::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.role == Some(ir::Role::Assistant) {
+        return Some(
+            MessageParam::Assistant(write_assistant_message(src, native, cx, at)),
+        );
+    }
+    if src.role == Some(ir::Role::System) {
+        return Some(MessageParam::System(write_system_message(src, native, cx, at)));
+    }
+    if src.role == Some(ir::Role::User) {
+        return Some(MessageParam::User(write_user_message(src, native, cx, at)));
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Turns a `SystemMessageContentBlock` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_system_message_content_block<'a>(
+    wire: SystemMessageContentBlock<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        SystemMessageContentBlock::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_text_block_param(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        other => {
+            let value = match other {
+                SystemMessageContentBlock::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `SystemMessageContentBlock` for a `Block`; reports one that has none.
+pub fn write_system_message_content_block<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<SystemMessageContentBlock<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                SystemMessageContentBlock::Text(
+                    write_text_block_param(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| SystemMessageContentBlock::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::Refusal(_) => {
+            "Anthropic says by the stop reason that the model declines"
+        }
+        ir::Block::Video(_) => "Anthropic takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `TextCitation` apart into `Citation`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_text_citation<'a>(
+    wire: TextCitation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), TextCitation<'a>> {
+    match wire {
+        TextCitation::CharLocation(v) => {
+            read_citation_char_location(v, out, native, cx, at);
+            Ok(())
+        }
+        TextCitation::ContentBlockLocation(v) => {
+            read_citation_content_block_location(v, out, native, cx, at);
+            Ok(())
+        }
+        TextCitation::PageLocation(v) => {
+            read_citation_page_location(v, out, native, cx, at);
+            Ok(())
+        }
+        TextCitation::SearchResultLocation(v) => {
+            read_citations_search_result_location(v, out, native, cx, at);
+            Ok(())
+        }
+        TextCitation::WebSearchResultLocation(v) => {
+            read_citations_web_search_result_location(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `TextCitation` that says what `Citation` says, if there is one.
+pub fn write_text_citation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<TextCitation<'s>> {
+    if cx.home() && let Some(whole) = native.whole("TextCitation")
+        && let Ok(wire) = TextCitation::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.kind == Some(ir::CitationKind::Char) {
+        return Some(
+            TextCitation::CharLocation(write_citation_char_location(src, native, cx, at)),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::Block) {
+        return Some(
+            TextCitation::ContentBlockLocation(
+                write_citation_content_block_location(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::Page) {
+        return Some(
+            TextCitation::PageLocation(write_citation_page_location(src, native, cx, at)),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::SearchResult) {
+        return Some(
+            TextCitation::SearchResultLocation(
+                write_citations_search_result_location(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::Url) {
+        return Some(
+            TextCitation::WebSearchResultLocation(
+                write_citations_web_search_result_location(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `TextCitationParam` apart into `Citation`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_text_citation_param<'a>(
+    wire: TextCitationParam<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), TextCitationParam<'a>> {
+    match wire {
+        TextCitationParam::CharLocation(v) => {
+            read_citation_char_location_param(v, out, native, cx, at);
+            Ok(())
+        }
+        TextCitationParam::ContentBlockLocation(v) => {
+            read_citation_content_block_location_param(v, out, native, cx, at);
+            Ok(())
+        }
+        TextCitationParam::PageLocation(v) => {
+            read_citation_page_location_param(v, out, native, cx, at);
+            Ok(())
+        }
+        TextCitationParam::SearchResultLocation(v) => {
+            read_citation_search_result_location_param(v, out, native, cx, at);
+            Ok(())
+        }
+        TextCitationParam::WebSearchResultLocation(v) => {
+            read_citation_web_search_result_location(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `TextCitationParam` that says what `Citation` says, if there is one.
+pub fn write_text_citation_param<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<TextCitationParam<'s>> {
+    if cx.home() && let Some(whole) = native.whole("TextCitationParam")
+        && let Ok(wire) = TextCitationParam::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.kind == Some(ir::CitationKind::Char) {
+        return Some(
+            TextCitationParam::CharLocation(
+                write_citation_char_location_param(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::Block) {
+        return Some(
+            TextCitationParam::ContentBlockLocation(
+                write_citation_content_block_location_param(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::Page) {
+        return Some(
+            TextCitationParam::PageLocation(
+                write_citation_page_location_param(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::SearchResult) {
+        return Some(
+            TextCitationParam::SearchResultLocation(
+                write_citation_search_result_location_param(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::Url) {
+        return Some(
+            TextCitationParam::WebSearchResultLocation(
+                write_citation_web_search_result_location(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `ThinkingConfig` apart into `ReasoningAsk`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_thinking_config<'a>(
+    wire: ThinkingConfig<'a>,
+    out: &mut ir::ReasoningAsk<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ThinkingConfig<'a>> {
+    match wire {
+        ThinkingConfig::Adaptive(v) => {
+            read_thinking_config_adaptive(v, out, native, cx, at);
+            Ok(())
+        }
+        ThinkingConfig::Disabled(v) => {
+            read_thinking_config_disabled(v, out, native, cx, at);
+            Ok(())
+        }
+        ThinkingConfig::Enabled(v) => {
+            read_thinking_config_enabled(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ThinkingConfig` that says what `ReasoningAsk` says, if there is one.
+pub fn write_thinking_config<'s>(
+    src: &'s ir::ReasoningAsk<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ThinkingConfig<'s>> {
+    if src.mode == Some(ir::ReasoningMode::Adaptive) {
+        return Some(
+            ThinkingConfig::Adaptive(write_thinking_config_adaptive(src, native, cx, at)),
+        );
+    }
+    if src.mode == Some(ir::ReasoningMode::Off) {
+        return Some(
+            ThinkingConfig::Disabled(write_thinking_config_disabled(src, native, cx, at)),
+        );
+    }
+    if src.mode == Some(ir::ReasoningMode::On) {
+        return Some(
+            ThinkingConfig::Enabled(write_thinking_config_enabled(src, native, cx, at)),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Turns a `ToolResultBlockContentItem` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_tool_result_block_content_item<'a>(
+    wire: ToolResultBlockContentItem<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ToolResultBlockContentItem::Document(v) => {
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_document_block_param(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
+        ToolResultBlockContentItem::Image(v) => {
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_image_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        ToolResultBlockContentItem::SearchResult(v) => {
+            let mut node = ir::SearchResultBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_search_result_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::SearchResult(node)
+        }
+        ToolResultBlockContentItem::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_text_block_param(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        other => {
+            let value = match other {
+                ToolResultBlockContentItem::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ToolResultBlockContentItem` for a `Block`; reports one that has none.
+pub fn write_tool_result_block_content_item<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ToolResultBlockContentItem<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ToolResultBlockContentItem::Document(
+                    write_document_block_param(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ToolResultBlockContentItem::Image(
+                    write_image_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::SearchResult(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ToolResultBlockContentItem::SearchResult(
+                    write_search_result_block(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ToolResultBlockContentItem::Text(
+                    write_text_block_param(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    ToolResultBlockContentItem::from_checked(v.checked()).ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::Refusal(_) => {
+            "Anthropic says by the stop reason that the model declines"
+        }
+        ir::Block::Video(_) => "Anthropic takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `ToolUnion` into a `Tool`; a form without a meaning is carried as it is.
+pub fn read_tool_union<'a>(
+    wire: ToolUnion<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Tool<'a> {
+    match wire {
+        ToolUnion::Custom(v) => {
+            let mut node = ir::FunctionTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_tool(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Function(node)
+        }
+        other => {
+            let value = match other {
+                ToolUnion::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Tool::Native(ir::NativeTool {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ToolUnion` for a `Tool`; reports one that has none.
+pub fn write_tool_union<'s>(
+    src: &'s ir::Tool<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ToolUnion<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Tool::Function(node) => {
+            cx.leftovers(&node.native);
+            return Some(ToolUnion::Custom(write_tool(node, &node.native, cx, node.at)));
+        }
+        ir::Tool::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ToolUnion::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Tool::Custom(_) => "an Anthropic tool takes a JSON object",
+        ir::Tool::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// The meaning of a word of `Effort`.
+pub fn read_effort<'a>(wire: Effort<'a>) -> ir::Effort<'a> {
+    match wire {
+        Effort::High => ir::Effort::High,
+        Effort::Low => ir::Effort::Low,
+        Effort::Max => ir::Effort::Max,
+        Effort::Medium => ir::Effort::Medium,
+        Effort::Xhigh => ir::Effort::Xhigh,
+        Effort::Other(text) => ir::Effort::Other(text),
+    }
+}
+/// The word of `Effort` for a meaning.
+pub fn write_effort<'s>(value: &'s ir::Effort<'s>) -> Option<Effort<'s>> {
+    Some(
+        match value {
+            ir::Effort::High => Effort::High,
+            ir::Effort::Low => Effort::Low,
+            ir::Effort::Max => Effort::Max,
+            ir::Effort::Medium => Effort::Medium,
+            ir::Effort::Xhigh => Effort::Xhigh,
+            ir::Effort::Other(text) => Effort::from_text(text.reborrow()),
+            _ => return None,
+        },
+    )
+}
+/// The meaning of a word of `MessageCreateParamsServiceTier`.
+pub fn read_message_create_params_service_tier<'a>(
+    wire: MessageCreateParamsServiceTier<'a>,
+) -> ir::ServiceTier<'a> {
+    match wire {
+        MessageCreateParamsServiceTier::Auto => ir::ServiceTier::Auto,
+        MessageCreateParamsServiceTier::StandardOnly => ir::ServiceTier::Default,
+        MessageCreateParamsServiceTier::Other(text) => ir::ServiceTier::Other(text),
+    }
+}
+/// The word of `MessageCreateParamsServiceTier` for a meaning.
+pub fn write_message_create_params_service_tier<'s>(
+    value: &'s ir::ServiceTier<'s>,
+) -> Option<MessageCreateParamsServiceTier<'s>> {
+    Some(
+        match value {
+            ir::ServiceTier::Auto => MessageCreateParamsServiceTier::Auto,
+            ir::ServiceTier::Default => MessageCreateParamsServiceTier::StandardOnly,
+            ir::ServiceTier::Priority => MessageCreateParamsServiceTier::Auto,
+            ir::ServiceTier::Other(text) => {
+                MessageCreateParamsServiceTier::from_text(text.reborrow())
+            }
+            _ => return None,
+        },
+    )
+}
+/// The meaning of a word of `StopReason`.
+pub fn read_stop_reason<'a>(wire: StopReason<'a>) -> ir::StopReason<'a> {
+    match wire {
+        StopReason::Compaction => ir::StopReason::Pause,
+        StopReason::EndTurn => ir::StopReason::End,
+        StopReason::MaxTokens => ir::StopReason::Length,
+        StopReason::ModelContextWindowExceeded => ir::StopReason::ContextWindow,
+        StopReason::PauseTurn => ir::StopReason::Pause,
+        StopReason::Refusal => ir::StopReason::Refusal,
+        StopReason::StopSequence => ir::StopReason::StopSequence,
+        StopReason::ToolUse => ir::StopReason::ToolCalls,
+        StopReason::Other(text) => ir::StopReason::Other(text),
+    }
+}
+/// The word of `StopReason` for a meaning.
+pub fn write_stop_reason<'s>(value: &'s ir::StopReason<'s>) -> Option<StopReason<'s>> {
+    Some(
+        match value {
+            ir::StopReason::ContentFilter => StopReason::Refusal,
+            ir::StopReason::ContextWindow => StopReason::ModelContextWindowExceeded,
+            ir::StopReason::End => StopReason::EndTurn,
+            ir::StopReason::Error => StopReason::MaxTokens,
+            ir::StopReason::Length => StopReason::MaxTokens,
+            ir::StopReason::Pause => StopReason::PauseTurn,
+            ir::StopReason::Refusal => StopReason::Refusal,
+            ir::StopReason::StopSequence => StopReason::StopSequence,
+            ir::StopReason::ToolCalls => StopReason::ToolUse,
+            ir::StopReason::Other(text) => StopReason::from_text(text.reborrow()),
+        },
+    )
+}
+/// The meaning of a word of `UsageServiceTier`.
+pub fn read_usage_service_tier<'a>(wire: UsageServiceTier<'a>) -> ir::ServiceTier<'a> {
+    match wire {
+        UsageServiceTier::Batch => ir::ServiceTier::Batch,
+        UsageServiceTier::Priority => ir::ServiceTier::Priority,
+        UsageServiceTier::Standard => ir::ServiceTier::Default,
+        UsageServiceTier::Other(text) => ir::ServiceTier::Other(text),
+    }
+}
+/// The word of `UsageServiceTier` for a meaning.
+pub fn write_usage_service_tier<'s>(
+    value: &'s ir::ServiceTier<'s>,
+) -> Option<UsageServiceTier<'s>> {
+    Some(
+        match value {
+            ir::ServiceTier::Auto => UsageServiceTier::Standard,
+            ir::ServiceTier::Batch => UsageServiceTier::Batch,
+            ir::ServiceTier::Default => UsageServiceTier::Standard,
+            ir::ServiceTier::Priority => UsageServiceTier::Priority,
+            ir::ServiceTier::Other(text) => UsageServiceTier::from_text(text.reborrow()),
+            _ => return None,
+        },
+    )
+}

@@ -8,3 +8,9139 @@ use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
 const PROTOCOL: Protocol = super::PROTOCOL;
+/// Turns a request into the IR; nothing is lost.
+pub fn request_to_ir<'a>(
+    wire: CompletionCreateParams<'a>,
+    cx: &mut ReadCx,
+) -> ir::Request<'a> {
+    let mut node = ir::Request::default();
+    let mut native = Native::default();
+    read_completion_create_params(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a request from the IR; `cx` reports what has no form here.
+pub fn request_from_ir<'s>(
+    node: &'s ir::Request<'s>,
+    cx: &mut WriteCx<'_>,
+) -> CompletionCreateParams<'s> {
+    cx.leftovers(&node.native);
+    write_completion_create_params(node, &node.native, cx, node.at)
+}
+/// Turns a buffered response into the IR; nothing is lost.
+pub fn response_to_ir<'a>(
+    wire: ChatCompletion<'a>,
+    cx: &mut ReadCx,
+) -> ir::Response<'a> {
+    let mut node = ir::Response::default();
+    let mut native = Native::default();
+    read_chat_completion(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a buffered response from the IR; `cx` reports what has no form here.
+pub fn response_from_ir<'s>(
+    node: &'s ir::Response<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ChatCompletion<'s> {
+    cx.leftovers(&node.native);
+    write_chat_completion(node, &node.native, cx, node.at)
+}
+/// Turns an error into the IR; nothing is lost.
+pub fn error_to_ir<'a>(wire: ErrorResponse<'a>, cx: &mut ReadCx) -> ir::Error<'a> {
+    let mut node = ir::Error::default();
+    let mut native = Native::default();
+    read_error_response(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes an error from the IR; `cx` reports what has no form here.
+pub fn error_from_ir<'s>(
+    node: &'s ir::Error<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ErrorResponse<'s> {
+    cx.leftovers(&node.native);
+    write_error_response(node, &node.native, cx, node.at)
+}
+/// Takes a `CacheControl` apart into `CacheMark`.
+pub fn read_cache_control<'a>(
+    wire: CacheControl<'a>,
+    out: &mut ir::CacheMark<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CacheControl";
+    let CacheControl { ttl, r#type, unknown } = wire;
+    match ttl {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ttl"),
+        Field::Value(v) => {
+            out.ttl = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "ephemeral" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("ephemeral"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CacheControl` together from `CacheMark`.
+pub fn write_cache_control<'s>(
+    src: &'s ir::CacheMark<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CacheControl<'s> {
+    const OWNER: &str = "CacheControl";
+    let mut wire = CacheControl::default();
+    if let Some(v) = &src.ttl {
+        match Some(CacheControlTtl::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.ttl = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "CacheMark",
+                        path: "ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("ephemeral"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("ephemeral")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletion` apart into `Response`.
+pub fn read_chat_completion<'a>(
+    wire: ChatCompletion<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletion";
+    let ChatCompletion {
+        choices,
+        created,
+        id,
+        metadata,
+        model,
+        moderation,
+        object,
+        service_tier,
+        system_fingerprint,
+        usage,
+        unknown,
+    } = wire;
+    match choices {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "choices"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "choices", b"[]".to_vec());
+            }
+            let member = cx.member(at, "choices");
+            let list = out.candidates.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Candidate {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_chat_completion_choice(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match created {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "created"),
+        Field::Value(v) => {
+            out.created = Some(v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "metadata"),
+        Field::Value(v) => {
+            out.metadata = Some(v);
+        }
+    }
+    match model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "model"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match moderation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "moderation"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "moderation", &v);
+        }
+    }
+    match object {
+        Field::Value(v) if v == "chat.completion" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "object", &v),
+        Field::Null => native.null(at, OWNER, "object"),
+        Field::Absent => native.left(at, OWNER, "object"),
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "service_tier"),
+        Field::Value(v) => {
+            let written = v.clone();
+            let meaning = read_chat_completion_service_tier(v);
+            if write_chat_completion_service_tier(&meaning).as_ref() != Some(&written) {
+                native.spelling(at, OWNER, "service_tier", &written);
+            }
+            out.service_tier = Some(meaning);
+        }
+    }
+    match system_fingerprint {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "system_fingerprint"),
+        Field::Value(v) => {
+            out.fingerprint = Some(v);
+        }
+    }
+    match usage {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "usage"),
+        Field::Value(v) => {
+            let v = *v;
+            let at = cx.member(at, "usage");
+            let mut node = ir::Usage {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_completion_usage(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            out.usage = Some(Box::new(node));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletion` together from `Response`.
+pub fn write_chat_completion<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletion<'s> {
+    const OWNER: &str = "ChatCompletion";
+    let mut wire = ChatCompletion::default();
+    if let Some(list) = &src.candidates {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    cx.leftovers(&node.native);
+                    Some(write_chat_completion_choice(node, &node.native, cx, node.at))
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.choices = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.created {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.created = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "created",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.metadata {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.metadata = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "metadata",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "object")) {
+        wire.object = match native
+            .spelled(OWNER, "object")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("chat.completion")),
+        };
+    }
+    if let Some(v) = &src.service_tier {
+        match native
+            .spelled(OWNER, "service_tier")
+            .map(|raw| ChatCompletionServiceTier::from_checked(raw.checked()))
+        {
+            Some(
+                Ok(w),
+            ) if cx.home() && read_chat_completion_service_tier(w.clone()) == *v => {
+                wire.service_tier = Field::Value(w);
+            }
+            _ => {
+                match write_chat_completion_service_tier(v) {
+                    Some(w) => {
+                        wire.service_tier = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Response",
+                                path: "service_tier",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.fingerprint {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.system_fingerprint = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "fingerprint",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(node) = src.usage.as_deref() {
+        let written = {
+            cx.leftovers(&node.native);
+            Some(write_completion_usage(node, &node.native, cx, node.at))
+        };
+        if let Some(w) = written {
+            wire.usage = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionAllowedToolChoice` apart into `ToolChoice`.
+pub fn read_chat_completion_allowed_tool_choice<'a>(
+    wire: ChatCompletionAllowedToolChoice<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionAllowedToolChoice";
+    let ChatCompletionAllowedToolChoice { allowed_tools, r#type, unknown } = wire;
+    match allowed_tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "allowed_tools"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "allowed_tools", v.to_json());
+            } else {
+                let member = cx.member(at, "allowed_tools");
+                read_chat_completion_allowed_tools(v, out, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "allowed_tools" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Allowed);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionAllowedToolChoice` together from `ToolChoice`.
+pub fn write_chat_completion_allowed_tool_choice<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionAllowedToolChoice<'s> {
+    const OWNER: &str = "ChatCompletionAllowedToolChoice";
+    let mut wire = ChatCompletionAllowedToolChoice::default();
+    let w = write_chat_completion_allowed_tools(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.allowed_tools = Field::Value(w);
+    }
+    if src.mode == Some(ir::ChoiceMode::Allowed)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("allowed_tools")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.name.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "name",
+                reason: "only the choice of one tool names it",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "parallel calls are turned off beside the choice",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionAllowedTools` apart into `ToolChoice`.
+pub fn read_chat_completion_allowed_tools<'a>(
+    wire: ChatCompletionAllowedTools<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionAllowedTools";
+    let ChatCompletionAllowedTools { mode, tools, unknown } = wire;
+    match mode {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mode"),
+        Field::Value(v) => {
+            let v = v.text();
+            match transforms::auto_or_required::read(v) {
+                Ok(value) => out.required = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "mode", &v),
+            }
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            match transforms::nested_tool_names::read(v) {
+                Ok(value) => out.allowed = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "tools", &v),
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionAllowedTools` together from `ToolChoice`.
+pub fn write_chat_completion_allowed_tools<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionAllowedTools<'s> {
+    const OWNER: &str = "ChatCompletionAllowedTools";
+    let mut wire = ChatCompletionAllowedTools::default();
+    if let Some(v) = &src.required {
+        match transforms::auto_or_required::write(v) {
+            Some(v) => {
+                wire.mode = Field::Value(ChatCompletionAllowedToolsMode::from_text(v));
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "required",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.allowed {
+        match transforms::nested_tool_names::write(v) {
+            Some(v) => {
+                wire.tools = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "allowed",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionAssistantMessage` apart into `Turn`.
+pub fn read_chat_completion_assistant_message<'a>(
+    wire: ChatCompletionAssistantMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionAssistantMessage";
+    let ChatCompletionAssistantMessage {
+        audio,
+        cache_control,
+        content,
+        function_call,
+        name,
+        reasoning,
+        reasoning_content,
+        reasoning_details,
+        refusal,
+        role,
+        tool_calls,
+        unknown,
+    } = wire;
+    match audio {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audio"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "audio", v.to_json());
+            } else {
+                let member = cx.member(at, "audio");
+                read_chat_completion_assistant_message_audio(v, out, native, cx, member);
+            }
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                ChatCompletionAssistantMessageContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                ChatCompletionAssistantMessageContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(
+                            read_chat_completion_assistant_content_part(v, cx, at),
+                        );
+                    }
+                }
+            }
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "function_call"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "function_call", &v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match reasoning_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning_details"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "reasoning_details", &v);
+        }
+    }
+    match role {
+        Field::Value(v) if v == "assistant" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::Assistant);
+    match tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_calls"),
+        Field::Value(v) => {
+            if out.content.is_some() {
+                native.keep_wire(at, OWNER, "tool_calls", &v);
+            } else {
+                if v.is_empty() {
+                    native.empty(at, OWNER, "tool_calls", b"[]".to_vec());
+                }
+                let member = cx.member(at, "tool_calls");
+                let list = out.content.get_or_insert_with(Vec::new);
+                for (index, v) in v.into_iter().enumerate() {
+                    let at = cx.item(member, index);
+                    list.push(read_chat_completion_message_tool_call_union(v, cx, at));
+                }
+            }
+        }
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    match reasoning {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Reasoning(element)) = map::element(
+                &mut out.content,
+                true,
+                |item| {
+                    matches!(item, ir::Block::Reasoning(node) if node.bare == Some(true))
+                },
+                || ir::Block::Reasoning(ir::ReasoningBlock {
+                    at,
+                    bare: Some(true),
+                    ..Default::default()
+                }),
+            ) {
+                if element.text.is_some() {
+                    native.keep_wire(at, OWNER, "reasoning", &v);
+                } else {
+                    native.spelling(at, OWNER, "reasoning", &v);
+                    element.text = Some(v);
+                }
+            }
+        }
+    }
+    match reasoning_content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning_content"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Reasoning(element)) = map::element(
+                &mut out.content,
+                true,
+                |item| {
+                    matches!(item, ir::Block::Reasoning(node) if node.bare == Some(true))
+                },
+                || ir::Block::Reasoning(ir::ReasoningBlock {
+                    at,
+                    bare: Some(true),
+                    ..Default::default()
+                }),
+            ) {
+                if element.text.is_some() {
+                    native.keep_wire(at, OWNER, "reasoning_content", &v);
+                } else {
+                    native.spelling(at, OWNER, "reasoning_content", &v);
+                    element.text = Some(v);
+                }
+            }
+        }
+    }
+    match refusal {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "refusal"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Refusal(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| {
+                    matches!(item, ir::Block::Refusal(node) if node.bare == Some(true))
+                },
+                || ir::Block::Refusal(ir::RefusalBlock {
+                    at,
+                    bare: Some(true),
+                    ..Default::default()
+                }),
+            ) {
+                if element.text.is_some() {
+                    native.keep_wire(at, OWNER, "refusal", &v);
+                } else {
+                    native.spelling(at, OWNER, "refusal", &v);
+                    element.text = Some(v);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionAssistantMessage` together from `Turn`.
+pub fn write_chat_completion_assistant_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionAssistantMessage<'s> {
+    const OWNER: &str = "ChatCompletionAssistantMessage";
+    let mut wire = ChatCompletionAssistantMessage::default();
+    let w = write_chat_completion_assistant_message_audio(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.audio = Field::Value(w);
+    }
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Turn", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list
+                    .iter()
+                    .filter(|item| {
+                        !((matches!(item, ir::Block::Audio(_)))
+                            || (home
+                                && matches!(
+                                    item, ir::Block::Reasoning(node) if node.bare == Some(true)
+                                ))
+                            || (home
+                                && matches!(
+                                    item, ir::Block::Refusal(node) if node.bare == Some(true)
+                                )) || (matches!(item, ir::Block::ToolCall(_))))
+                    });
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(
+                ChatCompletionAssistantMessageContent::String(text),
+            );
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter(|item| {
+                        !((matches!(item, ir::Block::Audio(_)))
+                            || (home
+                                && matches!(
+                                    item, ir::Block::Reasoning(node) if node.bare == Some(true)
+                                ))
+                            || (home
+                                && matches!(
+                                    item, ir::Block::Refusal(node) if node.bare == Some(true)
+                                )) || (matches!(item, ir::Block::ToolCall(_))))
+                    })
+                    .filter_map(|node| {
+                        write_chat_completion_assistant_content_part(node, cx)
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(
+                    ChatCompletionAssistantMessageContent::Array(items),
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Reasoning(node) if node.bare == Some(true) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if cx.home() && native.is_spelled(OWNER, "reasoning") {
+            if let Some(v) = &element.text {
+                match Some(v.reborrow()) {
+                    Some(w) => {
+                        wire.reasoning = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Turn",
+                                path: "content[reasoning].text",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Reasoning(node) if node.bare == Some(true) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if cx.home() && native.is_spelled(OWNER, "reasoning_content") {
+            if let Some(v) = &element.text {
+                match Some(v.reborrow()) {
+                    Some(w) => {
+                        wire.reasoning_content = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Turn",
+                                path: "content[reasoning].text",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Refusal(node) if node.bare == Some(true) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if cx.home() && native.is_spelled(OWNER, "refusal") {
+            if let Some(v) = &element.text {
+                match Some(v.reborrow()) {
+                    Some(w) => {
+                        wire.refusal = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Turn",
+                                path: "content[refusal].text",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if src.role == Some(ir::Role::Assistant)
+        && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("assistant")),
+        };
+    }
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter(|item| matches!(item, ir::Block::ToolCall(_)))
+                .filter_map(|node| {
+                    write_chat_completion_message_tool_call_union(node, cx)
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.tool_calls = Field::Value(items);
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if !cx.home() {
+        if src.cache.kind.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Turn",
+                    path: "cache.kind",
+                    reason: "OpenAI marks parts and not messages",
+                },
+                false,
+            );
+        }
+        if src.cache.ttl.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Turn",
+                    path: "cache.ttl",
+                    reason: "OpenAI marks parts and not messages",
+                },
+                false,
+            );
+        }
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false || (matches!(item, ir::Block::ToolCall(_))) {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::Audio(_))) => Some("audio"),
+            _ if (home
+                && matches!(
+                    item, ir::Block::Reasoning(node) if node.bare == Some(true)
+                )) => Some("reasoning"),
+            _ if (home
+                && matches!(
+                    item, ir::Block::Refusal(node) if node.bare == Some(true)
+                )) => Some("refusal"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => seen.push(tag),
+            None => {}
+        }
+    }
+    wire
+}
+/// Takes a `ChatCompletionAssistantMessageAudio` apart into `Turn`.
+pub fn read_chat_completion_assistant_message_audio<'a>(
+    wire: ChatCompletionAssistantMessageAudio<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionAssistantMessageAudio";
+    let ChatCompletionAssistantMessageAudio { id, unknown } = wire;
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Audio(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Audio(_)),
+                || ir::Block::Audio(ir::AudioBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.id = Some(v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionAssistantMessageAudio` together from `Turn`.
+pub fn write_chat_completion_assistant_message_audio<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionAssistantMessageAudio<'s> {
+    const OWNER: &str = "ChatCompletionAssistantMessageAudio";
+    let mut wire = ChatCompletionAssistantMessageAudio::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Audio(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[audio].id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionAudio` apart into `Candidate`.
+pub fn read_chat_completion_audio<'a>(
+    wire: ChatCompletionAudio<'a>,
+    out: &mut ir::Candidate<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionAudio";
+    let ChatCompletionAudio { data, expires_at, id, transcript, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Audio(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Audio(_)),
+                || ir::Block::Audio(ir::AudioBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.source.data = Some(v);
+            }
+        }
+    }
+    match expires_at {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "expires_at"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Audio(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Audio(_)),
+                || ir::Block::Audio(ir::AudioBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.expires_at = Some(v);
+            }
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Audio(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Audio(_)),
+                || ir::Block::Audio(ir::AudioBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.id = Some(v);
+            }
+        }
+    }
+    match transcript {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "transcript"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Audio(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Audio(_)),
+                || ir::Block::Audio(ir::AudioBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.transcript = Some(v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::source_kind::after_read(out);
+}
+/// Puts a `ChatCompletionAudio` together from `Candidate`.
+pub fn write_chat_completion_audio<'s>(
+    src: &'s ir::Candidate<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionAudio<'s> {
+    const OWNER: &str = "ChatCompletionAudio";
+    let mut wire = ChatCompletionAudio::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Audio(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.source.data {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.data = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Candidate",
+                            path: "content[audio].source.data",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Audio(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.expires_at {
+            match Some(write_num(v, cx.home())) {
+                Some(w) => {
+                    wire.expires_at = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Candidate",
+                            path: "content[audio].expires_at",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Audio(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Candidate",
+                            path: "content[audio].id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Audio(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.transcript {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.transcript = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Candidate",
+                            path: "content[audio].transcript",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionChoice` apart into `Candidate`.
+pub fn read_chat_completion_choice<'a>(
+    wire: ChatCompletionChoice<'a>,
+    out: &mut ir::Candidate<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionChoice";
+    let ChatCompletionChoice { finish_reason, index, logprobs, message, unknown } = wire;
+    match finish_reason {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "finish_reason"),
+        Field::Value(v) => {
+            let written = v.clone();
+            let meaning = read_chat_completion_choice_finish_reason(v);
+            if write_chat_completion_choice_finish_reason(&meaning).as_ref()
+                != Some(&written)
+            {
+                native.spelling(at, OWNER, "finish_reason", &written);
+            }
+            out.stop.reason = Some(meaning);
+        }
+    }
+    match index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "index"),
+        Field::Value(v) => {
+            out.index = Some(v);
+        }
+    }
+    match logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "logprobs"),
+        Field::Value(v) => {
+            out.logprobs = Some(Json::written(v.to_json()));
+        }
+    }
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            let v = *v;
+            if {
+                let mut probe = v.clone();
+                probe.role = Field::Absent;
+                probe == Default::default()
+            } {
+                native.empty(at, OWNER, "message", v.to_json());
+            } else {
+                let member = cx.member(at, "message");
+                read_chat_completion_message(v, out, native, cx, member);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionChoice` together from `Candidate`.
+pub fn write_chat_completion_choice<'s>(
+    src: &'s ir::Candidate<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionChoice<'s> {
+    const OWNER: &str = "ChatCompletionChoice";
+    let mut wire = ChatCompletionChoice::default();
+    if let Some(v) = &src.stop.reason {
+        match native
+            .spelled(OWNER, "finish_reason")
+            .map(|raw| ChatCompletionChoiceFinishReason::from_checked(raw.checked()))
+        {
+            Some(
+                Ok(w),
+            ) if cx.home()
+                && read_chat_completion_choice_finish_reason(w.clone()) == *v => {
+                wire.finish_reason = Field::Value(w);
+            }
+            _ => {
+                match write_chat_completion_choice_finish_reason(v) {
+                    Some(w) => {
+                        wire.finish_reason = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Candidate",
+                                path: "stop.reason",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Candidate",
+                        path: "index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.logprobs {
+        match <ChatCompletionChoiceLogprobs<'_> as Wire<'_>>::from_checked(v.checked())
+            .ok()
+        {
+            Some(w) => {
+                wire.logprobs = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Candidate",
+                        path: "logprobs",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_chat_completion_message(src, native, cx, at);
+    if !cx.home()
+        || !({
+            let mut probe = w.clone();
+            probe.role = Field::Absent;
+            probe == Default::default()
+        })
+    {
+        wire.message = Field::Value(Box::new(w));
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.stop.category.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Candidate",
+                path: "stop.category",
+                reason: "the refusal says why in its own words",
+            },
+            false,
+        );
+    }
+    if src.stop.explanation.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Candidate",
+                path: "stop.explanation",
+                reason: "the refusal says why in its own words",
+            },
+            false,
+        );
+    }
+    if src.stop.sequence.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Candidate",
+                path: "stop.sequence",
+                reason: "Chat Completions does not say which stop sequence was hit",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false || (matches!(item, ir::Block::ToolCall(_))) {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::Audio(_))) => Some("audio"),
+            _ if (matches!(item, ir::Block::Reasoning(_))) => Some("reasoning"),
+            _ if (matches!(item, ir::Block::Refusal(_))) => Some("refusal"),
+            _ if (matches!(item, ir::Block::Text(_))) => Some("text"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => seen.push(tag),
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
+    }
+    wire
+}
+/// Takes a `ChatCompletionContentPartFile` apart into `Block.document`.
+pub fn read_chat_completion_content_part_file<'a>(
+    wire: ChatCompletionContentPartFile<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionContentPartFile";
+    let ChatCompletionContentPartFile {
+        cache_control,
+        file,
+        prompt_cache_breakpoint,
+        r#type,
+        unknown,
+    } = wire;
+    match file {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "file", v.to_json());
+            } else {
+                let member = cx.member(at, "file");
+                read_chat_completion_content_part_file_file(v, out, native, cx, member);
+            }
+        }
+    }
+    match prompt_cache_breakpoint {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_breakpoint"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "prompt_cache_breakpoint", &v);
+            } else {
+                if v == PromptCacheBreakpoint::default() {
+                    native.empty(at, OWNER, "prompt_cache_breakpoint", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "prompt_cache_breakpoint");
+                    read_prompt_cache_breakpoint(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "file" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionContentPartFile` together from `Block.document`.
+pub fn write_chat_completion_content_part_file<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionContentPartFile<'s> {
+    const OWNER: &str = "ChatCompletionContentPartFile";
+    let mut wire = ChatCompletionContentPartFile::default();
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Block.document", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    let w = write_chat_completion_content_part_file_file(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.file = Field::Value(w);
+    }
+    if !(cx.home()
+        && (native.is_spelled("ChatCompletionContentPartFile", "cache_control")))
+    {
+        if src.cache != Default::default()
+            || (cx.home() && native.owns("PromptCacheBreakpoint"))
+        {
+            cx.enter(at, "Block.document", "cache", &[]);
+            let w = write_prompt_cache_breakpoint(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.prompt_cache_breakpoint = Field::Value(w);
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("file")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.mode",
+                reason: "Chat Completions does not cite files",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.on",
+                reason: "Chat Completions does not cite files",
+            },
+            false,
+        );
+    }
+    if src.context.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "context",
+                reason: "a file has no context beside it",
+            },
+            false,
+        );
+    }
+    if src.title.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "title",
+                reason: "a file has a name and no title",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionContentPartFileFile` apart into `Block.document`.
+pub fn read_chat_completion_content_part_file_file<'a>(
+    wire: ChatCompletionContentPartFileFile<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionContentPartFileFile";
+    let ChatCompletionContentPartFileFile { file_data, file_id, filename, unknown } = wire;
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_data"),
+        Field::Value(v) => {
+            match transforms::data_url::read(v) {
+                Ok(value) => out.source = value,
+                Err(v) => native.keep_wire(at, OWNER, "file_data", &v),
+            }
+        }
+    }
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.source.file_id = Some(v);
+        }
+    }
+    match filename {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "filename"),
+        Field::Value(v) => {
+            out.source.filename = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::source_kind::after_read(out);
+}
+/// Puts a `ChatCompletionContentPartFileFile` together from `Block.document`.
+pub fn write_chat_completion_content_part_file_file<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionContentPartFileFile<'s> {
+    const OWNER: &str = "ChatCompletionContentPartFileFile";
+    let mut wire = ChatCompletionContentPartFileFile::default();
+    if src.source != Default::default() {
+        match transforms::data_url::write(&src.source) {
+            Some(v) => {
+                wire.file_data = Field::Value(v);
+            }
+            None => {
+                cx.enter(at, "Block.document", "source", &["file_id", "filename"]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "a file is bytes or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "a file is bytes or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "only bytes say their media type",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "a file is bytes or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "a file is bytes or an id",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.source.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "source.file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source.filename {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.filename = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "source.filename",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionContentPartImage` apart into `Block.image`.
+pub fn read_chat_completion_content_part_image<'a>(
+    wire: ChatCompletionContentPartImage<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionContentPartImage";
+    let ChatCompletionContentPartImage {
+        cache_control,
+        image_url,
+        prompt_cache_breakpoint,
+        r#type,
+        unknown,
+    } = wire;
+    match image_url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "image_url"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "image_url", v.to_json());
+            } else {
+                let member = cx.member(at, "image_url");
+                read_chat_completion_content_part_image_image_url(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match prompt_cache_breakpoint {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_breakpoint"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "prompt_cache_breakpoint", &v);
+            } else {
+                if v == PromptCacheBreakpoint::default() {
+                    native.empty(at, OWNER, "prompt_cache_breakpoint", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "prompt_cache_breakpoint");
+                    read_prompt_cache_breakpoint(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "image_url" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionContentPartImage` together from `Block.image`.
+pub fn write_chat_completion_content_part_image<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionContentPartImage<'s> {
+    const OWNER: &str = "ChatCompletionContentPartImage";
+    let mut wire = ChatCompletionContentPartImage::default();
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Block.image", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    let w = write_chat_completion_content_part_image_image_url(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.image_url = Field::Value(w);
+    }
+    if !(cx.home()
+        && (native.is_spelled("ChatCompletionContentPartImage", "cache_control")))
+    {
+        if src.cache != Default::default()
+            || (cx.home() && native.owns("PromptCacheBreakpoint"))
+        {
+            cx.enter(at, "Block.image", "cache", &[]);
+            let w = write_prompt_cache_breakpoint(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.prompt_cache_breakpoint = Field::Value(w);
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("image_url")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionContentPartImageImageURL` apart into `Block.image`.
+pub fn read_chat_completion_content_part_image_image_url<'a>(
+    wire: ChatCompletionContentPartImageImageURL<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionContentPartImageImageURL";
+    let ChatCompletionContentPartImageImageURL { detail, url, unknown } = wire;
+    match detail {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "detail"),
+        Field::Value(v) => {
+            out.detail = Some(v.text());
+        }
+    }
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            match transforms::data_url::read(v) {
+                Ok(value) => out.source = value,
+                Err(v) => native.keep_wire(at, OWNER, "url", &v),
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionContentPartImageImageURL` together from `Block.image`.
+pub fn write_chat_completion_content_part_image_image_url<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionContentPartImageImageURL<'s> {
+    const OWNER: &str = "ChatCompletionContentPartImageImageURL";
+    let mut wire = ChatCompletionContentPartImageImageURL::default();
+    if let Some(v) = &src.detail {
+        match Some(
+            ChatCompletionContentPartImageImageURLDetail::from_text(v.reborrow()),
+        ) {
+            Some(w) => {
+                wire.detail = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.image",
+                        path: "detail",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.source != Default::default() {
+        match transforms::data_url::write(&src.source) {
+            Some(v) => {
+                wire.url = Field::Value(v);
+            }
+            None => {
+                cx.enter(at, "Block.image", "source", &[]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "a file is bytes or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "a file is bytes or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.file_id.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "file_id",
+                            reason: "an image is bytes or an address",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "an image has no name",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "only bytes say their media type",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "a file is bytes or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "a file is bytes or an id",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionContentPartInputAudio` apart into `Block.audio`.
+pub fn read_chat_completion_content_part_input_audio<'a>(
+    wire: ChatCompletionContentPartInputAudio<'a>,
+    out: &mut ir::AudioBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionContentPartInputAudio";
+    let ChatCompletionContentPartInputAudio {
+        cache_control,
+        input_audio,
+        prompt_cache_breakpoint,
+        r#type,
+        unknown,
+    } = wire;
+    match input_audio {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_audio"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "input_audio", v.to_json());
+            } else {
+                let member = cx.member(at, "input_audio");
+                read_chat_completion_content_part_input_audio_input_audio(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match prompt_cache_breakpoint {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_breakpoint"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "prompt_cache_breakpoint", &v);
+            } else {
+                if v == PromptCacheBreakpoint::default() {
+                    native.empty(at, OWNER, "prompt_cache_breakpoint", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "prompt_cache_breakpoint");
+                    read_prompt_cache_breakpoint(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "input_audio" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.source.kind = Some(ir::SourceKind::Bytes);
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionContentPartInputAudio` together from `Block.audio`.
+pub fn write_chat_completion_content_part_input_audio<'s>(
+    src: &'s ir::AudioBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionContentPartInputAudio<'s> {
+    const OWNER: &str = "ChatCompletionContentPartInputAudio";
+    let mut wire = ChatCompletionContentPartInputAudio::default();
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Block.audio", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    let w = write_chat_completion_content_part_input_audio_input_audio(
+        src,
+        native,
+        cx,
+        at,
+    );
+    if !cx.home() || !(w == Default::default()) {
+        wire.input_audio = Field::Value(w);
+    }
+    if !(cx.home()
+        && (native.is_spelled("ChatCompletionContentPartInputAudio", "cache_control")))
+    {
+        if src.cache != Default::default()
+            || (cx.home() && native.owns("PromptCacheBreakpoint"))
+        {
+            cx.enter(at, "Block.audio", "cache", &[]);
+            let w = write_prompt_cache_breakpoint(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.prompt_cache_breakpoint = Field::Value(w);
+            }
+        }
+    }
+    if src.source.kind == Some(ir::SourceKind::Bytes)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("input_audio")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.expires_at.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "expires_at",
+                reason: "sound in a user message is its bytes",
+            },
+            false,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "id",
+                reason: "sound in a user message is its bytes",
+            },
+            true,
+        );
+    }
+    if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "source.blocks",
+                reason: "sound is bytes",
+            },
+            true,
+        );
+    }
+    if src.source.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "source.file_id",
+                reason: "sound is bytes",
+            },
+            true,
+        );
+    }
+    if src.source.filename.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "source.filename",
+                reason: "sound is bytes without a name",
+            },
+            false,
+        );
+    }
+    if src.source.text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "source.text",
+                reason: "sound is bytes",
+            },
+            true,
+        );
+    }
+    if src.source.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "source.url",
+                reason: "sound is bytes",
+            },
+            true,
+        );
+    }
+    if src.transcript.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "transcript",
+                reason: "sound in a user message has no transcript",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionContentPartInputAudioInputAudio` apart into `Block.audio`.
+pub fn read_chat_completion_content_part_input_audio_input_audio<'a>(
+    wire: ChatCompletionContentPartInputAudioInputAudio<'a>,
+    out: &mut ir::AudioBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionContentPartInputAudioInputAudio";
+    let ChatCompletionContentPartInputAudioInputAudio { data, format, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            out.source.data = Some(v);
+        }
+    }
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            let v = v.text();
+            match transforms::audio_format::read(v) {
+                Ok(value) => out.source.media_type = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "format", &v),
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionContentPartInputAudioInputAudio` together from `Block.audio`.
+pub fn write_chat_completion_content_part_input_audio_input_audio<'s>(
+    src: &'s ir::AudioBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionContentPartInputAudioInputAudio<'s> {
+    const OWNER: &str = "ChatCompletionContentPartInputAudioInputAudio";
+    let mut wire = ChatCompletionContentPartInputAudioInputAudio::default();
+    if let Some(v) = &src.source.data {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.data = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.audio",
+                        path: "source.data",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source.media_type {
+        match transforms::audio_format::write(v) {
+            Some(v) => {
+                wire.format = Field::Value(
+                    ChatCompletionContentPartInputAudioInputAudioFormat::from_text(v),
+                );
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.audio",
+                        path: "source.media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionContentPartRefusal` apart into `Block.refusal`.
+pub fn read_chat_completion_content_part_refusal<'a>(
+    wire: ChatCompletionContentPartRefusal<'a>,
+    out: &mut ir::RefusalBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionContentPartRefusal";
+    let ChatCompletionContentPartRefusal { cache_control, refusal, r#type, unknown } = wire;
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "cache_control", &v);
+        }
+    }
+    match refusal {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "refusal"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "refusal" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionContentPartRefusal` together from `Block.refusal`.
+pub fn write_chat_completion_content_part_refusal<'s>(
+    src: &'s ir::RefusalBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionContentPartRefusal<'s> {
+    const OWNER: &str = "ChatCompletionContentPartRefusal";
+    let mut wire = ChatCompletionContentPartRefusal::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.refusal = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.refusal",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("refusal")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionContentPartText` apart into `Block.text`.
+pub fn read_chat_completion_content_part_text<'a>(
+    wire: ChatCompletionContentPartText<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionContentPartText";
+    let ChatCompletionContentPartText {
+        cache_control,
+        prompt_cache_breakpoint,
+        text,
+        r#type,
+        unknown,
+    } = wire;
+    match prompt_cache_breakpoint {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_breakpoint"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "prompt_cache_breakpoint", &v);
+            } else {
+                if v == PromptCacheBreakpoint::default() {
+                    native.empty(at, OWNER, "prompt_cache_breakpoint", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "prompt_cache_breakpoint");
+                    read_prompt_cache_breakpoint(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionContentPartText` together from `Block.text`.
+pub fn write_chat_completion_content_part_text<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionContentPartText<'s> {
+    const OWNER: &str = "ChatCompletionContentPartText";
+    let mut wire = ChatCompletionContentPartText::default();
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Block.text", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    if !(cx.home()
+        && (native.is_spelled("ChatCompletionContentPartText", "cache_control")))
+    {
+        if src.cache != Default::default()
+            || (cx.home() && native.owns("PromptCacheBreakpoint"))
+        {
+            cx.enter(at, "Block.text", "cache", &[]);
+            let w = write_prompt_cache_breakpoint(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.prompt_cache_breakpoint = Field::Value(w);
+            }
+        }
+    }
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "citations",
+                reason: "a text part has no citations in a request",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionCustomTool` apart into `Tool.custom`.
+pub fn read_chat_completion_custom_tool<'a>(
+    wire: ChatCompletionCustomTool<'a>,
+    out: &mut ir::CustomTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionCustomTool";
+    let ChatCompletionCustomTool { custom, r#type, unknown } = wire;
+    match custom {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "custom"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "custom", v.to_json());
+            } else {
+                let member = cx.member(at, "custom");
+                read_chat_completion_custom_tool_custom(v, out, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "custom" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionCustomTool` together from `Tool.custom`.
+pub fn write_chat_completion_custom_tool<'s>(
+    src: &'s ir::CustomTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionCustomTool<'s> {
+    const OWNER: &str = "ChatCompletionCustomTool";
+    let mut wire = ChatCompletionCustomTool::default();
+    let w = write_chat_completion_custom_tool_custom(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.custom = Field::Value(w);
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("custom")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.defer.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.custom",
+                path: "defer",
+                reason: "Chat Completions has no tool search",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionCustomToolCustom` apart into `Tool.custom`.
+pub fn read_chat_completion_custom_tool_custom<'a>(
+    wire: ChatCompletionCustomToolCustom<'a>,
+    out: &mut ir::CustomTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionCustomToolCustom";
+    let ChatCompletionCustomToolCustom { description, format, name, unknown } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            let v = *v;
+            out.format = Some(Json::written(v.to_json()));
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionCustomToolCustom` together from `Tool.custom`.
+pub fn write_chat_completion_custom_tool_custom<'s>(
+    src: &'s ir::CustomTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionCustomToolCustom<'s> {
+    const OWNER: &str = "ChatCompletionCustomToolCustom";
+    let mut wire = ChatCompletionCustomToolCustom::default();
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.custom",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.format {
+        match <ChatCompletionCustomToolCustomFormat<
+            '_,
+        > as Wire<'_>>::from_checked(v.checked())
+            .ok()
+        {
+            Some(w) => {
+                wire.format = Field::Value(Box::new(w));
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.custom",
+                        path: "format",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.custom",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionDeveloperMessage` apart into `Turn`.
+pub fn read_chat_completion_developer_message<'a>(
+    wire: ChatCompletionDeveloperMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionDeveloperMessage";
+    let ChatCompletionDeveloperMessage { cache_control, content, name, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                ChatCompletionTextContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                ChatCompletionTextContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        let mut node = ir::TextBlock {
+                            at,
+                            ..Default::default()
+                        };
+                        let mut own = Native::default();
+                        read_chat_completion_content_part_text(
+                            v,
+                            &mut node,
+                            &mut own,
+                            cx,
+                            at,
+                        );
+                        node.native.append(own);
+                        list.push(ir::Block::Text(node));
+                    }
+                }
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match role {
+        Field::Value(v) if v == "developer" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::Developer);
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionDeveloperMessage` together from `Turn`.
+pub fn write_chat_completion_developer_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionDeveloperMessage<'s> {
+    const OWNER: &str = "ChatCompletionDeveloperMessage";
+    let mut wire = ChatCompletionDeveloperMessage::default();
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Turn", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(ChatCompletionTextContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        match node {
+                            ir::Block::Text(node) => {
+                                cx.leftovers(&node.native);
+                                Some(
+                                    write_chat_completion_content_part_text(
+                                        node,
+                                        &node.native,
+                                        cx,
+                                        node.at,
+                                    ),
+                                )
+                            }
+                            other => {
+                                cx.lack_node(
+                                    other.at(),
+                                    "only another kind of content fits here",
+                                    other.semantic(),
+                                );
+                                None
+                            }
+                        }
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(ChatCompletionTextContent::Array(items));
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.role == Some(ir::Role::Developer)
+        && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("developer")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if !cx.home() {
+        if src.cache.kind.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Turn",
+                    path: "cache.kind",
+                    reason: "OpenAI marks parts and not messages",
+                },
+                false,
+            );
+        }
+        if src.cache.ttl.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Turn",
+                    path: "cache.ttl",
+                    reason: "OpenAI marks parts and not messages",
+                },
+                false,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `ChatCompletionFunctionTool` apart into `Tool.function`.
+pub fn read_chat_completion_function_tool<'a>(
+    wire: ChatCompletionFunctionTool<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionFunctionTool";
+    let ChatCompletionFunctionTool { cache_control, function, r#type, unknown } = wire;
+    match function {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "function"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "function", v.to_json());
+            } else {
+                let member = cx.member(at, "function");
+                read_function_definition(v, out, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionFunctionTool` together from `Tool.function`.
+pub fn write_chat_completion_function_tool<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionFunctionTool<'s> {
+    const OWNER: &str = "ChatCompletionFunctionTool";
+    let mut wire = ChatCompletionFunctionTool::default();
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Tool.function", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    let w = write_function_definition(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.function = Field::Value(w);
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.defer.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "defer",
+                reason: "Chat Completions has no tool search",
+            },
+            false,
+        );
+    }
+    if !cx.home() {
+        if src.cache.kind.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Tool.function",
+                    path: "cache.kind",
+                    reason: "OpenAI marks parts of messages and not tools",
+                },
+                false,
+            );
+        }
+        if src.cache.ttl.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Tool.function",
+                    path: "cache.ttl",
+                    reason: "OpenAI marks parts of messages and not tools",
+                },
+                false,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `ChatCompletionMessage` apart into `Candidate`.
+pub fn read_chat_completion_message<'a>(
+    wire: ChatCompletionMessage<'a>,
+    out: &mut ir::Candidate<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionMessage";
+    let ChatCompletionMessage {
+        annotations,
+        audio,
+        content,
+        function_call,
+        reasoning,
+        reasoning_content,
+        reasoning_details,
+        refusal,
+        role,
+        tool_calls,
+        unknown,
+    } = wire;
+    match annotations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "annotations"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Text(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Text(_)),
+                || ir::Block::Text(ir::TextBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                if v.is_empty() {
+                    native.empty(at, OWNER, "annotations", b"[]".to_vec());
+                }
+                let member = cx.member(at, "annotations");
+                let list = element.citations.get_or_insert_with(Vec::new);
+                for (index, v) in v.into_iter().enumerate() {
+                    let at = cx.item(member, index);
+                    let mut node = ir::Citation {
+                        at,
+                        ..Default::default()
+                    };
+                    let mut own = Native::default();
+                    read_chat_completion_message_annotation(
+                        v,
+                        &mut node,
+                        &mut own,
+                        cx,
+                        at,
+                    );
+                    node.native.append(own);
+                    list.push(node);
+                }
+            }
+        }
+    }
+    match audio {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audio"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "audio", v.to_json());
+            } else {
+                let member = cx.member(at, "audio");
+                read_chat_completion_audio(v, out, native, cx, member);
+            }
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Text(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Text(_)),
+                || ir::Block::Text(ir::TextBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.text = Some(v);
+            }
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "function_call"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "function_call", &v);
+        }
+    }
+    match reasoning_content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning_content"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Reasoning(element)) = map::element(
+                &mut out.content,
+                true,
+                |item| matches!(item, ir::Block::Reasoning(_)),
+                || ir::Block::Reasoning(ir::ReasoningBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                if element.text.is_some() {
+                    native.keep_wire(at, OWNER, "reasoning_content", &v);
+                } else {
+                    element.text = Some(v);
+                }
+            }
+        }
+    }
+    match reasoning_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning_details"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "reasoning_details", &v);
+        }
+    }
+    match refusal {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "refusal"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Refusal(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Refusal(_)),
+                || ir::Block::Refusal(ir::RefusalBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.text = Some(v);
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "assistant" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    match tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_calls"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "tool_calls", b"[]".to_vec());
+            }
+            let member = cx.member(at, "tool_calls");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_chat_completion_message_tool_call_union(v, cx, at));
+            }
+        }
+    }
+    match reasoning {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Reasoning(element)) = map::element(
+                &mut out.content,
+                true,
+                |item| matches!(item, ir::Block::Reasoning(_)),
+                || ir::Block::Reasoning(ir::ReasoningBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                if element.text.is_some() {
+                    native.keep_wire(at, OWNER, "reasoning", &v);
+                } else {
+                    native.spelling(at, OWNER, "reasoning", &v);
+                    element.text = Some(v);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionMessage` together from `Candidate`.
+pub fn write_chat_completion_message<'s>(
+    src: &'s ir::Candidate<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionMessage<'s> {
+    const OWNER: &str = "ChatCompletionMessage";
+    let mut wire = ChatCompletionMessage::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Text(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(list) = &element.citations {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        cx.leftovers(&node.native);
+                        Some(
+                            write_chat_completion_message_annotation(
+                                node,
+                                &node.native,
+                                cx,
+                                node.at,
+                            ),
+                        )
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.annotations = Field::Value(items);
+            }
+        }
+    }
+    let w = write_chat_completion_audio(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.audio = Field::Value(w);
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Text(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.text {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.content = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Candidate",
+                            path: "content[text].text",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Reasoning(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if cx.home() && native.is_spelled(OWNER, "reasoning") {
+            if let Some(v) = &element.text {
+                match Some(v.reborrow()) {
+                    Some(w) => {
+                        wire.reasoning = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Candidate",
+                                path: "content[reasoning].text",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Reasoning(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if !(cx.home() && (native.is_spelled("ChatCompletionMessage", "reasoning"))) {
+            if let Some(v) = &element.text {
+                match Some(v.reborrow()) {
+                    Some(w) => {
+                        wire.reasoning_content = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Candidate",
+                                path: "content[reasoning].text",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Refusal(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.text {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.refusal = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Candidate",
+                            path: "content[refusal].text",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "role")) {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("assistant")),
+        };
+    }
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter(|item| matches!(item, ir::Block::ToolCall(_)))
+                .filter_map(|node| {
+                    write_chat_completion_message_tool_call_union(node, cx)
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.tool_calls = Field::Value(items);
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionMessageAnnotation` apart into `Citation`.
+pub fn read_chat_completion_message_annotation<'a>(
+    wire: ChatCompletionMessageAnnotation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionMessageAnnotation";
+    let ChatCompletionMessageAnnotation { r#type, url_citation, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "url_citation" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Url);
+    match url_citation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url_citation"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "url_citation", v.to_json());
+            } else {
+                let member = cx.member(at, "url_citation");
+                read_chat_completion_message_annotation_url_citation(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionMessageAnnotation` together from `Citation`.
+pub fn write_chat_completion_message_annotation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionMessageAnnotation<'s> {
+    const OWNER: &str = "ChatCompletionMessageAnnotation";
+    let mut wire = ChatCompletionMessageAnnotation::default();
+    if src.kind == Some(ir::CitationKind::Url)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("url_citation")),
+        };
+    }
+    let w = write_chat_completion_message_annotation_url_citation(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.url_citation = Field::Value(w);
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cited_text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "cited_text",
+                reason: "an annotation has an address and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.document_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "document_index",
+                reason: "an annotation cites a web page",
+            },
+            false,
+        );
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "an annotation carries no opaque reference",
+            },
+            false,
+        );
+    }
+    if src.end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "end",
+                reason: "an annotation has a place in the answer and none in the source",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "an annotation cites a web page",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "an annotation cites a web page",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "an annotation cites a web page by its address",
+            },
+            false,
+        );
+    }
+    if src.start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "start",
+                reason: "an annotation has a place in the answer and none in the source",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionMessageAnnotationURLCitation` apart into `Citation`.
+pub fn read_chat_completion_message_annotation_url_citation<'a>(
+    wire: ChatCompletionMessageAnnotationURLCitation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionMessageAnnotationURLCitation";
+    let ChatCompletionMessageAnnotationURLCitation {
+        end_index,
+        start_index,
+        title,
+        url,
+        unknown,
+    } = wire;
+    match end_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_index"),
+        Field::Value(v) => {
+            out.text_end = Some(v);
+        }
+    }
+    match start_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_index"),
+        Field::Value(v) => {
+            out.text_start = Some(v);
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionMessageAnnotationURLCitation` together from `Citation`.
+pub fn write_chat_completion_message_annotation_url_citation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionMessageAnnotationURLCitation<'s> {
+    const OWNER: &str = "ChatCompletionMessageAnnotationURLCitation";
+    let mut wire = ChatCompletionMessageAnnotationURLCitation::default();
+    if let Some(v) = &src.text_end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "text_end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text_start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "text_start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.url = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionMessageCustomToolCall` apart into `Block.tool_call`.
+pub fn read_chat_completion_message_custom_tool_call<'a>(
+    wire: ChatCompletionMessageCustomToolCall<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionMessageCustomToolCall";
+    let ChatCompletionMessageCustomToolCall { custom, id, index, r#type, unknown } = wire;
+    match custom {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "custom"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "custom", v.to_json());
+            } else {
+                let member = cx.member(at, "custom");
+                read_chat_completion_message_custom_tool_call_custom(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "index"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "index", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "custom" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::ToolKind::Custom);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionMessageCustomToolCall` together from `Block.tool_call`.
+pub fn write_chat_completion_message_custom_tool_call<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionMessageCustomToolCall<'s> {
+    const OWNER: &str = "ChatCompletionMessageCustomToolCall";
+    let mut wire = ChatCompletionMessageCustomToolCall::default();
+    let w = write_chat_completion_message_custom_tool_call_custom(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.custom = Field::Value(w);
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::ToolKind::Custom)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("custom")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.kind",
+                reason: "OpenAI marks parts of messages and not calls",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts of messages and not calls",
+            },
+            false,
+        );
+    }
+    if src.input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "input",
+                reason: "the input of a custom tool is text",
+            },
+            true,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "signature",
+                reason: "a Chat Completions tool call carries no signature",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionMessageCustomToolCallCustom` apart into `Block.tool_call`.
+pub fn read_chat_completion_message_custom_tool_call_custom<'a>(
+    wire: ChatCompletionMessageCustomToolCallCustom<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionMessageCustomToolCallCustom";
+    let ChatCompletionMessageCustomToolCallCustom { input, name, unknown } = wire;
+    match input {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionMessageCustomToolCallCustom` together from `Block.tool_call`.
+pub fn write_chat_completion_message_custom_tool_call_custom<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionMessageCustomToolCallCustom<'s> {
+    const OWNER: &str = "ChatCompletionMessageCustomToolCallCustom";
+    let mut wire = ChatCompletionMessageCustomToolCallCustom::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.input = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionMessageFunctionToolCall` apart into `Block.tool_call`.
+pub fn read_chat_completion_message_function_tool_call<'a>(
+    wire: ChatCompletionMessageFunctionToolCall<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionMessageFunctionToolCall";
+    let ChatCompletionMessageFunctionToolCall { function, id, index, r#type, unknown } = wire;
+    match function {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "function"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "function", v.to_json());
+            } else {
+                let member = cx.member(at, "function");
+                read_chat_completion_message_function_tool_call_function(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "index"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "index", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionMessageFunctionToolCall` together from `Block.tool_call`.
+pub fn write_chat_completion_message_function_tool_call<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionMessageFunctionToolCall<'s> {
+    const OWNER: &str = "ChatCompletionMessageFunctionToolCall";
+    let mut wire = ChatCompletionMessageFunctionToolCall::default();
+    let w = write_chat_completion_message_function_tool_call_function(
+        src,
+        native,
+        cx,
+        at,
+    );
+    if !cx.home() || !(w == Default::default()) {
+        wire.function = Field::Value(w);
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.kind",
+                reason: "OpenAI marks parts of messages and not calls",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts of messages and not calls",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "signature",
+                reason: "a Chat Completions tool call carries no signature",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionMessageFunctionToolCallFunction` apart into `Block.tool_call`.
+pub fn read_chat_completion_message_function_tool_call_function<'a>(
+    wire: ChatCompletionMessageFunctionToolCallFunction<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionMessageFunctionToolCallFunction";
+    let ChatCompletionMessageFunctionToolCallFunction { arguments, name, unknown } = wire;
+    match arguments {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "arguments"),
+        Field::Value(v) => {
+            match transforms::arguments::read(v) {
+                Ok(value) => out.input = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "arguments", &v),
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionMessageFunctionToolCallFunction` together from `Block.tool_call`.
+pub fn write_chat_completion_message_function_tool_call_function<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionMessageFunctionToolCallFunction<'s> {
+    const OWNER: &str = "ChatCompletionMessageFunctionToolCallFunction";
+    let mut wire = ChatCompletionMessageFunctionToolCallFunction::default();
+    if let Some(v) = &src.input {
+        match transforms::arguments::write(v) {
+            Some(v) => {
+                wire.arguments = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionNamedToolChoice` apart into `ToolChoice`.
+pub fn read_chat_completion_named_tool_choice<'a>(
+    wire: ChatCompletionNamedToolChoice<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionNamedToolChoice";
+    let ChatCompletionNamedToolChoice { function, r#type, unknown } = wire;
+    match function {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "function"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "function", v.to_json());
+            } else {
+                let member = cx.member(at, "function");
+                read_chat_completion_named_tool_choice_function(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Named);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionNamedToolChoice` together from `ToolChoice`.
+pub fn write_chat_completion_named_tool_choice<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionNamedToolChoice<'s> {
+    const OWNER: &str = "ChatCompletionNamedToolChoice";
+    let mut wire = ChatCompletionNamedToolChoice::default();
+    let w = write_chat_completion_named_tool_choice_function(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.function = Field::Value(w);
+    }
+    if src.mode == Some(ir::ChoiceMode::Named)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "only a choice of allowed tools lists them",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "parallel calls are turned off beside the choice",
+            },
+            false,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "only a choice of allowed tools has a mode of its own",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionNamedToolChoiceCustom` apart into `ToolChoice`.
+pub fn read_chat_completion_named_tool_choice_custom<'a>(
+    wire: ChatCompletionNamedToolChoiceCustom<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionNamedToolChoiceCustom";
+    let ChatCompletionNamedToolChoiceCustom { custom, r#type, unknown } = wire;
+    match custom {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "custom"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "custom", v.to_json());
+            } else {
+                let member = cx.member(at, "custom");
+                read_chat_completion_named_tool_choice_custom_custom(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "custom" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Named);
+    out.kind = Some(ir::ToolKind::Custom);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionNamedToolChoiceCustom` together from `ToolChoice`.
+pub fn write_chat_completion_named_tool_choice_custom<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionNamedToolChoiceCustom<'s> {
+    const OWNER: &str = "ChatCompletionNamedToolChoiceCustom";
+    let mut wire = ChatCompletionNamedToolChoiceCustom::default();
+    let w = write_chat_completion_named_tool_choice_custom_custom(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.custom = Field::Value(w);
+    }
+    if src.mode == Some(ir::ChoiceMode::Named) && src.kind == Some(ir::ToolKind::Custom)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("custom")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "only a choice of allowed tools lists them",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "parallel calls are turned off beside the choice",
+            },
+            false,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "only a choice of allowed tools has a mode of its own",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ChatCompletionNamedToolChoiceCustomCustom` apart into `ToolChoice`.
+pub fn read_chat_completion_named_tool_choice_custom_custom<'a>(
+    wire: ChatCompletionNamedToolChoiceCustomCustom<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionNamedToolChoiceCustomCustom";
+    let ChatCompletionNamedToolChoiceCustomCustom { name, unknown } = wire;
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionNamedToolChoiceCustomCustom` together from `ToolChoice`.
+pub fn write_chat_completion_named_tool_choice_custom_custom<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionNamedToolChoiceCustomCustom<'s> {
+    const OWNER: &str = "ChatCompletionNamedToolChoiceCustomCustom";
+    let mut wire = ChatCompletionNamedToolChoiceCustomCustom::default();
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionNamedToolChoiceFunction` apart into `ToolChoice`.
+pub fn read_chat_completion_named_tool_choice_function<'a>(
+    wire: ChatCompletionNamedToolChoiceFunction<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionNamedToolChoiceFunction";
+    let ChatCompletionNamedToolChoiceFunction { name, unknown } = wire;
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionNamedToolChoiceFunction` together from `ToolChoice`.
+pub fn write_chat_completion_named_tool_choice_function<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionNamedToolChoiceFunction<'s> {
+    const OWNER: &str = "ChatCompletionNamedToolChoiceFunction";
+    let mut wire = ChatCompletionNamedToolChoiceFunction::default();
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionStreamOptions` apart into `Request`.
+pub fn read_chat_completion_stream_options<'a>(
+    wire: ChatCompletionStreamOptions<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionStreamOptions";
+    let ChatCompletionStreamOptions { include_obfuscation, include_usage, unknown } = wire;
+    match include_obfuscation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "include_obfuscation"),
+        Field::Value(v) => {
+            out.stream_obfuscation = Some(v);
+        }
+    }
+    match include_usage {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "include_usage"),
+        Field::Value(v) => {
+            out.stream_usage = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionStreamOptions` together from `Request`.
+pub fn write_chat_completion_stream_options<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionStreamOptions<'s> {
+    const OWNER: &str = "ChatCompletionStreamOptions";
+    let mut wire = ChatCompletionStreamOptions::default();
+    if let Some(v) = &src.stream_obfuscation {
+        match Some(*v) {
+            Some(w) => {
+                wire.include_obfuscation = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "stream_obfuscation",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.stream_usage {
+        match Some(*v) {
+            Some(w) => {
+                wire.include_usage = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "stream_usage",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ChatCompletionSystemMessage` apart into `Turn`.
+pub fn read_chat_completion_system_message<'a>(
+    wire: ChatCompletionSystemMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionSystemMessage";
+    let ChatCompletionSystemMessage { cache_control, content, name, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                ChatCompletionTextContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                ChatCompletionTextContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        let mut node = ir::TextBlock {
+                            at,
+                            ..Default::default()
+                        };
+                        let mut own = Native::default();
+                        read_chat_completion_content_part_text(
+                            v,
+                            &mut node,
+                            &mut own,
+                            cx,
+                            at,
+                        );
+                        node.native.append(own);
+                        list.push(ir::Block::Text(node));
+                    }
+                }
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match role {
+        Field::Value(v) if v == "system" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::System);
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionSystemMessage` together from `Turn`.
+pub fn write_chat_completion_system_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionSystemMessage<'s> {
+    const OWNER: &str = "ChatCompletionSystemMessage";
+    let mut wire = ChatCompletionSystemMessage::default();
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Turn", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(ChatCompletionTextContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        match node {
+                            ir::Block::Text(node) => {
+                                cx.leftovers(&node.native);
+                                Some(
+                                    write_chat_completion_content_part_text(
+                                        node,
+                                        &node.native,
+                                        cx,
+                                        node.at,
+                                    ),
+                                )
+                            }
+                            other => {
+                                cx.lack_node(
+                                    other.at(),
+                                    "only another kind of content fits here",
+                                    other.semantic(),
+                                );
+                                None
+                            }
+                        }
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(ChatCompletionTextContent::Array(items));
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.role == Some(ir::Role::System)
+        && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("system")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if !cx.home() {
+        if src.cache.kind.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Turn",
+                    path: "cache.kind",
+                    reason: "OpenAI marks parts and not messages",
+                },
+                false,
+            );
+        }
+        if src.cache.ttl.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Turn",
+                    path: "cache.ttl",
+                    reason: "OpenAI marks parts and not messages",
+                },
+                false,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `ChatCompletionToolMessage` apart into `Turn`.
+pub fn read_chat_completion_tool_message<'a>(
+    wire: ChatCompletionToolMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionToolMessage";
+    let ChatCompletionToolMessage {
+        cache_control,
+        content,
+        role,
+        tool_call_id,
+        unknown,
+    } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                match v {
+                    ChatCompletionTextContent::String(v) => {
+                        let node = ir::TextBlock {
+                            at: cx.member(at, "content"),
+                            text: Some(v),
+                            bare: Some(true),
+                            ..Default::default()
+                        };
+                        element
+                            .content
+                            .get_or_insert_with(Vec::new)
+                            .push(ir::Block::Text(node));
+                    }
+                    ChatCompletionTextContent::Array(v) => {
+                        if v.is_empty() {
+                            native.empty(at, OWNER, "content", b"[]".to_vec());
+                        }
+                        let member = cx.member(at, "content");
+                        let list = element.content.get_or_insert_with(Vec::new);
+                        for (index, v) in v.into_iter().enumerate() {
+                            let at = cx.item(member, index);
+                            let mut node = ir::TextBlock {
+                                at,
+                                ..Default::default()
+                            };
+                            let mut own = Native::default();
+                            read_chat_completion_content_part_text(
+                                v,
+                                &mut node,
+                                &mut own,
+                                cx,
+                                at,
+                            );
+                            node.native.append(own);
+                            list.push(ir::Block::Text(node));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "tool" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::Tool);
+    match tool_call_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_call_id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.call_id = Some(v);
+            }
+        }
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                if element.cache != Default::default() {
+                    native.keep_wire(at, OWNER, "cache_control", &v);
+                } else {
+                    native.spelling(at, OWNER, "cache_control", &v);
+                    if v == CacheControl::default() {
+                        native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                    } else {
+                        let member = cx.member(at, "cache_control");
+                        read_cache_control(v, &mut element.cache, native, cx, member);
+                    }
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionToolMessage` together from `Turn`.
+pub fn write_chat_completion_tool_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionToolMessage<'s> {
+    const OWNER: &str = "ChatCompletionToolMessage";
+    let mut wire = ChatCompletionToolMessage::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if cx.home() && native.is_spelled(OWNER, "cache_control") {
+            if element.cache != Default::default()
+                || (cx.home() && native.owns("CacheControl"))
+            {
+                cx.enter(at, "Turn", "content[tool_result].cache", &[]);
+                let w = write_cache_control(&element.cache, native, cx, at);
+                if w != Default::default() {
+                    wire.cache_control = Field::Value(w);
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(list) = &element.content {
+            let bare = if true {
+                {
+                    let home = cx.home();
+                    let mut blocks = list.iter();
+                    match (blocks.next(), blocks.next()) {
+                        (
+                            Some(ir::Block::Text(node)),
+                            None,
+                        ) if node.bare == Some(true) && node.cache == Default::default()
+                            && node.citations.is_none() => {
+                            node.text.as_ref().map(Text::reborrow)
+                        }
+                        _ => None,
+                    }
+                }
+            } else {
+                None
+            };
+            if let Some(text) = bare {
+                wire.content = Field::Value(ChatCompletionTextContent::String(text));
+            } else {
+                let items: Vec<_> = {
+                    let home = cx.home();
+                    list.iter()
+                        .filter_map(|node| {
+                            match node {
+                                ir::Block::Text(node) => {
+                                    cx.leftovers(&node.native);
+                                    Some(
+                                        write_chat_completion_content_part_text(
+                                            node,
+                                            &node.native,
+                                            cx,
+                                            node.at,
+                                        ),
+                                    )
+                                }
+                                other => {
+                                    cx.lack_node(
+                                        other.at(),
+                                        "only another kind of content fits here",
+                                        other.semantic(),
+                                    );
+                                    None
+                                }
+                            }
+                        })
+                        .collect()
+                };
+                if !items.is_empty() {
+                    wire.content = Field::Value(ChatCompletionTextContent::Array(items));
+                }
+            }
+        }
+    }
+    if src.role == Some(ir::Role::Tool) && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("tool")),
+        };
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.call_id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.tool_call_id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_result].call_id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "a tool message names its call and no participant",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::ToolResult(_))) => Some("tool_result"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => seen.push(tag),
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
+    }
+    wire
+}
+/// Takes a `ChatCompletionUserMessage` apart into `Turn`.
+pub fn read_chat_completion_user_message<'a>(
+    wire: ChatCompletionUserMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatCompletionUserMessage";
+    let ChatCompletionUserMessage { cache_control, content, name, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                ChatCompletionUserMessageContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                ChatCompletionUserMessageContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_chat_completion_content_part(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match role {
+        Field::Value(v) if v == "user" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::User);
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if out.cache != Default::default() {
+                native.keep_wire(at, OWNER, "cache_control", &v);
+            } else {
+                native.spelling(at, OWNER, "cache_control", &v);
+                if v == CacheControl::default() {
+                    native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "cache_control");
+                    read_cache_control(v, &mut out.cache, native, cx, member);
+                }
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatCompletionUserMessage` together from `Turn`.
+pub fn write_chat_completion_user_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatCompletionUserMessage<'s> {
+    const OWNER: &str = "ChatCompletionUserMessage";
+    let mut wire = ChatCompletionUserMessage::default();
+    if cx.home() && native.is_spelled(OWNER, "cache_control") {
+        if src.cache != Default::default() || (cx.home() && native.owns("CacheControl"))
+        {
+            cx.enter(at, "Turn", "cache", &[]);
+            let w = write_cache_control(&src.cache, native, cx, at);
+            if w != Default::default() {
+                wire.cache_control = Field::Value(w);
+            }
+        }
+    }
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(ChatCompletionUserMessageContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| { write_chat_completion_content_part(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(
+                    ChatCompletionUserMessageContent::Array(items),
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.role == Some(ir::Role::User) && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("user")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if !cx.home() {
+        if src.cache.kind.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Turn",
+                    path: "cache.kind",
+                    reason: "OpenAI marks parts and not messages",
+                },
+                false,
+            );
+        }
+        if src.cache.ttl.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Turn",
+                    path: "cache.ttl",
+                    reason: "OpenAI marks parts and not messages",
+                },
+                false,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `CompletionCreateParams` apart into `Request`.
+pub fn read_completion_create_params<'a>(
+    wire: CompletionCreateParams<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionCreateParams";
+    let CompletionCreateParams {
+        audio,
+        frequency_penalty,
+        function_call,
+        functions,
+        logit_bias,
+        logprobs,
+        max_completion_tokens,
+        max_tokens,
+        messages,
+        metadata,
+        min_p,
+        modalities,
+        model,
+        moderation,
+        n,
+        parallel_tool_calls,
+        prediction,
+        presence_penalty,
+        prompt_cache_key,
+        prompt_cache_options,
+        prompt_cache_retention,
+        reasoning_effort,
+        repetition_penalty,
+        response_format,
+        safety_identifier,
+        seed,
+        service_tier,
+        stop,
+        store,
+        stream,
+        stream_options,
+        temperature,
+        tool_choice,
+        tools,
+        top_k,
+        top_logprobs,
+        top_p,
+        user,
+        verbosity,
+        web_search_options,
+        unknown,
+    } = wire;
+    match audio {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audio"),
+        Field::Value(v) => {
+            out.output.audio = Some(Json::written(v.to_json()));
+        }
+    }
+    match frequency_penalty {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "frequency_penalty"),
+        Field::Value(v) => {
+            out.sampling.frequency_penalty = Some(v);
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "function_call"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "function_call", &v);
+        }
+    }
+    match logit_bias {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "logit_bias"),
+        Field::Value(v) => {
+            out.sampling.logit_bias = Some(v);
+        }
+    }
+    match logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "logprobs"),
+        Field::Value(v) => {
+            out.output.logprobs = Some(v);
+        }
+    }
+    match max_completion_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_completion_tokens"),
+        Field::Value(v) => {
+            if out.output.max_tokens.is_some() {
+                native.keep_wire(at, OWNER, "max_completion_tokens", &v);
+            } else {
+                out.output.max_tokens = Some(v);
+            }
+        }
+    }
+    match messages {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "messages"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "messages", b"[]".to_vec());
+            }
+            let member = cx.member(at, "messages");
+            let list = out.turns.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Turn {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                if let Err(v) = read_chat_completion_message_param(
+                    v,
+                    &mut node,
+                    &mut own,
+                    cx,
+                    at,
+                ) {
+                    own.keep_whole(at, "ChatCompletionMessageParam", &v);
+                }
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "metadata"),
+        Field::Value(v) => {
+            out.metadata = Some(v);
+        }
+    }
+    match min_p {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "min_p"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "min_p", &v);
+        }
+    }
+    match modalities {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "modalities"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "modalities", b"[]".to_vec());
+            }
+            let member = cx.member(at, "modalities");
+            let _ = member;
+            out.output
+                .modalities
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v.text()));
+        }
+    }
+    match model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "model"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match moderation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "moderation"),
+        Field::Value(v) => {
+            out.moderation = Some(Json::written(v.to_json()));
+        }
+    }
+    match n {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "n"),
+        Field::Value(v) => {
+            out.output.candidates = Some(v);
+        }
+    }
+    match parallel_tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parallel_tool_calls"),
+        Field::Value(v) => {
+            out.tool_choice.parallel = Some(v);
+        }
+    }
+    match prediction {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prediction"),
+        Field::Value(v) => {
+            out.output.prediction = Some(Json::written(v.to_json()));
+        }
+    }
+    match presence_penalty {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "presence_penalty"),
+        Field::Value(v) => {
+            out.sampling.presence_penalty = Some(v);
+        }
+    }
+    match prompt_cache_key {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_key"),
+        Field::Value(v) => {
+            out.cache_key = Some(v);
+        }
+    }
+    match prompt_cache_options {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_options"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "prompt_cache_options", &v);
+        }
+    }
+    match prompt_cache_retention {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_retention"),
+        Field::Value(v) => {
+            out.cache_retention = Some(v.text());
+        }
+    }
+    match reasoning_effort {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning_effort"),
+        Field::Value(v) => {
+            out.reasoning.effort = Some(read_chat_completion_reasoning_effort(v));
+        }
+    }
+    match repetition_penalty {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "repetition_penalty"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "repetition_penalty", &v);
+        }
+    }
+    match response_format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "response_format"),
+        Field::Value(v) => {
+            let v = *v;
+            let member = cx.member(at, "response_format");
+            if let Err(v) = read_completion_create_params_response_format(
+                v,
+                out,
+                native,
+                cx,
+                member,
+            ) {
+                native.keep_wire(at, OWNER, "response_format", &v);
+            }
+        }
+    }
+    match safety_identifier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "safety_identifier"),
+        Field::Value(v) => {
+            out.safety_identifier = Some(v);
+        }
+    }
+    match seed {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "seed"),
+        Field::Value(v) => {
+            out.sampling.seed = Some(v);
+        }
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "service_tier"),
+        Field::Value(v) => {
+            let written = v.clone();
+            let meaning = read_chat_completion_service_tier(v);
+            if write_chat_completion_service_tier(&meaning).as_ref() != Some(&written) {
+                native.spelling(at, OWNER, "service_tier", &written);
+            }
+            out.service_tier = Some(meaning);
+        }
+    }
+    match stop {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stop"),
+        Field::Value(v) => {
+            match v {
+                CompletionCreateParamsStop::String(v) => {
+                    native
+                        .spelling(
+                            at,
+                            OWNER,
+                            "stop",
+                            &CompletionCreateParamsStop::String(v.clone()),
+                        );
+                    out.output.stop.get_or_insert_with(Vec::new).push(v);
+                }
+                CompletionCreateParamsStop::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "stop", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "stop");
+                    let _ = member;
+                    out.output
+                        .stop
+                        .get_or_insert_with(Vec::new)
+                        .extend(v.into_iter().map(|v| v));
+                }
+            }
+        }
+    }
+    match store {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "store"),
+        Field::Value(v) => {
+            out.store = Some(v);
+        }
+    }
+    match stream {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stream"),
+        Field::Value(v) => {
+            out.stream = Some(v);
+        }
+    }
+    match stream_options {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stream_options"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "stream_options", v.to_json());
+            } else {
+                let member = cx.member(at, "stream_options");
+                read_chat_completion_stream_options(v, out, native, cx, member);
+            }
+        }
+    }
+    match temperature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "temperature"),
+        Field::Value(v) => {
+            out.sampling.temperature = Some(v);
+        }
+    }
+    match tool_choice {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_choice"),
+        Field::Value(v) => {
+            match v {
+                ChatCompletionToolChoiceOption::Object(v) => {
+                    let v = *v;
+                    let member = cx.member(at, "tool_choice");
+                    if let Err(v) = read_chat_completion_tool_choice_option_object(
+                        v,
+                        &mut out.tool_choice,
+                        native,
+                        cx,
+                        member,
+                    ) {
+                        native.keep_wire(at, OWNER, "tool_choice", &v);
+                    }
+                }
+                ChatCompletionToolChoiceOption::String(v) => {
+                    out.tool_choice.mode = Some(
+                        read_chat_completion_tool_choice_option_known(v),
+                    );
+                }
+            }
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            if out.tools.is_some() {
+                native.keep_wire(at, OWNER, "tools", &v);
+            } else {
+                if v.is_empty() {
+                    native.empty(at, OWNER, "tools", b"[]".to_vec());
+                }
+                let member = cx.member(at, "tools");
+                let list = out.tools.get_or_insert_with(Vec::new);
+                for (index, v) in v.into_iter().enumerate() {
+                    let at = cx.item(member, index);
+                    list.push(read_chat_completion_tool_union(v, cx, at));
+                }
+            }
+        }
+    }
+    match top_logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_logprobs"),
+        Field::Value(v) => {
+            out.output.top_logprobs = Some(v);
+        }
+    }
+    match top_p {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_p"),
+        Field::Value(v) => {
+            out.sampling.top_p = Some(v);
+        }
+    }
+    match user {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "user"),
+        Field::Value(v) => {
+            out.end_user = Some(v);
+        }
+    }
+    match verbosity {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "verbosity"),
+        Field::Value(v) => {
+            out.output.verbosity = Some(v.text());
+        }
+    }
+    match web_search_options {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "web_search_options"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "web_search_options", &v);
+        }
+    }
+    match functions {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functions"),
+        Field::Value(v) => {
+            if out.tools.is_some() {
+                native.keep_wire(at, OWNER, "functions", &v);
+            } else {
+                native.spelling(at, OWNER, "functions", &v);
+                if v.is_empty() {
+                    native.empty(at, OWNER, "functions", b"[]".to_vec());
+                }
+                let member = cx.member(at, "functions");
+                let list = out.tools.get_or_insert_with(Vec::new);
+                for (index, v) in v.into_iter().enumerate() {
+                    let at = cx.item(member, index);
+                    let mut node = ir::FunctionTool {
+                        at,
+                        ..Default::default()
+                    };
+                    let mut own = Native::default();
+                    read_completion_create_params_function(
+                        v,
+                        &mut node,
+                        &mut own,
+                        cx,
+                        at,
+                    );
+                    node.native.append(own);
+                    list.push(ir::Tool::Function(node));
+                }
+            }
+        }
+    }
+    match max_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_tokens"),
+        Field::Value(v) => {
+            if out.output.max_tokens.is_some() {
+                native.keep_wire(at, OWNER, "max_tokens", &v);
+            } else {
+                native.spelling(at, OWNER, "max_tokens", &v);
+                out.output.max_tokens = Some(v);
+            }
+        }
+    }
+    match top_k {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_k"),
+        Field::Value(v) => {
+            if out.sampling.top_k.is_some() {
+                native.keep_wire(at, OWNER, "top_k", &v);
+            } else {
+                native.spelling(at, OWNER, "top_k", &v);
+                out.sampling.top_k = Some(v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CompletionCreateParams` together from `Request`.
+pub fn write_completion_create_params<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionCreateParams<'s> {
+    const OWNER: &str = "CompletionCreateParams";
+    let mut wire = CompletionCreateParams::default();
+    if let Some(v) = &src.output.audio {
+        match <ChatCompletionAudioParam<'_> as Wire<'_>>::from_checked(v.checked()).ok()
+        {
+            Some(w) => {
+                wire.audio = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.audio",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.frequency_penalty {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.frequency_penalty = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.frequency_penalty",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() && native.is_spelled(OWNER, "functions") {
+        if let Some(list) = &src.tools {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        match node {
+                            ir::Tool::Function(node) => {
+                                cx.leftovers(&node.native);
+                                Some(
+                                    write_completion_create_params_function(
+                                        node,
+                                        &node.native,
+                                        cx,
+                                        node.at,
+                                    ),
+                                )
+                            }
+                            other => {
+                                cx.lack_node(
+                                    other.at(),
+                                    "only another kind of content fits here",
+                                    other.semantic(),
+                                );
+                                None
+                            }
+                        }
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.functions = Field::Value(items);
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.logit_bias {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.logit_bias = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.logit_bias",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.logprobs {
+        match Some(*v) {
+            Some(w) => {
+                wire.logprobs = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.logprobs",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && (native.is_spelled("CompletionCreateParams", "max_tokens"))) {
+        if let Some(v) = &src.output.max_tokens {
+            match Some(write_num(v, cx.home())) {
+                Some(w) => {
+                    wire.max_completion_tokens = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Request",
+                            path: "output.max_tokens",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() && native.is_spelled(OWNER, "max_tokens") {
+        if let Some(v) = &src.output.max_tokens {
+            match Some(write_num(v, cx.home())) {
+                Some(w) => {
+                    wire.max_tokens = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Request",
+                            path: "output.max_tokens",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(list) = &src.turns {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    let written = write_chat_completion_message_param(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    );
+                    match &written {
+                        Some(_) => cx.leftovers(&node.native),
+                        None => {
+                            cx.lack_node(node.at, "this protocol has no such form", true)
+                        }
+                    }
+                    written
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.messages = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.metadata {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.metadata = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "metadata",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.output.modalities {
+        let items: Vec<_> = list
+            .iter()
+            .filter_map(|v| Some(
+                CompletionCreateParamsModalitiesItem::from_text(v.reborrow()),
+            ))
+            .collect();
+        if !items.is_empty() {
+            wire.modalities = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.moderation {
+        match <CompletionCreateParamsModeration<
+            '_,
+        > as Wire<'_>>::from_checked(v.checked())
+            .ok()
+        {
+            Some(w) => {
+                wire.moderation = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "moderation",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.candidates {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.n = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.candidates",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.tool_choice.parallel {
+        match Some(*v) {
+            Some(w) => {
+                wire.parallel_tool_calls = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "tool_choice.parallel",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.prediction {
+        match <ChatCompletionPredictionContent<
+            '_,
+        > as Wire<'_>>::from_checked(v.checked())
+            .ok()
+        {
+            Some(w) => {
+                wire.prediction = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.prediction",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.presence_penalty {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.presence_penalty = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.presence_penalty",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.cache_key {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.prompt_cache_key = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "cache_key",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.cache_retention {
+        match Some(CompletionCreateParamsPromptCacheRetention::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.prompt_cache_retention = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "cache_retention",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.reasoning.effort {
+        match write_chat_completion_reasoning_effort(v) {
+            Some(w) => {
+                wire.reasoning_effort = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "reasoning.effort",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    match write_completion_create_params_response_format(src, native, cx, at) {
+        Some(w) => {
+            wire.response_format = Field::Value(Box::new(w));
+        }
+        None => {
+            if src.output.format.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.format",
+                        reason: "the format is text, JSON or a JSON schema",
+                    },
+                    false,
+                );
+            }
+            if src.output.schema.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "only a JSON schema format has a schema",
+                    },
+                    true,
+                );
+            }
+            if src.output.schema_description.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_description",
+                        reason: "only a JSON schema format has a description",
+                    },
+                    false,
+                );
+            }
+            if src.output.schema_name.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_name",
+                        reason: "only a JSON schema format has a name",
+                    },
+                    false,
+                );
+            }
+            if src.output.schema_strict.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_strict",
+                        reason: "only a JSON schema format can be strict",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.safety_identifier {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.safety_identifier = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "safety_identifier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.seed {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.seed = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.seed",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.service_tier {
+        match native
+            .spelled(OWNER, "service_tier")
+            .map(|raw| ChatCompletionServiceTier::from_checked(raw.checked()))
+        {
+            Some(
+                Ok(w),
+            ) if cx.home() && read_chat_completion_service_tier(w.clone()) == *v => {
+                wire.service_tier = Field::Value(w);
+            }
+            _ => {
+                match write_chat_completion_service_tier(v) {
+                    Some(w) => {
+                        wire.service_tier = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Request",
+                                path: "service_tier",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(list) = &src.output.stop {
+        let bare = if native.is_spelled(OWNER, "stop") && list.len() == 1 {
+            list.first().map(Text::reborrow)
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.stop = Field::Value(CompletionCreateParamsStop::String(text));
+        } else {
+            let items: Vec<_> = list.iter().filter_map(|v| Some(v.reborrow())).collect();
+            if !items.is_empty() {
+                wire.stop = Field::Value(CompletionCreateParamsStop::Array(items));
+            }
+        }
+    }
+    if let Some(v) = &src.store {
+        match Some(*v) {
+            Some(w) => {
+                wire.store = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "store",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.stream {
+        match Some(*v) {
+            Some(w) => {
+                wire.stream = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "stream",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_chat_completion_stream_options(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.stream_options = Field::Value(w);
+    }
+    if let Some(v) = &src.sampling.temperature {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.temperature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.temperature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.tool_choice != Default::default() {
+        cx.enter(at, "Request", "tool_choice", &["parallel"]);
+        if let Some(w) = write_chat_completion_tool_choice_option_object(
+            &src.tool_choice,
+            native,
+            cx,
+            at,
+        ) {
+            wire.tool_choice = Field::Value(
+                ChatCompletionToolChoiceOption::Object(Box::new(w)),
+            );
+        } else {
+            match src
+                .tool_choice
+                .mode
+                .as_ref()
+                .and_then(|v| write_chat_completion_tool_choice_option_known(v))
+            {
+                Some(w) => {
+                    wire.tool_choice = Field::Value(
+                        ChatCompletionToolChoiceOption::String(w),
+                    );
+                    cx.enter(at, "Request", "tool_choice", &["parallel"]);
+                    let src = &src.tool_choice;
+                    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "allowed",
+                                reason: "only a choice of allowed tools lists them",
+                            },
+                            true,
+                        );
+                    }
+                    if src.name.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "name",
+                                reason: "only the choice of one tool names it",
+                            },
+                            true,
+                        );
+                    }
+                    if src.parallel.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "parallel",
+                                reason: "parallel calls are turned off beside the choice",
+                            },
+                            false,
+                        );
+                    }
+                    if src.required.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "required",
+                                reason: "only a choice of allowed tools has a mode of its own",
+                            },
+                            true,
+                        );
+                    }
+                }
+                None => {
+                    cx.enter(at, "Request", "tool_choice", &["parallel"]);
+                    let src = &src.tool_choice;
+                    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "allowed",
+                                reason: "only a choice of allowed tools lists them",
+                            },
+                            true,
+                        );
+                    }
+                    if src.mode.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "mode",
+                                reason: "the choice is none, auto, required, one tool or a list of allowed tools",
+                            },
+                            false,
+                        );
+                    }
+                    if src.name.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "name",
+                                reason: "only the choice of one tool names it",
+                            },
+                            true,
+                        );
+                    }
+                    if src.parallel.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "parallel",
+                                reason: "parallel calls are turned off beside the choice",
+                            },
+                            false,
+                        );
+                    }
+                    if src.required.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "required",
+                                reason: "only a choice of allowed tools has a mode of its own",
+                            },
+                            true,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if !(cx.home() && (native.is_spelled("CompletionCreateParams", "functions"))) {
+        if let Some(list) = &src.tools {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| { write_chat_completion_tool_union(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.tools = Field::Value(items);
+            }
+        }
+    }
+    if cx.home() && native.is_spelled(OWNER, "top_k") {
+        if let Some(v) = &src.sampling.top_k {
+            match Some(write_num(v, cx.home())) {
+                Some(w) => {
+                    wire.top_k = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Request",
+                            path: "sampling.top_k",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.output.top_logprobs {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_logprobs = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.top_logprobs",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.top_p {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_p = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_p",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end_user {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.user = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "end_user",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.verbosity {
+        match Some(CompletionCreateParamsVerbosity::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.verbosity = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.verbosity",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.kind",
+                reason: "OpenAI caches prompts by itself",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.ttl",
+                reason: "OpenAI caches prompts by itself",
+            },
+            false,
+        );
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.mode",
+                reason: "Chat Completions has no setting for citations",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.on",
+                reason: "Chat Completions has no setting for citations",
+            },
+            false,
+        );
+    }
+    if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "instructions",
+                reason: "system text is a message in Chat Completions",
+            },
+            true,
+        );
+    }
+    if src.previous.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "previous",
+                reason: "Chat Completions continues no stored answer",
+            },
+            true,
+        );
+    }
+    if src.reasoning.budget_tokens.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.budget_tokens",
+                reason: "OpenAI has an effort of reasoning and no budget",
+            },
+            false,
+        );
+    }
+    if src.reasoning.display.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.display",
+                reason: "Chat Completions does not show reasoning",
+            },
+            false,
+        );
+    }
+    if src.reasoning.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.mode",
+                reason: "OpenAI has an effort of reasoning and no switch",
+            },
+            false,
+        );
+    }
+    if src.strict_tools.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "strict_tools",
+                reason: "strictness is set on each tool",
+            },
+            false,
+        );
+    }
+    if !cx.home() {
+        if src.sampling.top_k.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "sampling.top_k",
+                    reason: "OpenAI has no top_k",
+                },
+                false,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `CompletionCreateParamsFunction` apart into `Tool.function`.
+pub fn read_completion_create_params_function<'a>(
+    wire: CompletionCreateParamsFunction<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionCreateParamsFunction";
+    let CompletionCreateParamsFunction { description, name, parameters, unknown } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match parameters {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parameters"),
+        Field::Value(v) => {
+            out.parameters = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CompletionCreateParamsFunction` together from `Tool.function`.
+pub fn write_completion_create_params_function<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionCreateParamsFunction<'s> {
+    const OWNER: &str = "CompletionCreateParamsFunction";
+    let mut wire = CompletionCreateParamsFunction::default();
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.parameters {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.parameters = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "parameters",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.kind",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    if src.defer.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "defer",
+                reason: "Chat Completions has no tool search",
+            },
+            false,
+        );
+    }
+    if src.strict.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "strict",
+                reason: "an older function has no strict mode",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CompletionUsage` apart into `Usage`.
+pub fn read_completion_usage<'a>(
+    wire: CompletionUsage<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionUsage";
+    let CompletionUsage {
+        completion_tokens,
+        completion_tokens_details,
+        prompt_cache_hit_tokens,
+        prompt_cache_miss_tokens,
+        prompt_tokens,
+        prompt_tokens_details,
+        total_tokens,
+        unknown,
+    } = wire;
+    match completion_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "completion_tokens"),
+        Field::Value(v) => {
+            out.output = Some(v);
+        }
+    }
+    match completion_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "completion_tokens_details"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Default::default() {
+                native.empty(at, OWNER, "completion_tokens_details", v.to_json());
+            } else {
+                let member = cx.member(at, "completion_tokens_details");
+                read_completion_usage_completion_tokens_details(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match prompt_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_tokens"),
+        Field::Value(v) => {
+            out.input = Some(v);
+        }
+    }
+    match prompt_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_tokens_details"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Default::default() {
+                native.empty(at, OWNER, "prompt_tokens_details", v.to_json());
+            } else {
+                let member = cx.member(at, "prompt_tokens_details");
+                read_completion_usage_prompt_tokens_details(v, out, native, cx, member);
+            }
+        }
+    }
+    match total_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "total_tokens"),
+        Field::Value(v) => {
+            out.total = Some(v);
+        }
+    }
+    match prompt_cache_hit_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_hit_tokens"),
+        Field::Value(v) => {
+            if out.cache_read.is_some() {
+                native.keep_wire(at, OWNER, "prompt_cache_hit_tokens", &v);
+            } else {
+                native.spelling(at, OWNER, "prompt_cache_hit_tokens", &v);
+                out.cache_read = Some(v);
+            }
+        }
+    }
+    match prompt_cache_miss_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_miss_tokens"),
+        Field::Value(v) => {
+            if out.fresh_input.is_some() {
+                native.keep_wire(at, OWNER, "prompt_cache_miss_tokens", &v);
+            } else {
+                native.spelling(at, OWNER, "prompt_cache_miss_tokens", &v);
+                out.fresh_input = Some(v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::usage::after_read(out);
+}
+/// Puts a `CompletionUsage` together from `Usage`.
+pub fn write_completion_usage<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionUsage<'s> {
+    const OWNER: &str = "CompletionUsage";
+    let mut wire = CompletionUsage::default();
+    if let Some(v) = &src.output {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.completion_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "output",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_completion_usage_completion_tokens_details(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.completion_tokens_details = Field::Value(Box::new(w));
+    }
+    if cx.home() && native.is_spelled(OWNER, "prompt_cache_hit_tokens") {
+        if let Some(v) = &src.cache_read {
+            match Some(write_num(v, cx.home())) {
+                Some(w) => {
+                    wire.prompt_cache_hit_tokens = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Usage",
+                            path: "cache_read",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() && native.is_spelled(OWNER, "prompt_cache_miss_tokens") {
+        if let Some(v) = &src.fresh_input {
+            match Some(write_num(v, cx.home())) {
+                Some(w) => {
+                    wire.prompt_cache_miss_tokens = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Usage",
+                            path: "fresh_input",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.prompt_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_completion_usage_prompt_tokens_details(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.prompt_tokens_details = Field::Value(Box::new(w));
+    }
+    if let Some(v) = &src.total {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.total_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "total",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache_write_1h.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_1h",
+                reason: "OpenAI counts cache writes together",
+            },
+            false,
+        );
+    }
+    if src.cache_write_5m.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_5m",
+                reason: "OpenAI counts cache writes together",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "service_tier",
+                reason: "OpenAI says the tier in the answer and not beside the counts",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CompletionUsageCompletionTokensDetails` apart into `Usage`.
+pub fn read_completion_usage_completion_tokens_details<'a>(
+    wire: CompletionUsageCompletionTokensDetails<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionUsageCompletionTokensDetails";
+    let CompletionUsageCompletionTokensDetails {
+        accepted_prediction_tokens,
+        audio_tokens,
+        reasoning_tokens,
+        rejected_prediction_tokens,
+        text_tokens,
+        unknown,
+    } = wire;
+    match accepted_prediction_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "accepted_prediction_tokens"),
+        Field::Value(v) => {
+            out.accepted_prediction = Some(v);
+        }
+    }
+    match audio_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audio_tokens"),
+        Field::Value(v) => {
+            out.audio_output = Some(v);
+        }
+    }
+    match reasoning_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning_tokens"),
+        Field::Value(v) => {
+            out.reasoning = Some(v);
+        }
+    }
+    match rejected_prediction_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "rejected_prediction_tokens"),
+        Field::Value(v) => {
+            out.rejected_prediction = Some(v);
+        }
+    }
+    match text_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text_tokens"),
+        Field::Value(v) => {
+            out.text_output = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CompletionUsageCompletionTokensDetails` together from `Usage`.
+pub fn write_completion_usage_completion_tokens_details<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionUsageCompletionTokensDetails<'s> {
+    const OWNER: &str = "CompletionUsageCompletionTokensDetails";
+    let mut wire = CompletionUsageCompletionTokensDetails::default();
+    if let Some(v) = &src.accepted_prediction {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.accepted_prediction_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "accepted_prediction",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.audio_output {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.audio_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "audio_output",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.reasoning {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.reasoning_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "reasoning",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.rejected_prediction {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.rejected_prediction_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "rejected_prediction",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text_output {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.text_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "text_output",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `CompletionUsagePromptTokensDetails` apart into `Usage`.
+pub fn read_completion_usage_prompt_tokens_details<'a>(
+    wire: CompletionUsagePromptTokensDetails<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionUsagePromptTokensDetails";
+    let CompletionUsagePromptTokensDetails {
+        audio_tokens,
+        cache_write_tokens,
+        cached_tokens,
+        image_tokens,
+        text_tokens,
+        unknown,
+    } = wire;
+    match audio_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audio_tokens"),
+        Field::Value(v) => {
+            out.audio_input = Some(v);
+        }
+    }
+    match cache_write_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_write_tokens"),
+        Field::Value(v) => {
+            out.cache_write = Some(v);
+        }
+    }
+    match cached_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cached_tokens"),
+        Field::Value(v) => {
+            out.cache_read = Some(v);
+        }
+    }
+    match image_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "image_tokens"),
+        Field::Value(v) => {
+            out.image_input = Some(v);
+        }
+    }
+    match text_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text_tokens"),
+        Field::Value(v) => {
+            out.text_input = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CompletionUsagePromptTokensDetails` together from `Usage`.
+pub fn write_completion_usage_prompt_tokens_details<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionUsagePromptTokensDetails<'s> {
+    const OWNER: &str = "CompletionUsagePromptTokensDetails";
+    let mut wire = CompletionUsagePromptTokensDetails::default();
+    if let Some(v) = &src.audio_input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.audio_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "audio_input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.cache_write {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cache_write_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_write",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && (native.is_spelled("CompletionUsage", "prompt_cache_hit_tokens")))
+    {
+        if let Some(v) = &src.cache_read {
+            match Some(write_num(v, cx.home())) {
+                Some(w) => {
+                    wire.cached_tokens = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Usage",
+                            path: "cache_read",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.image_input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.image_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "image_input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text_input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.text_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "text_input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ErrorObject` apart into `Error`.
+pub fn read_error_object<'a>(
+    wire: ErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ErrorObject";
+    let ErrorObject { code, message, misalignment, param, r#type, unknown } = wire;
+    match code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "code"),
+        Field::Value(v) => {
+            out.code = Some(v);
+        }
+    }
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match misalignment {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "misalignment"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "misalignment", &v);
+        }
+    }
+    match param {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "param"),
+        Field::Value(v) => {
+            out.param = Some(v);
+        }
+    }
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            out.kind = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ErrorObject` together from `Error`.
+pub fn write_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ErrorObject<'s> {
+    const OWNER: &str = "ErrorObject";
+    let mut wire = ErrorObject::default();
+    if let Some(v) = &src.code {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.code = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "code",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.param {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.param = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "param",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.kind {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.r#type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "kind",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ErrorResponse` apart into `Error`.
+pub fn read_error_response<'a>(
+    wire: ErrorResponse<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ErrorResponse";
+    let ErrorResponse { error, unknown } = wire;
+    match error {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "error"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Default::default() {
+                native.empty(at, OWNER, "error", v.to_json());
+            } else {
+                let member = cx.member(at, "error");
+                read_error_object(v, out, native, cx, member);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ErrorResponse` together from `Error`.
+pub fn write_error_response<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ErrorResponse<'s> {
+    const OWNER: &str = "ErrorResponse";
+    let mut wire = ErrorResponse::default();
+    let w = write_error_object(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.error = Field::Value(Box::new(w));
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.request_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "request_id",
+                reason: "OpenAI says the request id in a header",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `FunctionDefinition` apart into `Tool.function`.
+pub fn read_function_definition<'a>(
+    wire: FunctionDefinition<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FunctionDefinition";
+    let FunctionDefinition { description, name, parameters, strict, unknown } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match parameters {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parameters"),
+        Field::Value(v) => {
+            out.parameters = Some(v);
+        }
+    }
+    match strict {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict"),
+        Field::Value(v) => {
+            out.strict = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FunctionDefinition` together from `Tool.function`.
+pub fn write_function_definition<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FunctionDefinition<'s> {
+    const OWNER: &str = "FunctionDefinition";
+    let mut wire = FunctionDefinition::default();
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.parameters {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.parameters = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "parameters",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.strict {
+        match Some(*v) {
+            Some(w) => {
+                wire.strict = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "strict",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `PromptCacheBreakpoint` apart into `CacheMark`.
+pub fn read_prompt_cache_breakpoint<'a>(
+    wire: PromptCacheBreakpoint<'a>,
+    out: &mut ir::CacheMark<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PromptCacheBreakpoint";
+    let PromptCacheBreakpoint { mode, ttl, unknown } = wire;
+    match mode {
+        Field::Value(v) if v == "explicit" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "mode", &v),
+        Field::Null => native.null(at, OWNER, "mode"),
+        Field::Absent => native.left(at, OWNER, "mode"),
+    }
+    out.kind = Some(Text::plain("ephemeral"));
+    match ttl {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ttl"),
+        Field::Value(v) => {
+            out.ttl = Some(v.text());
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PromptCacheBreakpoint` together from `CacheMark`.
+pub fn write_prompt_cache_breakpoint<'s>(
+    src: &'s ir::CacheMark<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PromptCacheBreakpoint<'s> {
+    const OWNER: &str = "PromptCacheBreakpoint";
+    let mut wire = PromptCacheBreakpoint::default();
+    if src.kind == Some(Text::plain("ephemeral"))
+        && !(cx.home() && native.is_left(OWNER, "mode"))
+    {
+        wire.mode = match native
+            .spelled(OWNER, "mode")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("explicit")),
+        };
+    }
+    if let Some(v) = &src.ttl {
+        match Some(PromptCacheBreakpointTtl::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.ttl = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "CacheMark",
+                        path: "ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseFormatJSONObject` apart into `Request`.
+pub fn read_response_format_json_object<'a>(
+    wire: ResponseFormatJSONObject<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseFormatJSONObject";
+    let ResponseFormatJSONObject { r#type, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "json_object" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::Json);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseFormatJSONObject` together from `Request`.
+pub fn write_response_format_json_object<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseFormatJSONObject<'s> {
+    const OWNER: &str = "ResponseFormatJSONObject";
+    let mut wire = ResponseFormatJSONObject::default();
+    if src.output.format == Some(ir::OutputFormat::Json)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("json_object")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseFormatJSONSchema` apart into `Request`.
+pub fn read_response_format_json_schema<'a>(
+    wire: ResponseFormatJSONSchema<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseFormatJSONSchema";
+    let ResponseFormatJSONSchema { json_schema, r#type, unknown } = wire;
+    match json_schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "json_schema"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "json_schema", v.to_json());
+            } else {
+                let member = cx.member(at, "json_schema");
+                read_response_format_json_schema_json_schema(v, out, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "json_schema" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::JsonSchema);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseFormatJSONSchema` together from `Request`.
+pub fn write_response_format_json_schema<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseFormatJSONSchema<'s> {
+    const OWNER: &str = "ResponseFormatJSONSchema";
+    let mut wire = ResponseFormatJSONSchema::default();
+    let w = write_response_format_json_schema_json_schema(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.json_schema = Field::Value(w);
+    }
+    if src.output.format == Some(ir::OutputFormat::JsonSchema)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("json_schema")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseFormatJsonSchemaJSONSchema` apart into `Request`.
+pub fn read_response_format_json_schema_json_schema<'a>(
+    wire: ResponseFormatJsonSchemaJSONSchema<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseFormatJsonSchemaJSONSchema";
+    let ResponseFormatJsonSchemaJSONSchema {
+        description,
+        name,
+        schema,
+        strict,
+        unknown,
+    } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.output.schema_description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.output.schema_name = Some(v);
+        }
+    }
+    match schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "schema"),
+        Field::Value(v) => {
+            out.output.schema = Some(v);
+        }
+    }
+    match strict {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict"),
+        Field::Value(v) => {
+            out.output.schema_strict = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseFormatJsonSchemaJSONSchema` together from `Request`.
+pub fn write_response_format_json_schema_json_schema<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseFormatJsonSchemaJSONSchema<'s> {
+    const OWNER: &str = "ResponseFormatJsonSchemaJSONSchema";
+    let mut wire = ResponseFormatJsonSchemaJSONSchema::default();
+    if let Some(v) = &src.output.schema_description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema_name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.schema = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema_strict {
+        match Some(*v) {
+            Some(w) => {
+                wire.strict = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_strict",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseFormatText` apart into `Request`.
+pub fn read_response_format_text<'a>(
+    wire: ResponseFormatText<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseFormatText";
+    let ResponseFormatText { r#type, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::Text);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseFormatText` together from `Request`.
+pub fn write_response_format_text<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseFormatText<'s> {
+    const OWNER: &str = "ResponseFormatText";
+    let mut wire = ResponseFormatText::default();
+    if src.output.format == Some(ir::OutputFormat::Text)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Turns a `ChatCompletionAssistantContentPart` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_chat_completion_assistant_content_part<'a>(
+    wire: ChatCompletionAssistantContentPart<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ChatCompletionAssistantContentPart::Refusal(v) => {
+            let mut node = ir::RefusalBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_content_part_refusal(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Refusal(node)
+        }
+        ChatCompletionAssistantContentPart::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_content_part_text(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        other => {
+            let value = match other {
+                ChatCompletionAssistantContentPart::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ChatCompletionAssistantContentPart` for a `Block`; reports one that has none.
+pub fn write_chat_completion_assistant_content_part<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ChatCompletionAssistantContentPart<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Refusal(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ChatCompletionAssistantContentPart::Refusal(
+                    write_chat_completion_content_part_refusal(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    ),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ChatCompletionAssistantContentPart::Text(
+                    write_chat_completion_content_part_text(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    ),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    ChatCompletionAssistantContentPart::from_checked(v.checked()).ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Reasoning(_) => {
+            "Chat Completions has no place for earlier reasoning in a request"
+        }
+        ir::Block::RedactedReasoning(_) => {
+            "Chat Completions has no place for sealed reasoning"
+        }
+        ir::Block::SearchResult(_) => {
+            "Chat Completions has no search results to cite from"
+        }
+        ir::Block::ToolResult(_) => "a tool result is a message of its own",
+        ir::Block::Video(_) => "Chat Completions takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `ChatCompletionContentPart` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_chat_completion_content_part<'a>(
+    wire: ChatCompletionContentPart<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ChatCompletionContentPart::File(v) => {
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_content_part_file(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
+        ChatCompletionContentPart::ImageUrl(v) => {
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_content_part_image(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        ChatCompletionContentPart::InputAudio(v) => {
+            let mut node = ir::AudioBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_content_part_input_audio(
+                v,
+                &mut node,
+                &mut own,
+                cx,
+                at,
+            );
+            node.native.append(own);
+            ir::Block::Audio(node)
+        }
+        ChatCompletionContentPart::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_content_part_text(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        other => {
+            let value = match other {
+                ChatCompletionContentPart::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ChatCompletionContentPart` for a `Block`; reports one that has none.
+pub fn write_chat_completion_content_part<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ChatCompletionContentPart<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Audio(node) => {
+            if node.source.kind == Some(ir::SourceKind::Bytes) {
+                cx.leftovers(&node.native);
+                return Some(
+                    ChatCompletionContentPart::InputAudio(
+                        write_chat_completion_content_part_input_audio(
+                            node,
+                            &node.native,
+                            cx,
+                            node.at,
+                        ),
+                    ),
+                );
+            }
+        }
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ChatCompletionContentPart::File(
+                    write_chat_completion_content_part_file(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    ),
+                ),
+            );
+        }
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ChatCompletionContentPart::ImageUrl(
+                    write_chat_completion_content_part_image(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    ),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ChatCompletionContentPart::Text(
+                    write_chat_completion_content_part_text(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    ),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ChatCompletionContentPart::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Reasoning(_) => {
+            "Chat Completions has no place for earlier reasoning in a request"
+        }
+        ir::Block::RedactedReasoning(_) => {
+            "Chat Completions has no place for sealed reasoning"
+        }
+        ir::Block::SearchResult(_) => {
+            "Chat Completions has no search results to cite from"
+        }
+        ir::Block::ToolResult(_) => "a tool result is a message of its own",
+        ir::Block::Video(_) => "Chat Completions takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ChatCompletionMessageParam` apart into `Turn`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_chat_completion_message_param<'a>(
+    wire: ChatCompletionMessageParam<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ChatCompletionMessageParam<'a>> {
+    match wire {
+        ChatCompletionMessageParam::Assistant(v) => {
+            let v = *v;
+            read_chat_completion_assistant_message(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatCompletionMessageParam::Developer(v) => {
+            read_chat_completion_developer_message(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatCompletionMessageParam::System(v) => {
+            read_chat_completion_system_message(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatCompletionMessageParam::Tool(v) => {
+            read_chat_completion_tool_message(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatCompletionMessageParam::User(v) => {
+            read_chat_completion_user_message(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ChatCompletionMessageParam` that says what `Turn` says, if there is one.
+pub fn write_chat_completion_message_param<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ChatCompletionMessageParam<'s>> {
+    if cx.home() && let Some(whole) = native.whole("ChatCompletionMessageParam")
+        && let Ok(wire) = ChatCompletionMessageParam::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.role == Some(ir::Role::Assistant) {
+        return Some(
+            ChatCompletionMessageParam::Assistant(
+                Box::new(write_chat_completion_assistant_message(src, native, cx, at)),
+            ),
+        );
+    }
+    if src.role == Some(ir::Role::Developer) {
+        return Some(
+            ChatCompletionMessageParam::Developer(
+                write_chat_completion_developer_message(src, native, cx, at),
+            ),
+        );
+    }
+    if src.role == Some(ir::Role::System) {
+        return Some(
+            ChatCompletionMessageParam::System(
+                write_chat_completion_system_message(src, native, cx, at),
+            ),
+        );
+    }
+    if src.role == Some(ir::Role::Tool) {
+        return Some(
+            ChatCompletionMessageParam::Tool(
+                write_chat_completion_tool_message(src, native, cx, at),
+            ),
+        );
+    }
+    if src.role == Some(ir::Role::User) {
+        return Some(
+            ChatCompletionMessageParam::User(
+                write_chat_completion_user_message(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Turns a `ChatCompletionMessageToolCallUnion` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_chat_completion_message_tool_call_union<'a>(
+    wire: ChatCompletionMessageToolCallUnion<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ChatCompletionMessageToolCallUnion::Custom(v) => {
+            let mut node = ir::ToolCallBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_message_custom_tool_call(
+                v,
+                &mut node,
+                &mut own,
+                cx,
+                at,
+            );
+            node.native.append(own);
+            ir::Block::ToolCall(node)
+        }
+        ChatCompletionMessageToolCallUnion::Function(v) => {
+            let mut node = ir::ToolCallBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_message_function_tool_call(
+                v,
+                &mut node,
+                &mut own,
+                cx,
+                at,
+            );
+            node.native.append(own);
+            ir::Block::ToolCall(node)
+        }
+        other => {
+            let value = match other {
+                ChatCompletionMessageToolCallUnion::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ChatCompletionMessageToolCallUnion` for a `Block`; reports one that has none.
+pub fn write_chat_completion_message_tool_call_union<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ChatCompletionMessageToolCallUnion<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::ToolCall(node) => {
+            if node.kind == Some(ir::ToolKind::Custom) {
+                cx.leftovers(&node.native);
+                return Some(
+                    ChatCompletionMessageToolCallUnion::Custom(
+                        write_chat_completion_message_custom_tool_call(
+                            node,
+                            &node.native,
+                            cx,
+                            node.at,
+                        ),
+                    ),
+                );
+            }
+            cx.leftovers(&node.native);
+            return Some(
+                ChatCompletionMessageToolCallUnion::Function(
+                    write_chat_completion_message_function_tool_call(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    ),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    ChatCompletionMessageToolCallUnion::from_checked(v.checked()).ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Reasoning(_) => {
+            "Chat Completions has no place for earlier reasoning in a request"
+        }
+        ir::Block::RedactedReasoning(_) => {
+            "Chat Completions has no place for sealed reasoning"
+        }
+        ir::Block::SearchResult(_) => {
+            "Chat Completions has no search results to cite from"
+        }
+        ir::Block::ToolResult(_) => "a tool result is a message of its own",
+        ir::Block::Video(_) => "Chat Completions takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ChatCompletionToolChoiceOptionObject` apart into `ToolChoice`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_chat_completion_tool_choice_option_object<'a>(
+    wire: ChatCompletionToolChoiceOptionObject<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ChatCompletionToolChoiceOptionObject<'a>> {
+    match wire {
+        ChatCompletionToolChoiceOptionObject::AllowedTools(v) => {
+            read_chat_completion_allowed_tool_choice(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatCompletionToolChoiceOptionObject::Custom(v) => {
+            read_chat_completion_named_tool_choice_custom(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatCompletionToolChoiceOptionObject::Function(v) => {
+            read_chat_completion_named_tool_choice(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ChatCompletionToolChoiceOptionObject` that says what `ToolChoice` says, if there is one.
+pub fn write_chat_completion_tool_choice_option_object<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ChatCompletionToolChoiceOptionObject<'s>> {
+    if src.mode == Some(ir::ChoiceMode::Named) && src.kind == Some(ir::ToolKind::Custom)
+    {
+        return Some(
+            ChatCompletionToolChoiceOptionObject::Custom(
+                write_chat_completion_named_tool_choice_custom(src, native, cx, at),
+            ),
+        );
+    }
+    if src.mode == Some(ir::ChoiceMode::Allowed) {
+        return Some(
+            ChatCompletionToolChoiceOptionObject::AllowedTools(
+                write_chat_completion_allowed_tool_choice(src, native, cx, at),
+            ),
+        );
+    }
+    if src.mode == Some(ir::ChoiceMode::Named) {
+        return Some(
+            ChatCompletionToolChoiceOptionObject::Function(
+                write_chat_completion_named_tool_choice(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Turns a `ChatCompletionToolUnion` into a `Tool`; a form without a meaning is carried as it is.
+pub fn read_chat_completion_tool_union<'a>(
+    wire: ChatCompletionToolUnion<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Tool<'a> {
+    match wire {
+        ChatCompletionToolUnion::Custom(v) => {
+            let mut node = ir::CustomTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_custom_tool(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Custom(node)
+        }
+        ChatCompletionToolUnion::Function(v) => {
+            let mut node = ir::FunctionTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_completion_function_tool(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Function(node)
+        }
+        other => {
+            let value = match other {
+                ChatCompletionToolUnion::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Tool::Native(ir::NativeTool {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ChatCompletionToolUnion` for a `Tool`; reports one that has none.
+pub fn write_chat_completion_tool_union<'s>(
+    src: &'s ir::Tool<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ChatCompletionToolUnion<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Tool::Custom(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ChatCompletionToolUnion::Custom(
+                    write_chat_completion_custom_tool(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Tool::Function(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ChatCompletionToolUnion::Function(
+                    write_chat_completion_function_tool(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Tool::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ChatCompletionToolUnion::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Tool::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `CompletionCreateParamsResponseFormat` apart into `Request`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_completion_create_params_response_format<'a>(
+    wire: CompletionCreateParamsResponseFormat<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), CompletionCreateParamsResponseFormat<'a>> {
+    match wire {
+        CompletionCreateParamsResponseFormat::JsonObject(v) => {
+            read_response_format_json_object(v, out, native, cx, at);
+            Ok(())
+        }
+        CompletionCreateParamsResponseFormat::JsonSchema(v) => {
+            read_response_format_json_schema(v, out, native, cx, at);
+            Ok(())
+        }
+        CompletionCreateParamsResponseFormat::Text(v) => {
+            read_response_format_text(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `CompletionCreateParamsResponseFormat` that says what `Request` says, if there is one.
+pub fn write_completion_create_params_response_format<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<CompletionCreateParamsResponseFormat<'s>> {
+    if cx.home()
+        && let Some(whole) = native.whole("CompletionCreateParamsResponseFormat")
+        && let Ok(wire) = CompletionCreateParamsResponseFormat::from_checked(
+            whole.checked(),
+        )
+    {
+        return Some(wire);
+    }
+    if src.output.format == Some(ir::OutputFormat::Json) {
+        if src.output.schema.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema",
+                    reason: "only a JSON schema format has a schema",
+                },
+                true,
+            );
+        }
+        if src.output.schema_description.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_description",
+                    reason: "only a JSON schema format has a description",
+                },
+                false,
+            );
+        }
+        if src.output.schema_name.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_name",
+                    reason: "only a JSON schema format has a name",
+                },
+                false,
+            );
+        }
+        if src.output.schema_strict.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_strict",
+                    reason: "only a JSON schema format can be strict",
+                },
+                false,
+            );
+        }
+        return Some(
+            CompletionCreateParamsResponseFormat::JsonObject(
+                write_response_format_json_object(src, native, cx, at),
+            ),
+        );
+    }
+    if src.output.format == Some(ir::OutputFormat::JsonSchema) {
+        return Some(
+            CompletionCreateParamsResponseFormat::JsonSchema(
+                write_response_format_json_schema(src, native, cx, at),
+            ),
+        );
+    }
+    if src.output.format == Some(ir::OutputFormat::Text) {
+        if src.output.schema.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema",
+                    reason: "only a JSON schema format has a schema",
+                },
+                true,
+            );
+        }
+        if src.output.schema_description.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_description",
+                    reason: "only a JSON schema format has a description",
+                },
+                false,
+            );
+        }
+        if src.output.schema_name.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_name",
+                    reason: "only a JSON schema format has a name",
+                },
+                false,
+            );
+        }
+        if src.output.schema_strict.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_strict",
+                    reason: "only a JSON schema format can be strict",
+                },
+                false,
+            );
+        }
+        return Some(
+            CompletionCreateParamsResponseFormat::Text(
+                write_response_format_text(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// The meaning of a word of `ChatCompletionChoiceFinishReason`.
+pub fn read_chat_completion_choice_finish_reason<'a>(
+    wire: ChatCompletionChoiceFinishReason<'a>,
+) -> ir::StopReason<'a> {
+    match wire {
+        ChatCompletionChoiceFinishReason::ContentFilter => ir::StopReason::ContentFilter,
+        ChatCompletionChoiceFinishReason::FunctionCall => ir::StopReason::ToolCalls,
+        ChatCompletionChoiceFinishReason::Length => ir::StopReason::Length,
+        ChatCompletionChoiceFinishReason::Stop => ir::StopReason::End,
+        ChatCompletionChoiceFinishReason::ToolCalls => ir::StopReason::ToolCalls,
+        ChatCompletionChoiceFinishReason::Other(text) => ir::StopReason::Other(text),
+    }
+}
+/// The word of `ChatCompletionChoiceFinishReason` for a meaning.
+pub fn write_chat_completion_choice_finish_reason<'s>(
+    value: &'s ir::StopReason<'s>,
+) -> Option<ChatCompletionChoiceFinishReason<'s>> {
+    Some(
+        match value {
+            ir::StopReason::ContentFilter => {
+                ChatCompletionChoiceFinishReason::ContentFilter
+            }
+            ir::StopReason::ContextWindow => ChatCompletionChoiceFinishReason::Length,
+            ir::StopReason::End => ChatCompletionChoiceFinishReason::Stop,
+            ir::StopReason::Error => ChatCompletionChoiceFinishReason::Length,
+            ir::StopReason::Length => ChatCompletionChoiceFinishReason::Length,
+            ir::StopReason::Pause => ChatCompletionChoiceFinishReason::Length,
+            ir::StopReason::Refusal => ChatCompletionChoiceFinishReason::ContentFilter,
+            ir::StopReason::StopSequence => ChatCompletionChoiceFinishReason::Stop,
+            ir::StopReason::ToolCalls => ChatCompletionChoiceFinishReason::ToolCalls,
+            ir::StopReason::Other(text) => {
+                ChatCompletionChoiceFinishReason::from_text(text.reborrow())
+            }
+        },
+    )
+}
+/// The meaning of a word of `ChatCompletionReasoningEffort`.
+pub fn read_chat_completion_reasoning_effort<'a>(
+    wire: ChatCompletionReasoningEffort<'a>,
+) -> ir::Effort<'a> {
+    match wire {
+        ChatCompletionReasoningEffort::High => ir::Effort::High,
+        ChatCompletionReasoningEffort::Low => ir::Effort::Low,
+        ChatCompletionReasoningEffort::Max => ir::Effort::Max,
+        ChatCompletionReasoningEffort::Medium => ir::Effort::Medium,
+        ChatCompletionReasoningEffort::Minimal => ir::Effort::Minimal,
+        ChatCompletionReasoningEffort::None => ir::Effort::None,
+        ChatCompletionReasoningEffort::Xhigh => ir::Effort::Xhigh,
+        ChatCompletionReasoningEffort::Other(text) => ir::Effort::Other(text),
+    }
+}
+/// The word of `ChatCompletionReasoningEffort` for a meaning.
+pub fn write_chat_completion_reasoning_effort<'s>(
+    value: &'s ir::Effort<'s>,
+) -> Option<ChatCompletionReasoningEffort<'s>> {
+    Some(
+        match value {
+            ir::Effort::High => ChatCompletionReasoningEffort::High,
+            ir::Effort::Low => ChatCompletionReasoningEffort::Low,
+            ir::Effort::Max => ChatCompletionReasoningEffort::Max,
+            ir::Effort::Medium => ChatCompletionReasoningEffort::Medium,
+            ir::Effort::Minimal => ChatCompletionReasoningEffort::Minimal,
+            ir::Effort::None => ChatCompletionReasoningEffort::None,
+            ir::Effort::Xhigh => ChatCompletionReasoningEffort::Xhigh,
+            ir::Effort::Other(text) => {
+                ChatCompletionReasoningEffort::from_text(text.reborrow())
+            }
+        },
+    )
+}
+/// The meaning of a word of `ChatCompletionServiceTier`.
+pub fn read_chat_completion_service_tier<'a>(
+    wire: ChatCompletionServiceTier<'a>,
+) -> ir::ServiceTier<'a> {
+    match wire {
+        ChatCompletionServiceTier::Auto => ir::ServiceTier::Auto,
+        ChatCompletionServiceTier::Default => ir::ServiceTier::Default,
+        ChatCompletionServiceTier::Fast => ir::ServiceTier::Fast,
+        ChatCompletionServiceTier::Flex => ir::ServiceTier::Flex,
+        ChatCompletionServiceTier::Priority => ir::ServiceTier::Priority,
+        ChatCompletionServiceTier::Scale => ir::ServiceTier::Scale,
+        ChatCompletionServiceTier::Other(text) => ir::ServiceTier::Other(text),
+    }
+}
+/// The word of `ChatCompletionServiceTier` for a meaning.
+pub fn write_chat_completion_service_tier<'s>(
+    value: &'s ir::ServiceTier<'s>,
+) -> Option<ChatCompletionServiceTier<'s>> {
+    Some(
+        match value {
+            ir::ServiceTier::Auto => ChatCompletionServiceTier::Auto,
+            ir::ServiceTier::Default => ChatCompletionServiceTier::Default,
+            ir::ServiceTier::Fast => ChatCompletionServiceTier::Fast,
+            ir::ServiceTier::Flex => ChatCompletionServiceTier::Flex,
+            ir::ServiceTier::Priority => ChatCompletionServiceTier::Priority,
+            ir::ServiceTier::Scale => ChatCompletionServiceTier::Scale,
+            ir::ServiceTier::Ultrafast => ChatCompletionServiceTier::Fast,
+            ir::ServiceTier::Other(text) => {
+                ChatCompletionServiceTier::from_text(text.reborrow())
+            }
+            _ => return None,
+        },
+    )
+}
+/// The meaning of a word of `ChatCompletionToolChoiceOptionKnown`.
+pub fn read_chat_completion_tool_choice_option_known<'a>(
+    wire: ChatCompletionToolChoiceOptionKnown<'a>,
+) -> ir::ChoiceMode<'a> {
+    match wire {
+        ChatCompletionToolChoiceOptionKnown::Auto => ir::ChoiceMode::Auto,
+        ChatCompletionToolChoiceOptionKnown::None => ir::ChoiceMode::None,
+        ChatCompletionToolChoiceOptionKnown::Required => ir::ChoiceMode::Required,
+        ChatCompletionToolChoiceOptionKnown::Other(text) => ir::ChoiceMode::Other(text),
+    }
+}
+/// The word of `ChatCompletionToolChoiceOptionKnown` for a meaning.
+pub fn write_chat_completion_tool_choice_option_known<'s>(
+    value: &'s ir::ChoiceMode<'s>,
+) -> Option<ChatCompletionToolChoiceOptionKnown<'s>> {
+    Some(
+        match value {
+            ir::ChoiceMode::Auto => ChatCompletionToolChoiceOptionKnown::Auto,
+            ir::ChoiceMode::None => ChatCompletionToolChoiceOptionKnown::None,
+            ir::ChoiceMode::Required => ChatCompletionToolChoiceOptionKnown::Required,
+            ir::ChoiceMode::Other(text) => {
+                ChatCompletionToolChoiceOptionKnown::from_text(text.reborrow())
+            }
+            _ => return None,
+        },
+    )
+}

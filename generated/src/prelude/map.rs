@@ -123,6 +123,8 @@ enum Why {
     Spelling,
     /// A constant member was left out.
     Left,
+    /// It is the whole node.
+    Whole,
 }
 
 /// A member of a wire object that the IR carries as it is.
@@ -192,6 +194,21 @@ impl<'a> Native<'a> {
         self.keep(at, owner, Text::plain(name), Json::written(value.to_json()));
     }
 
+    /// Whether a member of an object of that wire type is kept.
+    pub(crate) fn owns(&self, owner: &'static str) -> bool {
+        self.0.iter().any(|l| l.owner == owner)
+    }
+
+    /// Keeps a whole node, a form of the union `owner` that has no meaning in the IR.
+    pub(crate) fn keep_whole(&mut self, at: At, owner: &'static str, value: &impl Wire<'a>) {
+        let value = Json::written(value.to_json());
+        self.0.push(Leftover { at, owner, name: Text::plain(""), value, why: Why::Whole });
+    }
+
+    pub(crate) fn whole(&self, owner: &'static str) -> Option<&Json<'a>> {
+        self.0.iter().find(|l| l.why == Why::Whole && l.owner == owner).map(|l| &l.value)
+    }
+
     pub(crate) fn null(&mut self, at: At, owner: &'static str, name: &'static str) {
         self.0.push(Leftover { at, owner, name: Text::plain(name), value: Json::NULL, why: Why::Null });
     }
@@ -239,7 +256,7 @@ impl<'a> Native<'a> {
     /// Puts the members of `owner` back that the map itself did not write.
     pub(crate) fn restore<'s, T: Object<'s>>(&'s self, owner: &'static str, object: &mut T) {
         for leftover in &self.0 {
-            if leftover.owner != owner || matches!(leftover.why, Why::Spelling | Why::Left) {
+            if leftover.owner != owner || matches!(leftover.why, Why::Spelling | Why::Left | Why::Whole) {
                 continue;
             }
             let name = leftover.name.decode();
@@ -259,8 +276,6 @@ impl<'a> Native<'a> {
 pub struct ReadCx {
     /// Places of the nodes read so far.
     pub paths: Paths,
-    /// Parts that cannot be read into the IR at all, such as a message of an unknown role: path, reason.
-    pub refused: Vec<(String, &'static str)>,
 }
 
 impl ReadCx {
@@ -270,10 +285,6 @@ impl ReadCx {
 
     pub(crate) fn item(&mut self, at: At, index: usize) -> At {
         self.paths.add(at, Segment::Index(u32::try_from(index).unwrap_or(u32::MAX)))
-    }
-
-    pub(crate) fn refuse(&mut self, at: At, reason: &'static str) {
-        self.refused.push((self.paths.render(at), reason));
     }
 }
 
@@ -294,6 +305,7 @@ pub(crate) struct Scope {
     at: At,
     ir: &'static str,
     member: &'static str,
+    elsewhere: &'static [&'static str],
 }
 
 impl<'p> WriteCx<'p> {
@@ -326,15 +338,23 @@ impl<'p> WriteCx<'p> {
         });
     }
 
-    /// Says which member of which node the next group belongs to.
-    pub(crate) fn enter(&mut self, at: At, ir: &'static str, member: &'static str) {
-        self.scope = Some(Scope { at, ir, member });
+    /// Says which member of which node the next group belongs to, and which parts of it are written
+    /// elsewhere.
+    pub(crate) fn enter(
+        &mut self,
+        at: At,
+        ir: &'static str,
+        member: &'static str,
+        elsewhere: &'static [&'static str],
+    ) {
+        self.scope = Some(Scope { at, ir, member, elsewhere });
     }
 
     /// Reports a part of the group being written that the target has no form for.
     pub(crate) fn lack_in(&mut self, lack: &Lack, semantic: bool) {
         let path = match self.scope {
-            Some(Scope { at, ir, member }) => self.path(at, ir, &format!("{member}.{}", lack.path)),
+            Some(Scope { elsewhere, .. }) if elsewhere.contains(&lack.path) => return,
+            Some(Scope { at, ir, member, .. }) => self.path(at, ir, &format!("{member}.{}", lack.path)),
             None => lack.path.to_owned(),
         };
         self.ledger.push(Effect {
@@ -375,9 +395,10 @@ pub(crate) fn write_num<'s>(value: &'s Num<'_>, home: bool) -> Num<'s> {
     if home { value.reborrow() } else { value.unquoted() }
 }
 
-/// The element of a list for which `is` holds, made when there is none.
+/// The element of a list for which `is` holds, made when there is none, at the `front` or at the end.
 pub(crate) fn element<'l, T>(
     list: &'l mut Option<Vec<T>>,
+    front: bool,
     is: impl Fn(&T) -> bool,
     make: impl FnOnce() -> T,
 ) -> Option<&'l mut T> {
@@ -385,8 +406,9 @@ pub(crate) fn element<'l, T>(
     let index = match list.iter().position(is) {
         Some(index) => index,
         None => {
-            list.push(make());
-            list.len() - 1
+            let index = if front { 0 } else { list.len() };
+            list.insert(index, make());
+            index
         }
     };
     list.get_mut(index)

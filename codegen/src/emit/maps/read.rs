@@ -4,7 +4,7 @@ use anyhow::{Context, Result, bail};
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Becomes, Cx, element_ir, leaf_type, read_fn, scalar, slot, write_fn};
+use super::{Becomes, Cx, beside, element_ir, leaf_type, read_fn, scalar, slot, write_fn};
 use crate::emit::names;
 use crate::ir::IrType;
 use crate::map::{FieldFate, TypeMap};
@@ -56,14 +56,14 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
     let unbox = cx.layout.boxed_field(wire_type).then(|| quote!(let v = *v;));
     let value = match fate {
         FieldFate::Const { value, sets } => {
-            let set = match sets {
-                None => quote!(),
-                Some((path, word)) => {
+            let set = sets
+                .iter()
+                .map(|(path, word)| {
                     let place = slot(quote!(out), path);
                     let word = cx.word(&ty.ir, path, word)?;
-                    quote!(#place = Some(#word);)
-                }
-            };
+                    Ok(quote!(#place = Some(#word);))
+                })
+                .collect::<Result<Vec<_>>>()?;
             return Ok(quote! {
                 match #ident {
                     Field::Value(v) if v == #value => {}
@@ -71,7 +71,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                     Field::Null => native.null(at, OWNER, #name),
                     Field::Absent => native.left(at, OWNER, #name),
                 }
-                #set
+                #(#set)*
             });
         }
         FieldFate::Keep(_) => quote!(native.keep_wire(at, OWNER, #name, &v);),
@@ -81,7 +81,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
             let (place, open) = match &path.element {
                 None => (slot(quote!(out), &path.leaf), None),
                 Some((list, which)) => {
-                    (slot(quote!(element), &path.leaf), Some(element(cx, &ty.ir, list, which)?))
+                    (slot(quote!(element), &path.leaf), Some(element(cx, wire, ty, list, which)?))
                 }
             };
             let body = match via {
@@ -89,13 +89,9 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                 None => into_slot(cx, wire_type, leaf, &place, name)?,
             };
             let body = if *home || shared(ty, name, &path.text()) {
-                let is_list = matches!(leaf, IrType::List(_));
                 let is_group = matches!(leaf, IrType::Ref(target) if cx.ir.is_group(target));
-                let taken = match (is_list, is_group) {
-                    (true, _) => quote!(false),
-                    (_, true) => quote!(#place != Default::default()),
-                    _ => quote!(#place.is_some()),
-                };
+                let taken =
+                    if is_group { quote!(#place != Default::default()) } else { quote!(#place.is_some()) };
                 let spell = home.then(|| quote!(native.spelling(at, OWNER, #name, &v);));
                 quote! {
                     if #taken {
@@ -134,22 +130,31 @@ fn shared(ty: &TypeMap, name: &str, path: &str) -> bool {
 }
 
 /// `if let Some(..element..)` for a path that steps into a list.
-fn element(cx: &Cx<'_>, ir: &str, list: &str, which: &str) -> Result<TokenStream> {
+fn element(cx: &Cx<'_>, wire: &str, ty: &TypeMap, list: &str, which: &str) -> Result<TokenStream> {
+    let ir = &ty.ir;
     let list_place = slot(quote!(out), list);
     let item = names::ty(cx.ir.at(ir, list)?.ty.target().context("no list of objects")?);
     if which == "0" {
         return Ok(quote! {
             if let Some(element) =
-                map::element(&mut #list_place, |_| true, || ir::#item { at, ..Default::default() })
+                map::element(&mut #list_place, false, |_| true, || ir::#item { at, ..Default::default() })
         });
     }
     let variant = names::variant(which);
     let node = cx.ir_ident(&element_ir(cx, ir, list, which)?)?;
+    let (test, bare) = if beside(cx, wire, ty, list, which)? {
+        (quote!(ir::#item::#variant(node) if node.bare == Some(true)), quote!(bare: Some(true),))
+    } else {
+        (quote!(ir::#item::#variant(_)), quote!())
+    };
+    // Reasoning stands before what it led to, wherever its member stands.
+    let front = which == "reasoning";
     Ok(quote! {
         if let Some(ir::#item::#variant(element)) = map::element(
             &mut #list_place,
-            |item| matches!(item, ir::#item::#variant(_)),
-            || ir::#item::#variant(ir::#node { at, ..Default::default() }),
+            #front,
+            |item| matches!(item, #test),
+            || ir::#item::#variant(ir::#node { at, #bare ..Default::default() }),
         )
     })
 }
@@ -338,8 +343,8 @@ fn node(cx: &Cx<'_>, target: &str, ir: &str) -> Result<TokenStream> {
     let call = match cx.schema.types.get(target) {
         Some(Def::Object(_)) => quote!(#read(v, &mut node, &mut own, cx, at);),
         _ => quote! {
-            if #read(v, &mut node, &mut own, cx, at).is_err() {
-                cx.refuse(at, "unknown form");
+            if let Err(v) = #read(v, &mut node, &mut own, cx, at) {
+                own.keep_whole(at, #target, &v);
             }
         },
     };
@@ -400,10 +405,10 @@ fn inline(cx: &Cx<'_>, wire: &Type, ir: &str, name: &str) -> Result<TokenStream>
             if cx.map.ty(target).map(|t| t.ir.as_str()) != Some(ir) {
                 bail!("{target} is inline and must be mapped to {ir}");
             }
-            let wire_ty = names::ty(target);
+            let blank = super::blank(cx, target, quote!(v))?;
             Ok(quote! {
-                if v == #wire_ty::default() {
-                    native.empty(at, OWNER, #name, b"{}".to_vec());
+                if #blank {
+                    native.empty(at, OWNER, #name, v.to_json());
                 } else {
                     let member = cx.member(at, #name);
                     #read(v, out, native, cx, member);

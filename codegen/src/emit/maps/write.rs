@@ -6,11 +6,11 @@ use anyhow::{Context, Result, bail};
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Becomes, Cx, element_ir, leaf_type, read_fn, scalar, slot, write_fn};
+use super::{Becomes, Cx, beside, element_ir, leaf_type, read_fn, scalar, slot, write_fn};
 use crate::emit::names;
 use crate::ir::{IrDef, IrType};
-use crate::map::{FieldFate, TypeMap};
-use crate::schema::{Def, Field, Kind, Type, Union};
+use crate::map::{FieldFate, IrPath, TypeMap};
+use crate::schema::{Def, Kind, Type, Union};
 
 /// `write_<type>` of a mapped object type.
 pub(super) fn object(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStream> {
@@ -35,7 +35,7 @@ pub(super) fn object(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStrea
         quote!(if cx.home() { native.restore(OWNER, &mut wire); } else { #(#nulls)* })
     };
     let lacks = lacks(cx, wire, ty)?;
-    let strays = strays(cx, ty)?;
+    let strays = strays(cx, wire, ty)?;
     let doc = format!(" Puts a `{wire}` together from `{}`.", ty.ir);
     Ok(quote! {
         #[doc = #doc]
@@ -74,46 +74,37 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                     _ => Field::Value(Text::plain(#value)),
                 };
             };
-            let holds = match sets {
-                None => quote!(),
-                Some((path, word)) => {
+            let holds = sets
+                .iter()
+                .map(|(path, word)| {
                     let place = slot(quote!(src), path);
                     let word = cx.word(&ty.ir, path, word)?;
-                    quote!(#place == Some(#word) &&)
-                }
-            };
-            Ok(quote!(if #holds !(cx.home() && native.is_left(OWNER, #name)) { #text }))
+                    Ok(quote!(#place == Some(#word) &&))
+                })
+                .collect::<Result<Vec<_>>>()?;
+            Ok(quote!(if #(#holds)* !(cx.home() && native.is_left(OWNER, #name)) { #text }))
         }
-        FieldFate::Inline => inline(cx, wire_type, ty, &wrap),
+        FieldFate::Inline => inline(cx, wire_type, ty, is_required(cx, wire, name), &wrap),
         FieldFate::Ir { path, via, only, home, .. } => {
             let leaf = leaf_type(cx, &ty.ir, path)?;
             let (place, open) = match &path.element {
                 None => (slot(quote!(src), &path.leaf), None),
                 Some((list, which)) => {
-                    (slot(quote!(element), &path.leaf), Some(element(cx, &ty.ir, list, which)?))
+                    (slot(quote!(element), &path.leaf), Some(element(cx, wire, ty, list, which)?))
                 }
             };
             let ir_path = path.text();
-            let row = Row { cx, ir: &ty.ir, ir_path: &ir_path, only: only.as_deref(), name };
+            let row = Row { cx, wire, ir: &ty.ir, ir_path: &ir_path, only: only.as_deref(), name };
             let body = match via {
-                Some(via) => through(&row, via, wire_type, leaf, &place, &wrap)?,
+                Some(via) => through(&row, ty, via, wire_type, leaf, &place, &wrap)?,
                 None => from_slot(&row, ty, wire_type, leaf, &place, &wrap)?,
             };
             let body = if *home {
-                let main = has_main(ty, name, &ir_path);
-                let guard = if main {
-                    quote!(cx.home() && native.is_spelled(OWNER, #name))
-                } else {
-                    quote!(cx.home())
-                };
+                let guard = quote!(cx.home() && native.is_spelled(OWNER, #name));
                 quote!(if #guard { #body })
             } else {
-                let homes: Vec<&String> = homes(ty, name, &ir_path);
-                if homes.is_empty() {
-                    body
-                } else {
-                    quote!(if !(cx.home() && (#(native.is_spelled(OWNER, #homes))||*)) { #body })
-                }
+                let homes = homes(cx, wire, name, &ir_path);
+                if homes.is_empty() { body } else { quote!(if !(cx.home() && (#(#homes)||*)) { #body }) }
             };
             Ok(match open {
                 None => body,
@@ -125,6 +116,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
 
 struct Row<'r, 's> {
     cx: &'r Cx<'s>,
+    wire: &'r str,
     ir: &'r str,
     ir_path: &'r str,
     only: Option<&'r str>,
@@ -138,45 +130,44 @@ impl Row<'_, '_> {
         quote!(cx.lack(at, &Lack { ir: #ir, path: #path, reason: "this protocol has no word for the value" }, false);)
     }
 
-    /// Tells the writer of a group which member of which node it writes.
+    /// Tells the writer of a group which member of which node it writes, and which of the group's leaves
+    /// other rows write.
     fn enter(&self) -> TokenStream {
         if self.cx.ir.is_group(self.ir) {
             return quote!();
         }
         let (ir, path) = (self.ir, self.ir_path);
-        quote!(cx.enter(at, #ir, #path);)
+        let prefix = format!("{path}.");
+        let rows = self.cx.consumed(self.wire, &mut BTreeSet::new());
+        let elsewhere = rows.iter().filter_map(|row| row.strip_prefix(&prefix));
+        quote!(cx.enter(at, #ir, #path, &[#(#elsewhere),*]);)
     }
 }
 
-/// Whether another row that is written everywhere names the same leaf.
-fn has_main(ty: &TypeMap, name: &str, path: &str) -> bool {
-    ty.fields.iter().any(|(other, fate)| {
-        other != name && matches!(fate, FieldFate::Ir { path: p, home: false, .. } if p.text() == path)
-    })
-}
-
-/// Rows for the same leaf that are written only towards home.
-fn homes<'t>(ty: &'t TypeMap, name: &str, path: &str) -> Vec<&'t String> {
-    ty.fields
-        .iter()
-        .filter(|(other, fate)| {
-            *other != name && matches!(fate, FieldFate::Ir { path: p, home: true, .. } if p.text() == path)
+/// Whether a row for the same leaf that is written only towards home has the value.
+fn homes(cx: &Cx<'_>, wire: &str, name: &str, path: &str) -> Vec<TokenStream> {
+    cx.family(wire)
+        .into_iter()
+        .filter(|(owner, field, fate)| {
+            (*owner, *field) != (wire, name)
+                && matches!(fate, FieldFate::Ir { path: p, home: true, .. } if p.text() == path)
         })
-        .map(|(other, _)| other)
+        .map(|(owner, field, _)| quote!(native.is_spelled(#owner, #field)))
         .collect()
 }
 
-fn element(cx: &Cx<'_>, ir: &str, list: &str, which: &str) -> Result<TokenStream> {
+fn element(cx: &Cx<'_>, wire: &str, ty: &TypeMap, list: &str, which: &str) -> Result<TokenStream> {
     let list_place = slot(quote!(src), list);
     if which == "0" {
         return Ok(quote!(if let Some(element) = #list_place.as_ref().and_then(|list| list.first())));
     }
-    let item = names::ty(cx.ir.at(ir, list)?.ty.target().context("no list of objects")?);
+    let item = names::ty(cx.ir.at(&ty.ir, list)?.ty.target().context("no list of objects")?);
     let variant = names::variant(which);
+    let test = if beside(cx, wire, ty, list, which)? { quote!(if node.bare == Some(true)) } else { quote!() };
     Ok(quote! {
         if let Some(element) = #list_place.as_ref().and_then(|list| {
             list.iter().find_map(|item| match item {
-                ir::#item::#variant(node) => Some(node),
+                ir::#item::#variant(node) #test => Some(node),
                 _ => None,
             })
         })
@@ -185,6 +176,7 @@ fn element(cx: &Cx<'_>, ir: &str, list: &str, which: &str) -> Result<TokenStream
 
 fn through(
     row: &Row<'_, '_>,
+    ty: &TypeMap,
     via: &str,
     wire: &Type,
     leaf: &IrType,
@@ -202,8 +194,13 @@ fn through(
     let is_group = matches!(leaf, IrType::Ref(target) if row.cx.ir.is_group(target));
     if is_group {
         let IrType::Ref(group) = leaf else { bail!("a group") };
-        let leaves: Vec<String> = row.cx.ir.leaves(group)?.into_iter().map(|(leaf, _)| leaf).collect();
-        let report = group_report(row, group, &leaves, place)?;
+        // Leaves of the group that have a row of their own are no loss.
+        let own = |leaf: &str| {
+            let path = format!("{}.{leaf}", row.ir_path);
+            ty.fields.values().any(|f| matches!(f, FieldFate::Ir { path: p, .. } if p.text() == path))
+        };
+        let leaves = row.cx.ir.leaves(group)?.into_iter().map(|(leaf, _)| leaf).filter(|leaf| !own(leaf));
+        let report = group_report(row, group, &leaves.collect::<Vec<_>>(), place)?;
         return Ok(quote! {
             if #place != Default::default() {
                 match transforms::#via::write(&#place) {
@@ -323,7 +320,7 @@ fn list(row: &Row<'_, '_>, ty: &TypeMap, item: &Type, ir: &IrType) -> Result<Tok
     }
     let target = item.target().context("a list of objects")?;
     let write = write_fn(target);
-    let filter = filter(row, ty)?;
+    let filter = filter(row, ty, ir)?;
     let is_object = matches!(cx.schema.types.get(target), Some(Def::Object(_)));
     let call = match (cx.becomes(target)?, is_object) {
         (Becomes::Object(_), true) => quote! {
@@ -358,42 +355,67 @@ fn list(row: &Row<'_, '_>, ty: &TypeMap, item: &Type, ir: &IrType) -> Result<Tok
         (Becomes::Union(_), false) => quote!(#write(node, cx)),
         (Becomes::Nothing, _) => bail!("items {target} have no meaning"),
     };
-    Ok(quote!(list.iter()#filter.filter_map(|node| { #call }).collect()))
+    Ok(quote!({
+        let home = cx.home();
+        list.iter()#filter.filter_map(|node| { #call }).collect()
+    }))
 }
 
 /// Which elements of a shared list a row takes.
-fn filter(row: &Row<'_, '_>, ty: &TypeMap) -> Result<TokenStream> {
-    let path = row.ir_path;
-    let cx = row.cx;
-    let union = |ir: &str| -> Result<_> {
-        Ok(names::ty(cx.ir.at(ir, path)?.ty.target().context("a list of objects")?))
-    };
+fn filter(row: &Row<'_, '_>, ty: &TypeMap, item: &IrType) -> Result<TokenStream> {
+    let (path, cx) = (row.ir_path, row.cx);
+    let union = || item.target().map(names::ty).context("a list of objects");
     if let Some(only) = row.only {
-        let (union, variant) = (union(row.ir)?, names::variant(only));
+        let (union, variant) = (union()?, names::variant(only));
         return Ok(quote!(.filter(|item| matches!(item, ir::#union::#variant(_)))));
     }
-    let claimed = claimed(ty, path);
-    if claimed.is_empty() {
+    let claims = claims(cx, row.wire, ty, path)?;
+    if claims.is_empty() {
         return Ok(quote!());
     }
-    let union = union(row.ir)?;
-    let variants = claimed.iter().map(|tag| names::variant(tag));
-    Ok(quote!(.filter(|item| !matches!(item, #(ir::#union::#variants(_))|*))))
+    let union = union()?;
+    let tests = claims.iter().map(|claim| claim.test(&union));
+    Ok(quote!(.filter(|item| !(#(#tests)||*))))
+}
+
+/// A variant of a list that rows of their own take.
+struct Claim<'t> {
+    tag: &'t str,
+    /// All such elements are taken, not one.
+    whole: bool,
+    /// Taken only when the document goes back where it came from.
+    home: bool,
+    /// Only the ones that stood beside the list are taken.
+    bare: bool,
+}
+
+impl Claim<'_> {
+    /// Whether `item` is claimed.
+    fn test(&self, union: &proc_macro2::Ident) -> TokenStream {
+        let variant = names::variant(self.tag);
+        let home = self.home.then(|| quote!(home &&));
+        let bare = self.bare.then(|| quote!(if node.bare == Some(true)));
+        let binding = if self.bare { quote!(node) } else { quote!(_) };
+        quote!((#home matches!(item, ir::#union::#variant(#binding) #bare)))
+    }
 }
 
 /// Variants of a list that rows of their own take.
-fn claimed<'t>(ty: &'t TypeMap, list: &str) -> BTreeSet<&'t str> {
-    ty.fields
-        .values()
-        .filter_map(|fate| match fate {
-            FieldFate::Ir { path, only: Some(only), .. } if path.text() == list => Some(only.as_str()),
-            FieldFate::Ir { path, .. } => match &path.element {
-                Some((l, which)) if l == list && which != "0" => Some(which.as_str()),
-                _ => None,
-            },
-            _ => None,
-        })
-        .collect()
+fn claims<'t>(cx: &Cx<'t>, wire: &str, ty: &TypeMap, list: &str) -> Result<Vec<Claim<'t>>> {
+    let mut claims: BTreeMap<&str, Claim<'t>> = BTreeMap::new();
+    for (_, _, fate) in cx.family(wire) {
+        let FieldFate::Ir { path, only, home, .. } = fate else { continue };
+        let (tag, whole) = match (&path.element, only) {
+            (_, Some(only)) if path.text() == list => (only.as_str(), true),
+            (Some((l, which)), _) if l == list && which != "0" => (which.as_str(), false),
+            _ => continue,
+        };
+        let bare = !whole && beside(cx, wire, ty, list, tag)?;
+        let claim = claims.entry(tag).or_insert(Claim { tag, whole, home: true, bare });
+        claim.home &= *home;
+        claim.whole |= whole;
+    }
+    Ok(claims.into_values().collect())
 }
 
 /// A list that may be written as a bare string.
@@ -414,7 +436,7 @@ fn text_or_list(
     };
     let union = names::ty(target);
     let items = list(row, ty, item, ir_item)?;
-    let filter = filter(row, ty)?;
+    let filter = filter(row, ty, ir_item)?;
     let name = row.name;
     let as_array = {
         let items = if cx.layout.boxed_field(array) { quote!(Box::new(items)) } else { quote!(items) };
@@ -431,6 +453,7 @@ fn text_or_list(
         _ => (
             quote!(true),
             quote! {{
+                let home = cx.home();
                 let mut blocks = list.iter()#filter;
                 match (blocks.next(), blocks.next()) {
                     (Some(ir::Block::Text(node)), None) if node.bare == Some(true) && node.cache == Default::default()
@@ -525,34 +548,32 @@ fn group(
         }
         _ => bail!("{target} does not become the group {group}"),
     };
-    Ok(quote!(if #place != Default::default() { #body }))
+    // An object that says only what its protocol alone knows is still there.
+    let there = match cx.schema.types.get(target) {
+        Some(Def::Object(_)) => quote!(|| (cx.home() && native.owns(#target))),
+        _ => quote!(),
+    };
+    Ok(quote!(if #place != Default::default() #there { #body }))
 }
 
 fn inline(
     cx: &Cx<'_>,
     wire: &Type,
     ty: &TypeMap,
+    required: bool,
     wrap: &dyn Fn(TokenStream) -> TokenStream,
 ) -> Result<TokenStream> {
     let target = wire.target().context("inline needs an object")?;
     let write = write_fn(target);
     let set = wrap(quote!(w));
     match cx.schema.types.get(target) {
-        Some(Def::Object(fields)) => {
-            let inner = cx.map.ty(target).context("inline needs a mapped object")?;
-            let consts: Vec<_> = constants(inner, fields).map(names::field).collect();
-            let blank = if consts.is_empty() {
-                quote!(w == Default::default())
-            } else {
-                quote!({
-                    let mut probe = w.clone();
-                    #(probe.#consts = Field::Absent;)*
-                    probe == Default::default()
-                })
-            };
+        Some(Def::Object(_)) => {
+            let blank = super::blank(cx, target, quote!(w))?;
+            // What was there without saying anything comes back from the native slot.
+            let needed = required.then(|| quote!(!cx.home() ||));
             Ok(quote! {
                 let w = #write(src, native, cx, at);
-                if !(#blank) {
+                if #needed !(#blank) {
                     #set
                 }
             })
@@ -575,12 +596,8 @@ fn inline(
     }
 }
 
-/// Constants that are written whatever the IR says.
-fn constants<'t>(ty: &'t TypeMap, fields: &'t BTreeMap<String, Field>) -> impl Iterator<Item = &'t str> {
-    fields
-        .keys()
-        .filter(|name| matches!(ty.fields.get(*name), Some(FieldFate::Const { sets: None, .. })))
-        .map(String::as_str)
+fn is_required(cx: &Cx<'_>, wire: &str, field: &str) -> bool {
+    matches!(cx.schema.types.get(wire), Some(Def::Object(fields)) if fields.get(field).is_some_and(|f| f.required))
 }
 
 /// IR leaves of an object that rows take.
@@ -625,95 +642,98 @@ fn is_inline(cx: &Cx<'_>, wire: &str) -> bool {
 }
 
 /// Reports of list elements that no row takes.
-fn strays(cx: &Cx<'_>, ty: &TypeMap) -> Result<TokenStream> {
-    let mut lists: BTreeMap<&str, bool> = BTreeMap::new();
-    for fate in ty.fields.values() {
+fn strays(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStream> {
+    if is_inline(cx, wire) {
+        return Ok(quote!());
+    }
+    // Each list that rows step into or share, and whether some row takes whatever is left of it.
+    let mut lists: BTreeMap<String, (IrPath, bool)> = BTreeMap::new();
+    for (_, _, fate) in cx.family(wire) {
         let FieldFate::Ir { path, only, .. } = fate else { continue };
-        match (&path.element, only) {
-            (Some((list, _)), _) => {
-                lists.entry(list).or_insert(false);
-            }
-            (None, Some(_)) => {
-                lists.entry(&path.leaf).or_insert(false);
-            }
-            _ => {}
+        if let Some((list, _)) = &path.element {
+            let whole = IrPath { element: None, leaf: list.clone() };
+            lists.entry(list.clone()).or_insert((whole, false));
+        }
+        if only.is_some() {
+            lists.entry(path.text()).or_insert((path.clone(), false));
         }
     }
-    for fate in ty.fields.values() {
+    for (_, _, fate) in cx.family(wire) {
         if let FieldFate::Ir { path, only: None, .. } = fate
-            && path.element.is_none()
-            && let Some(full) = lists.get_mut(path.leaf.as_str())
+            && let Some((_, full)) = lists.get_mut(&path.text())
         {
             *full = true;
         }
     }
     let mut out = Vec::new();
-    for (list, full) in lists {
-        let place = slot(quote!(src), list);
-        let item = cx.ir.at(&ty.ir, list)?.ty.target().context("a list of objects")?.to_owned();
-        if !matches!(cx.ir.types.get(&item), Some(IrDef::Union { .. })) {
-            out.push(quote! {
+    for (list, (path, full)) in lists {
+        let item = leaf_type(cx, &ty.ir, &path)?.target().context("a list of objects")?.to_owned();
+        let place = match &path.element {
+            None => slot(quote!(src), &path.leaf),
+            Some(_) => slot(quote!(element), &path.leaf),
+        };
+        let body = if matches!(cx.ir.types.get(&item), Some(IrDef::Union { .. })) {
+            stray_blocks(cx, wire, ty, &list, &item, full, &place)?
+        } else {
+            quote! {
                 for extra in #place.iter().flatten().skip(1) {
                     cx.lack_node(extra.at, "this protocol has room for one", false);
                 }
-            });
-            continue;
-        }
-        let union = names::ty(&item);
-        let mut arms = Vec::new();
-        for tag in claimed(ty, list) {
-            let variant = names::variant(tag);
-            let whole = ty
-                .fields
-                .values()
-                .any(|f| matches!(f, FieldFate::Ir { only: Some(only), path, .. } if only == tag && path.text() == list));
-            arms.push(if whole {
-                quote!(ir::#union::#variant(_) => {})
-            } else {
-                // One element is taken; `seen` tells the first from the rest.
-                quote!(ir::#union::#variant(_) if !seen.contains(&#tag) => seen.push(#tag),)
-            });
-            element_ir(cx, &ty.ir, list, tag)?;
-        }
-        let rest = if full && claimed_singles(ty, list).is_empty() {
-            continue;
-        } else if full {
-            let singles = claimed_singles(ty, list).into_iter().map(names::variant).collect::<Vec<_>>();
-            quote! {
-                item if matches!(item, #(ir::#union::#singles(_))|*) => {
-                    cx.lack_node(item.at(), "this kind of message has room for one", item.semantic());
-                }
-                _ => {}
             }
-        } else {
-            quote!(item => cx.lack_node(item.at(), "this kind of message has no place for it", item.semantic()),)
         };
-        let seen =
-            (!claimed_singles(ty, list).is_empty()).then(|| quote!(let mut seen: Vec<&str> = Vec::new();));
-        out.push(quote! {
-            #seen
-            for item in #place.iter().flatten() {
-                match item {
-                    #(#arms)*
-                    #rest
-                }
+        out.push(match &path.element {
+            None => body,
+            Some((list, which)) => {
+                let open = element(cx, wire, ty, list, which)?;
+                quote!(#open { #body })
             }
         });
     }
     Ok(quote!(#(#out)*))
 }
 
-/// Variants of which a row takes one element.
-fn claimed_singles<'t>(ty: &'t TypeMap, list: &str) -> BTreeSet<&'t str> {
-    ty.fields
-        .values()
-        .filter_map(|fate| match fate {
-            FieldFate::Ir { path, .. } => path.element.as_ref(),
-            _ => None,
-        })
-        .filter(|(l, which)| l == list && which != "0")
-        .map(|(_, which)| which.as_str())
-        .collect()
+/// Reports of the elements of one list that no row takes.
+fn stray_blocks(
+    cx: &Cx<'_>,
+    wire: &str,
+    ty: &TypeMap,
+    list: &str,
+    item: &str,
+    full: bool,
+    place: &TokenStream,
+) -> Result<TokenStream> {
+    let union = names::ty(item);
+    let claims = claims(cx, wire, ty, list)?;
+    let whole = claims.iter().filter(|c| c.whole).map(|c| c.test(&union));
+    let singles: Vec<_> = claims.iter().filter(|c| !c.whole).collect();
+    if full && singles.is_empty() {
+        return Ok(quote!());
+    }
+    let tags = singles.iter().map(|c| c.tag);
+    let tests = singles.iter().map(|c| c.test(&union));
+    let rest = (!full).then(
+        || quote!(cx.lack_node(item.at(), "this kind of message has no place for it", item.semantic());),
+    );
+    Ok(quote! {
+        let home = cx.home();
+        let mut seen: Vec<&str> = Vec::new();
+        for item in #place.iter().flatten() {
+            if false #(|| #whole)* {
+                continue;
+            }
+            let single = match () {
+                #(_ if #tests => Some(#tags),)*
+                _ => None,
+            };
+            match single {
+                Some(tag) if seen.contains(&tag) => {
+                    cx.lack_node(item.at(), "this kind of message has room for one", item.semantic());
+                }
+                Some(tag) => seen.push(tag),
+                None => { #rest }
+            }
+        }
+    })
 }
 
 /// `write_<union>` of a tagged union with mapped variants.
@@ -779,6 +799,17 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
                 });
             }
             let doc = format!(" The form of `{name}` that says what `{object}` says, if there is one.");
+            // A form without a meaning was carried whole.
+            let whole = (!is_group).then(|| {
+                quote! {
+                    if cx.home()
+                        && let Some(whole) = native.whole(#name)
+                        && let Ok(wire) = #wire_ty::from_checked(whole.checked())
+                    {
+                        return Some(wire);
+                    }
+                }
+            });
             Ok(quote! {
                 #[doc = #doc]
                 pub fn #function<'s>(
@@ -787,6 +818,7 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
                     cx: &mut WriteCx<'_>,
                     at: At,
                 ) -> Option<#wire_ty<'s>> {
+                    #whole
                     #(#arms)*
                     #[allow(unreachable_code, reason = "a form without conditions comes last")]
                     None

@@ -7,14 +7,20 @@ use crate::prelude::Num;
 ///
 /// Some providers count cached input apart from fresh input, others within one total. Both are kept, so
 /// that each protocol's rows find the count that it writes: `input = fresh_input + cache_read +
-/// cache_write`, `total = input + output`. Counts that would be negative, which no provider means,
-/// become 0.
+/// cache_write`, `output = visible_output + reasoning`, `total = input + output`. Counts that would be
+/// negative, which no provider means, become 0.
 pub fn after_read(usage: &mut Usage<'_>) {
     let count = |n: &Option<Num<'_>>| n.as_ref().and_then(Num::as_u64);
     let cached = count(&usage.cache_read).unwrap_or(0).saturating_add(count(&usage.cache_write).unwrap_or(0));
     match (count(&usage.input), count(&usage.fresh_input)) {
         (None, Some(fresh)) => usage.input = Some(Num::from(fresh.saturating_add(cached))),
         (Some(input), None) => usage.fresh_input = Some(Num::from(input.saturating_sub(cached))),
+        _ => {}
+    }
+    let reasoning = count(&usage.reasoning).unwrap_or(0);
+    match (count(&usage.output), count(&usage.visible_output)) {
+        (None, Some(visible)) => usage.output = Some(Num::from(visible.saturating_add(reasoning))),
+        (Some(output), None) => usage.visible_output = Some(Num::from(output.saturating_sub(reasoning))),
         _ => {}
     }
     if let (None, Some(input), Some(output)) = (&usage.total, count(&usage.input), count(&usage.output)) {
@@ -47,5 +53,20 @@ mod tests {
         after_read(&mut usage);
         assert_eq!(usage.fresh_input.unwrap().as_u64(), Some(200));
         assert_eq!(usage.total, None);
+    }
+
+    #[test]
+    fn reasoning_apart_becomes_a_total() {
+        let mut usage = Usage {
+            visible_output: Some(Num::from(20)),
+            reasoning: Some(Num::from(30)),
+            ..Usage::default()
+        };
+        after_read(&mut usage);
+        assert_eq!(usage.output.unwrap().as_u64(), Some(50));
+        let mut usage =
+            Usage { output: Some(Num::from(50)), reasoning: Some(Num::from(30)), ..Usage::default() };
+        after_read(&mut usage);
+        assert_eq!(usage.visible_output.unwrap().as_u64(), Some(20));
     }
 }
