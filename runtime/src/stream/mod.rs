@@ -1,8 +1,22 @@
 //! Streams: bytes to events, events of one protocol to events of another, and a look at those that pass.
+//!
+//! [`Transcoder`] is the translate lane's stream: decoder, reader, shaper, writer, one after the other, without
+//! I/O and without a clock. Any chunking of the bytes gives the same output.
 
 mod fault;
 mod limits;
+mod read;
+mod replay;
+mod shape;
 pub mod sse;
+mod transcoder;
+mod usage;
+mod write;
 
 pub use fault::StreamFault;
 pub use limits::Limits;
+pub use transcoder::{Progress, Transcoder};
+pub use usage::Counts;
+
+#[cfg(test)]
+mod tests;

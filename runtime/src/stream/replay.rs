@@ -21,7 +21,7 @@ pub(crate) fn body(
     let document = Checked::new(body).map_err(|_| StreamFault::NotJson)?;
     let is_error = serde_json::from_str::<Envelope>(document.as_str());
     if is_error.is_ok_and(|envelope| envelope.error.is_some_and(|error| !error.is_null())) {
-        return Err(told(document));
+        return Err(told(backend, document));
     }
     let mut cx = ReadCx::default();
     let response = match backend {

@@ -9,7 +9,7 @@ use super::sse::{Decoder, Frame};
 use super::write::{WriteState, Writer};
 use super::{Counts, Limits, StreamFault, replay};
 use crate::fault::{self, Class, Fault};
-use crate::translate::{CallState, Carriage, wire_protocol};
+use crate::translate::{CallState, Carriage};
 
 /// Makes a backend's stream into the client's, piece by piece.
 #[derive(Debug)]
@@ -55,9 +55,8 @@ impl Transcoder {
         };
         let reader = Reader::new(call.backend, limits).ok_or_else(unsupported)?;
         let writer = Writer::new(call.client, limits).ok_or_else(unsupported)?;
-        let from = rules(wire_protocol(call.backend)).ok_or_else(unsupported)?;
-        let to = rules(wire_protocol(call.client)).ok_or_else(unsupported)?;
-        let shaper = Shaper::new(&call, from, to, carriage, limits);
+        let to = rules(call.client).ok_or_else(unsupported)?;
+        let shaper = Shaper::new(&call, to, carriage, limits);
         Ok(Self {
             decoder: Decoder::new(limits),
             reader,
@@ -139,8 +138,10 @@ impl Transcoder {
 
     fn settle(&mut self) {
         self.pipe.progress.stopped |= self.reader.stopped();
-        if !self.notes.ledger.is_empty() {
-            self.pipe.ledger.extend(std::mem::take(&mut self.notes.ledger));
+        for ledger in [&mut self.notes.ledger, &mut self.pipe.shaper.ledger] {
+            if !ledger.is_empty() {
+                self.pipe.ledger.extend(std::mem::take(ledger));
+            }
         }
     }
 }

@@ -12,7 +12,8 @@ use busbar_protocols::ir::{
 use busbar_protocols::prelude::{Checked, Field, Native, Paths, ReadCx};
 use busbar_protocols::{Json, Num, Text, Wire};
 
-use super::{Notes, Sink, kind_of, num, number, upstream_error};
+use super::{Notes, Sink, kind_of, num, number, told};
+use crate::Protocol;
 use crate::stream::usage::Counts;
 use crate::stream::{Limits, StreamFault};
 
@@ -87,7 +88,7 @@ impl Reader {
                 sink(Event::End(EndEvent::default()))
             }
             RawMessageStreamEvent::Ping(_) => sink(Event::Ping(PingEvent::default())),
-            RawMessageStreamEvent::Error(_) => Err(upstream_error::told(data)),
+            RawMessageStreamEvent::Error(_) => Err(told(Protocol::Anthropic, data)),
             RawMessageStreamEvent::Other(value) => {
                 notes.unknown("event", &value);
                 Ok(())

@@ -11,7 +11,8 @@ use busbar_protocols::prelude::{Checked, Native, Paths, ReadCx};
 use busbar_protocols::{Field, Num, Text, Wire};
 
 use super::calls::Calls;
-use super::{Notes, Sink, number, reasoning, repair, upstream_error};
+use super::{Notes, Sink, number, reasoning, repair, told};
+use crate::Protocol;
 use crate::stream::usage::Counts;
 use crate::stream::{Limits, StreamFault};
 
@@ -121,7 +122,7 @@ impl Reader {
         sink: Sink<'_>,
     ) -> Result<(), StreamFault> {
         if chunk.unknown.get("error").is_some_and(|error| *error != busbar_protocols::Json::NULL) {
-            return Err(upstream_error::told(data));
+            return Err(told(Protocol::OpenaiChat, data));
         }
         if self.ended {
             return Ok(());

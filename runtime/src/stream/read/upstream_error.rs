@@ -1,36 +1,29 @@
 //! Errors that a provider reports within a stream.
 
+use std::time::UNIX_EPOCH;
+
 use busbar_protocols::prelude::Checked;
+use http::HeaderMap;
 use serde_json::Value;
 
-use crate::fault::{Class, Fault};
+use crate::Protocol;
 use crate::stream::StreamFault;
+use crate::translate::upstream_error;
 
-/// The error that an event tells: `{"error": {"type", "message", "code", "param"}}`, or parts of that.
-pub(crate) fn told(data: Checked<'_>) -> StreamFault {
+/// The error that an event of the backend's tells.
+pub(crate) fn told(backend: Protocol, data: Checked<'_>) -> StreamFault {
     let Ok(event) = serde_json::from_str::<Value>(data.as_str()) else { return StreamFault::NotJson };
     let error = event.get("error").unwrap_or(&event);
     let word = |name: &str| error.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let message = word("message").or(error.as_str()).unwrap_or("the provider reports an error");
-    let (kind, code) = (word("type"), word("code"));
     let number = error.get("code").or(error.get("status")).and_then(Value::as_u64);
     let status = number
         .and_then(|number| u16::try_from(number).ok())
         .filter(|status| (400..600).contains(status))
-        .or_else(|| code.and_then(status_of))
-        .or_else(|| kind.and_then(status_of))
+        .or_else(|| word("code").and_then(status_of))
+        .or_else(|| word("type").and_then(status_of))
         .unwrap_or(500);
-    let class = match code {
-        Some("context_length_exceeded") => Class::ContextLength,
-        _ => Class::of_status(status),
-    };
-    let client = matches!(status, 400 | 404 | 413 | 422);
-    let message = message.to_owned();
-    let fault = if client { Fault::client(class, message) } else { Fault::upstream(class, message) };
-    let mut fault = fault.with_status(status);
-    fault.code = code.map(str::to_owned);
-    fault.param = word("param").map(str::to_owned);
-    StreamFault::Upstream(Box::new(fault))
+    let told = upstream_error(backend, status, &HeaderMap::new(), data.as_str().as_bytes(), UNIX_EPOCH);
+    StreamFault::Upstream(Box::new(told.into_fault()))
 }
 
 /// The status that a provider answers with when it tells the same error before a stream begins.
@@ -54,9 +47,10 @@ fn status_of(word: &str) -> Option<u16> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::{Class, Fault};
 
     fn fault(data: &str) -> Fault {
-        told(Checked::new(data.as_bytes()).unwrap()).fault()
+        told(Protocol::OpenaiChat, Checked::new(data.as_bytes()).unwrap()).fault()
     }
 
     #[test]

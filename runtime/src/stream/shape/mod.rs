@@ -3,22 +3,27 @@
 //! What the passes over a buffered answer do to the whole, this does to the events as they come, and keeps
 //! back only what it cannot decide yet.
 
-mod custom;
 mod cut;
+mod held;
 mod seal;
 
 use busbar_protocols::ir::{
     self, Block, BlockStartEvent, BlockStopEvent, DeltaEvent, Event, StartEvent, StopEvent, StopReason,
     ToolKind,
 };
-use busbar_protocols::{Num, Rules, Text};
+use busbar_protocols::{EffectKind, Ledger, Num, Rules, Text};
 
-use self::custom::FreeText;
 use self::cut::{Cutter, Passed};
-use self::seal::Seal;
+use self::held::Held;
+use self::seal::{Closed, Seal};
 use super::read::{Sink, number};
 use super::{Limits, StreamFault};
-use crate::translate::{CallState, Carriage};
+use crate::translate::{CallState, Carriage, made_id};
+
+/// Ids of answers that are longer than this are made anew.
+const MAX_ID: usize = 128;
+/// Numbers of the blocks that the shaper itself makes, one an answer; no reader counts that far.
+const OWN_BLOCKS: u64 = 1 << 32;
 
 /// What has been seen of the answers, as far as it bears on what comes.
 #[derive(Debug)]
@@ -29,13 +34,18 @@ pub(crate) struct Shaper {
     seal: Seal,
     answers: Vec<Answer>,
     blocks: Vec<Open>,
+    /// What was changed.
+    pub(crate) ledger: Ledger,
 }
 
 /// One of the answers.
 #[derive(Debug)]
 struct Answer {
     index: u64,
-    calls: u64,
+    /// Ids of its calls, as the provider gave them.
+    calls: Vec<String>,
+    /// What the model said in declining.
+    refusal: Option<String>,
     /// The stop sequence that ended it, though the backend goes on.
     cut: Option<String>,
 }
@@ -54,22 +64,27 @@ enum Kind {
     Plain,
     /// Text in which stop sequences are looked for.
     Cut(Cutter),
-    /// Whether a signature has come.
-    Reasoning(bool),
+    /// Text that must be JSON and has not begun like it.
+    Fenced(Held),
+    Reasoning,
+    Refusal,
+    /// Arguments that must be an object; the bytes that came before it was clear that they are none.
+    Arguments(Option<Held>),
     /// Arguments of a function that stands for a tool with free text.
-    FreeText(FreeText),
+    FreeText(Held),
 }
 
 impl Shaper {
-    pub(crate) fn new(
-        call: &CallState,
-        from: &'static Rules,
-        to: &'static Rules,
-        carriage: Carriage,
-        limits: Limits,
-    ) -> Self {
-        let seal = Seal::new(call, from, to, carriage, limits);
-        Self { call: call.clone(), to, limits, seal, answers: Vec::new(), blocks: Vec::new() }
+    pub(crate) fn new(call: &CallState, to: &'static Rules, carriage: Carriage, limits: Limits) -> Self {
+        Self {
+            call: call.clone(),
+            to,
+            limits,
+            seal: Seal::new(call, to, carriage, limits),
+            answers: Vec::new(),
+            blocks: Vec::new(),
+            ledger: Ledger::default(),
+        }
     }
 
     /// Takes an event and hands on what becomes of it.
@@ -84,14 +99,20 @@ impl Shaper {
         }
     }
 
-    /// The client's own form of id, and the model as the client named it.
+    /// An id, a time and a model, where the provider gave none that clients can read.
     fn start<'a>(&self, mut start: StartEvent<'a>) -> StartEvent<'a> {
         let response = start.response.get_or_insert_default();
-        let prefix = self.to.answer.id_prefix;
-        let id = response.id.take().map(Text::into_decoded).unwrap_or_default();
-        response.id =
-            Some(if id.starts_with(prefix) { Text::plain(id) } else { Text::from(format!("{prefix}{id}")) });
-        if !self.call.model.is_empty() {
+        let good = response.id.as_ref().map(Text::decode).is_some_and(|id| {
+            !id.is_empty() && id.len() <= MAX_ID && id.bytes().all(|byte| byte.is_ascii_graphic())
+        });
+        if !good {
+            let seed = response.id.as_ref().map(|id| id.decode().into_owned()).unwrap_or_default();
+            response.id = Some(Text::from(made_id(self.to.answer.id_prefix, &seed, self.call.now)));
+        }
+        if response.created.is_none() {
+            response.created = Some(Num::from(self.call.now));
+        }
+        if response.model.is_none() {
             response.model = Some(Text::from(self.call.model.clone()));
         }
         start
@@ -104,35 +125,33 @@ impl Shaper {
             return Ok(());
         }
         let Some(content) = start.block.as_deref_mut() else { return Ok(()) };
-        let mut later = None;
+        let mut said = DeltaEvent::default();
         let kind = match content {
             Block::Text(node) => {
                 self.seal.other();
-                if self.call.stops.is_empty() {
-                    Kind::Plain
-                } else {
-                    later = node.text.take();
-                    Kind::Cut(Cutter::default())
+                said.text = node.text.take();
+                self.text_kind()
+            }
+            Block::Refusal(node) if !self.seal.home() => {
+                self.seal.other();
+                said.refusal = node.text.take();
+                if !self.to.answer.refusal_content {
+                    *content = Block::Text(ir::TextBlock::default());
                 }
+                Kind::Refusal
             }
             Block::Reasoning(node) => {
-                self.seal.begin(node.text.as_ref())?;
-                let signature = node.signature.take().filter(|signature| !signature.is_empty());
-                let signed = signature.is_some();
-                node.signature = signature.map(|signature| self.seal.signature(signature)).transpose()?;
-                Kind::Reasoning(signed)
+                self.seal.begin();
+                said.reasoning = node.text.take();
+                said.signature = node.signature.take();
+                Kind::Reasoning
             }
-            Block::RedactedReasoning(node) => {
-                if let Some(data) = node.data.take() {
-                    node.data = Some(self.seal.redacted(data)?);
-                }
+            Block::RedactedReasoning(node) if !self.seal.home() => {
+                let data = node.data.take().unwrap_or_default();
+                node.data = Some(Text::from(self.seal.redacted(&data)?));
                 Kind::Plain
             }
-            Block::ToolCall(node) => {
-                self.answers[place].calls += 1;
-                node.id = node.id.take().map(|id| self.seal.call(id));
-                self.tool(node)
-            }
+            Block::ToolCall(node) => self.tool(node, place),
             _ => {
                 self.seal.other();
                 Kind::Plain
@@ -140,55 +159,111 @@ impl Shaper {
         };
         self.blocks.push(Open { block, answer, kind });
         emit(Event::BlockStart(start))?;
-        match later.filter(|text| !text.is_empty()) {
-            None => Ok(()),
-            text => {
-                self.delta(DeltaEvent { index: Some(number(block)), text, ..DeltaEvent::default() }, emit)
-            }
+        if said == DeltaEvent::default() {
+            return Ok(());
+        }
+        said.index = Some(number(block));
+        self.delta(said, emit)
+    }
+
+    fn text_kind(&self) -> Kind {
+        match () {
+            () if self.call.bare_json => Kind::Fenced(Held::default()),
+            () if self.call.stops.is_empty() => Kind::Plain,
+            () => Kind::Cut(Cutter::default()),
         }
     }
 
-    /// Gives a call the name and the kind that the caller knows.
-    fn tool(&self, node: &mut ir::ToolCallBlock<'_>) -> Kind {
-        let Some(name) = &node.name else { return Kind::Plain };
-        let name = name.decode().into_owned();
+    /// Gives a call the name and the kind that the caller knows, and an id of its own.
+    fn tool(&mut self, node: &mut ir::ToolCallBlock<'_>, place: usize) -> Kind {
+        let own = node.id.as_ref().map(|id| id.decode().into_owned()).unwrap_or_default();
+        let calls = &mut self.answers[place].calls;
+        let id = if own.is_empty() || (calls.contains(&own) && !self.seal.home()) {
+            let seed = format!("{own}/{}", calls.len());
+            let reason = "the provider gave the call no id of its own";
+            self.ledger.note(EffectKind::Injected, "tool_calls.id", reason);
+            made_id(self.to.call_ids.prefix, &seed, self.call.now)
+        } else {
+            own.clone()
+        };
+        calls.push(own);
+        node.id = Some(Text::from(self.seal.call(id)));
+        let name = node.name.as_ref().map(|name| name.decode().into_owned()).unwrap_or_default();
         if let Some(own) = self.call.tool_names.get(&name) {
             node.name = Some(Text::from(own.clone()));
         }
         if self.call.custom_tools.contains(&name) {
             node.kind = Some(ToolKind::Custom);
-            return Kind::FreeText(FreeText::default());
+            return Kind::FreeText(Held::default());
         }
-        Kind::Plain
+        if self.to.tools.object_arguments && !self.seal.home() { Kind::Arguments(None) } else { Kind::Plain }
     }
 
     fn delta(&mut self, mut delta: DeltaEvent<'_>, emit: Sink<'_>) -> Result<(), StreamFault> {
         let block = count(&delta.index);
         let Some(place) = self.blocks.iter().position(|open| open.block == block) else { return Ok(()) };
-        let open = &mut self.blocks[place];
-        match &mut open.kind {
-            Kind::Plain => emit(Event::Delta(delta)),
-            Kind::Reasoning(signed) => {
+        let limit = self.limits.held;
+        let Open { answer, kind, .. } = &mut self.blocks[place];
+        let answer = *answer;
+        match kind {
+            Kind::Plain => {}
+            Kind::Reasoning => {
                 if let Some(text) = &delta.reasoning {
                     self.seal.text(text)?;
                 }
-                if let Some(signature) = delta.signature.take().filter(|signature| !signature.is_empty()) {
-                    *signed = true;
-                    delta.signature = Some(self.seal.signature(signature)?);
+                // It goes out whole when the block ends, sealed if need be.
+                if let Some(signature) = delta.signature.take() {
+                    self.seal.signature(&signature)?;
+                    if delta.reasoning.is_none() {
+                        return Ok(());
+                    }
                 }
-                emit(Event::Delta(delta))
             }
-            Kind::FreeText(free) => match &delta.arguments {
-                Some(arguments) => free.push(arguments, self.limits.held),
-                None => Ok(()),
-            },
+            Kind::Refusal => {
+                let text = delta.refusal.take().or(delta.text.take()).unwrap_or_default();
+                let place = self.answer(answer);
+                let said = self.answers[place].refusal.get_or_insert_default();
+                if said.len() + text.written_len() > limit {
+                    return Err(StreamFault::TooMuchHeld { limit });
+                }
+                said.push_str(&text.decode());
+                if self.to.answer.refusal_content {
+                    delta.refusal = Some(text);
+                } else {
+                    delta.text = Some(text);
+                }
+            }
+            Kind::Arguments(held) => {
+                if let Some(text) = &delta.arguments {
+                    if held.is_none() && text.decode().trim_start().starts_with('{') {
+                        *kind = Kind::Plain;
+                    } else {
+                        return held.get_or_insert_default().push(text, limit);
+                    }
+                }
+            }
+            Kind::FreeText(held) => {
+                return delta.arguments.as_ref().map_or(Ok(()), |text| held.push(text, limit));
+            }
+            Kind::Fenced(held) => {
+                if let Some(text) = &delta.text {
+                    let bare = held.is_empty() && text.decode().trim_start().starts_with(['{', '[']);
+                    if !bare {
+                        return held.push(text, limit);
+                    }
+                    *kind =
+                        if self.call.stops.is_empty() { Kind::Plain } else { Kind::Cut(Cutter::default()) };
+                    return self.delta(delta, emit);
+                }
+            }
             Kind::Cut(cutter) => {
-                let Some(text) = delta.text.take() else { return emit(Event::Delta(delta)) };
-                let passed = cutter.push(&text.decode(), &self.call.stops);
-                let answer = open.answer;
-                self.pass(block, answer, passed, emit)
+                if let Some(text) = delta.text.take() {
+                    let passed = cutter.push(&text.decode(), &self.call.stops);
+                    return self.pass(block, answer, passed, emit);
+                }
             }
         }
+        emit(Event::Delta(delta))
     }
 
     /// Hands on text, and after a stop sequence nothing more of that answer.
@@ -212,49 +287,108 @@ impl Shaper {
         let block = count(&stop.index);
         let Some(place) = self.blocks.iter().position(|open| open.block == block) else { return Ok(()) };
         let Open { answer, kind, .. } = self.blocks.remove(place);
+        let mut last = DeltaEvent::default();
         match kind {
-            Kind::Plain | Kind::Reasoning(true) => {}
-            Kind::Reasoning(false) => {
-                if let Some(signature) = self.seal.unsigned() {
-                    let (index, signature) = (Some(number(block)), Some(signature));
-                    emit(Event::Delta(DeltaEvent { index, signature, ..DeltaEvent::default() }))?;
+            Kind::Plain | Kind::Refusal | Kind::Arguments(None) => {}
+            Kind::Reasoning => {
+                let Closed { signature, text } = self.seal.end();
+                last.signature = signature.map(Text::from);
+                last.text = text.map(Text::from);
+            }
+            Kind::FreeText(held) => last.arguments = Some(Text::from(held.free_text())),
+            Kind::Arguments(Some(held)) => {
+                let reason = "arguments that are no JSON object stand in one";
+                self.ledger.note(EffectKind::Adapted, "tool_calls.arguments", reason);
+                last.arguments = Some(Text::from(held.object()));
+            }
+            Kind::Fenced(held) => {
+                let (text, taken) = held.bare_json();
+                if taken {
+                    let reason = "the JSON was taken out of a code fence";
+                    self.ledger.note(EffectKind::Emulated, "content.text", reason);
                 }
-            }
-            Kind::FreeText(free) => {
-                let arguments = Some(Text::from(free.finish()));
-                let index = Some(number(block));
-                emit(Event::Delta(DeltaEvent { index, arguments, ..DeltaEvent::default() }))?;
-            }
-            Kind::Cut(mut cutter) => {
-                let passed = Passed { text: cutter.finish(), stop: None };
+                let passed = Cutter::default().push(&text, &self.call.stops);
+                let is_cut = passed.stop.is_some();
+                self.blocks.push(Open { block, answer, kind: Kind::Plain });
                 self.pass(block, answer, passed, emit)?;
+                if is_cut {
+                    return Ok(());
+                }
+                self.blocks.retain(|open| open.block != block);
             }
+            Kind::Cut(mut cutter) => last.text = Some(Text::from(cutter.finish())),
+        }
+        if last != DeltaEvent::default() {
+            last.index = Some(number(block));
+            emit(Event::Delta(last))?;
         }
         emit(Event::BlockStop(stop))
     }
 
     /// Says why the answer really ended.
     fn stop(&mut self, mut stop: StopEvent<'_>, emit: Sink<'_>) -> Result<(), StreamFault> {
-        let place = self.answer(count(&stop.candidate));
+        let candidate = count(&stop.candidate);
+        let place = self.answer(candidate);
+        let home = self.seal.home();
         let answer = &mut self.answers[place];
         if let Some(sequence) = answer.cut.take() {
             stop.stop.reason = Some(StopReason::StopSequence);
             stop.stop.sequence = Some(Text::from(sequence));
             return emit(Event::Stop(stop));
         }
-        match (&stop.stop.reason, answer.calls) {
-            (Some(StopReason::ToolCalls), 0) => stop.stop.reason = Some(StopReason::End),
-            (Some(StopReason::End) | None, 1..) => stop.stop.reason = Some(StopReason::ToolCalls),
-            _ => {}
+        if home {
+            return emit(Event::Stop(stop));
         }
+        let reason = match stop.stop.reason.take() {
+            None | Some(StopReason::End) if !answer.calls.is_empty() => StopReason::ToolCalls,
+            Some(StopReason::ToolCalls) if answer.calls.is_empty() => StopReason::End,
+            Some(reason) => reason,
+            None => StopReason::End,
+        };
+        stop.stop.reason = Some(reason);
+        let stop = self.refused(stop, candidate, emit)?;
         emit(Event::Stop(stop))
+    }
+
+    /// A refusal is content for some and a reason to stop for others.
+    fn refused<'a>(
+        &mut self,
+        mut stop: StopEvent<'a>,
+        candidate: u64,
+        emit: Sink<'_>,
+    ) -> Result<StopEvent<'a>, StreamFault> {
+        let place = self.answer(candidate);
+        let said = self.answers[place].refusal.take();
+        let end = &mut stop.stop;
+        if self.to.answer.refusal_content {
+            end.category = None;
+            let explanation = end.explanation.take().filter(|_| end.reason == Some(StopReason::Refusal));
+            if let Some(text) = explanation {
+                let index = OWN_BLOCKS.saturating_add(candidate);
+                let block =
+                    Block::Refusal(ir::RefusalBlock { text: Some(text), ..ir::RefusalBlock::default() });
+                emit(Event::BlockStart(BlockStartEvent {
+                    block: Some(Box::new(block)),
+                    candidate: Some(number(candidate)),
+                    index: Some(number(index)),
+                    ..BlockStartEvent::default()
+                }))?;
+                emit(block_stop(index))?;
+            }
+            return Ok(stop);
+        }
+        if said.is_some() || end.reason == Some(StopReason::ContentFilter) {
+            end.reason = Some(StopReason::Refusal);
+            end.explanation = end.explanation.take().or(said.map(Text::from));
+        }
+        Ok(stop)
     }
 
     fn answer(&mut self, index: u64) -> usize {
         match self.answers.iter().position(|answer| answer.index == index) {
             Some(place) => place,
             None => {
-                self.answers.push(Answer { index, calls: 0, cut: None });
+                self.answers.push(Answer { index, calls: Vec::new(), refusal: None, cut: None });
                 self.answers.len() - 1
             }
         }

@@ -14,7 +14,7 @@ enum Place {
     Home,
     /// Each block of reasoning has a place for a signature.
     Signature,
-    /// In the id of the call that the reasoning led to.
+    /// In the id of the call that the reasoning led to, and in a list beside the content.
     CallId,
 }
 
@@ -23,101 +23,112 @@ enum Place {
 pub(super) struct Seal {
     place: Place,
     issuer: Protocol,
-    /// The provider signs its reasoning.
-    signed: bool,
     carriage: Carriage,
     scope: String,
     now: u64,
     limit: usize,
     bytes: usize,
-    blocks: Vec<SealedBlock>,
+    /// The block that is open.
+    open: Option<SealedBlock>,
+    waiting: Vec<SealedBlock>,
     /// Blocks of other content since the last call.
     slot: u32,
 }
 
+/// What a client gets when a block of reasoning ends.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Closed {
+    /// What stands in the place of the signature.
+    pub(super) signature: Option<String>,
+    /// The text once more, where it is listed together with its signature.
+    pub(super) text: Option<String>,
+}
+
 impl Seal {
-    pub(super) fn new(
-        call: &CallState,
-        from: &'static Rules,
-        to: &'static Rules,
-        carriage: Carriage,
-        limits: Limits,
-    ) -> Self {
+    pub(super) fn new(call: &CallState, to: &'static Rules, carriage: Carriage, limits: Limits) -> Self {
         let place = match () {
             () if call.client == call.backend => Place::Home,
-            () if to.reasoning.blocks => Place::Signature,
+            () if to.reasoning.signed => Place::Signature,
             () => Place::CallId,
         };
         Self {
             place,
             issuer: call.backend,
-            signed: from.reasoning.signed,
             carriage,
             scope: call.scope.clone(),
             now: call.now,
             limit: limits.held,
             bytes: 0,
-            blocks: Vec::new(),
+            open: None,
+            waiting: Vec::new(),
             slot: 0,
         }
     }
 
+    /// Whether nothing is sealed.
+    pub(super) fn home(&self) -> bool {
+        self.place == Place::Home
+    }
+
     /// A block of reasoning begins.
-    pub(super) fn begin(&mut self, text: Option<&Text<'_>>) -> Result<(), StreamFault> {
-        if self.place == Place::CallId && self.signed {
-            self.blocks.push(SealedBlock { slot: self.slot, ..SealedBlock::default() });
-            if let Some(text) = text {
-                self.text(text)?;
-            }
-        }
-        Ok(())
+    pub(super) fn begin(&mut self) {
+        self.open = Some(SealedBlock { slot: self.slot, ..SealedBlock::default() });
     }
 
     /// More reasoning.
     pub(super) fn text(&mut self, text: &Text<'_>) -> Result<(), StreamFault> {
-        if self.place != Place::CallId || !self.signed {
-            return Ok(());
-        }
-        self.hold(text.written_len())?;
-        if let Some(block) = self.blocks.last_mut() {
-            block.text.get_or_insert_default().push_str(&text.decode());
+        if self.place == Place::CallId {
+            self.hold(text.written_len())?;
+            if let Some(open) = &mut self.open {
+                open.text.get_or_insert_default().push_str(&text.decode());
+            }
         }
         Ok(())
     }
 
-    /// The signature of the reasoning; what the client gets in its place.
-    pub(super) fn signature<'a>(&mut self, signature: Text<'a>) -> Result<Text<'a>, StreamFault> {
+    /// The signature of the reasoning, or a part of it.
+    pub(super) fn signature(&mut self, signature: &Text<'_>) -> Result<(), StreamFault> {
+        self.hold(signature.written_len())?;
+        if let Some(open) = &mut self.open {
+            open.signature.get_or_insert_default().push_str(&signature.decode());
+        }
+        Ok(())
+    }
+
+    /// A block of reasoning ends.
+    pub(super) fn end(&mut self) -> Closed {
+        let Some(block) = self.open.take() else { return Closed::default() };
         match self.place {
-            Place::Home => Ok(signature),
-            Place::Signature => Ok(Text::from(seal_signature(self.issuer, Some(&signature.decode())))),
+            Place::Home => Closed { signature: block.signature, text: None },
+            Place::Signature => {
+                self.bytes = 0;
+                let signature = Some(seal_signature(self.issuer, block.signature.as_deref()));
+                Closed { signature, text: None }
+            }
+            Place::CallId if block.signature.is_none() => {
+                let text = block.text.as_ref().map_or(0, String::len);
+                self.bytes = self.bytes.saturating_sub(text);
+                Closed::default()
+            }
             Place::CallId => {
-                self.hold(signature.written_len())?;
-                if let Some(block) = self.blocks.last_mut() {
-                    block.signature.get_or_insert_default().push_str(&signature.decode());
-                }
-                Ok(Text::from(seal_signature(self.issuer, Some(&signature.decode()))))
+                let listed = self.listed(&block);
+                self.waiting.push(block.clone());
+                Closed { signature: Some(listed), text: Some(block.text.unwrap_or_default()) }
             }
         }
     }
 
-    /// A block of reasoning ends without a signature; what the client gets in its place.
-    pub(super) fn unsigned(&self) -> Option<Text<'static>> {
-        (self.place == Place::Signature).then(|| Text::from(seal_signature(self.issuer, None)))
-    }
-
     /// Reasoning that cannot be read; what the client gets in its place.
-    pub(super) fn redacted<'a>(&mut self, data: Text<'a>) -> Result<Text<'a>, StreamFault> {
-        if self.place == Place::Home {
-            return Ok(data);
+    pub(super) fn redacted(&mut self, data: &Text<'_>) -> Result<String, StreamFault> {
+        let data = data.decode();
+        if self.place == Place::Signature {
+            return Ok(seal_signature(self.issuer, Some(&data)));
         }
-        self.hold(data.written_len())?;
-        let block =
-            SealedBlock { slot: self.slot, data: Some(data.decode().into_owned()), ..SealedBlock::default() };
-        let sealed = Envelope { issuer: self.issuer, blocks: vec![block.clone()], id: String::new() }.seal();
-        if self.place == Place::CallId {
-            self.blocks.push(block);
-        }
-        Ok(Text::from(sealed))
+        self.hold(data.len())?;
+        let block = SealedBlock { slot: self.slot, data: Some(data.into_owned()), ..SealedBlock::default() };
+        let listed = self.listed(&block);
+        self.waiting.push(block);
+        Ok(listed)
     }
 
     /// Other content begins.
@@ -126,15 +137,20 @@ impl Seal {
     }
 
     /// A call begins; its id, for the client.
-    pub(super) fn call<'a>(&mut self, id: Text<'a>) -> Text<'a> {
+    pub(super) fn call(&mut self, id: String) -> String {
         self.slot = 0;
         self.bytes = 0;
-        let blocks = std::mem::take(&mut self.blocks);
-        let opaque = |block: &SealedBlock| block.signature.is_some() || block.data.is_some();
-        if self.place != Place::CallId || !blocks.iter().any(opaque) {
-            return id;
+        let blocks = std::mem::take(&mut self.waiting);
+        match self.place {
+            Place::CallId => self.carriage.seal_id(self.issuer, &id, blocks, &self.scope, self.now),
+            Place::Home | Place::Signature => id,
         }
-        Text::from(self.carriage.seal_id(self.issuer, &id.decode(), blocks, &self.scope, self.now))
+    }
+
+    /// A block in its own envelope, whose text stands beside it.
+    fn listed(&self, block: &SealedBlock) -> String {
+        let blocks = vec![SealedBlock { slot: 0, text: None, ..block.clone() }];
+        Envelope { issuer: self.issuer, blocks, id: String::new() }.seal()
     }
 
     fn hold(&mut self, bytes: usize) -> Result<(), StreamFault> {

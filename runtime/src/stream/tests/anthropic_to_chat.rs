@@ -11,8 +11,8 @@ fn text_chunk_by_chunk() {
     let run = run(&to_chat(), ANTHROPIC_TEXT);
     let chunk = |delta: &str, finish: &str| {
         format!(
-            "data: {{\"id\":\"chatcmpl-msg_01A\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\
-             \"model\":\"fast\",\"choices\":[{{\"index\":0,\"delta\":{{{delta}}},\"logprobs\":null,\
+            "data: {{\"id\":\"msg_01A\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\
+             \"model\":\"claude-sonnet-4-5-20250929\",\"choices\":[{{\"index\":0,\"delta\":{{{delta}}},\"logprobs\":null,\
              \"finish_reason\":{finish}}}],\"usage\":null}}\n\n"
         )
     };
@@ -32,7 +32,6 @@ fn text_chunk_by_chunk() {
         json!({
             "prompt_tokens": 123, "completion_tokens": 7, "total_tokens": 130,
             "prompt_tokens_details": {"cached_tokens": 20, "cache_write_tokens": 3},
-            "completion_tokens_details": {"reasoning_tokens": 0},
         })
     );
     assert_eq!(last[1].1, "[DONE]");

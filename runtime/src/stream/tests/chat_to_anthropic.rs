@@ -10,8 +10,8 @@ fn text_event_by_event() {
     let run = run(&to_anthropic(), CHAT_TEXT);
     let expected = concat!(
         "event: message_start\n",
-        "data: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_chatcmpl-AbC\",\"type\":\"message\",",
-        "\"role\":\"assistant\",\"model\":\"fast\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,",
+        "data: {\"type\":\"message_start\",\"message\":{\"id\":\"chatcmpl-AbC\",\"type\":\"message\",",
+        "\"role\":\"assistant\",\"model\":\"gpt-4o-2024-08-06\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,",
         "\"usage\":{\"input_tokens\":0,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,",
         "\"output_tokens\":0,\"cache_creation\":{\"ephemeral_5m_input_tokens\":0,",
         "\"ephemeral_1h_input_tokens\":0}}}}\n\n",

@@ -1,6 +1,7 @@
 //! Whole streams, from one protocol's bytes to the other's.
 
 mod anthropic_to_chat;
+mod buffered;
 mod carriage;
 mod chat_to_anthropic;
 mod fixtures;

@@ -4,14 +4,13 @@
 
 use std::collections::VecDeque;
 
-use busbar_protocols::ir::{Block, BlockStartEvent, Citation, DeltaEvent, Event, Response, Stop, StopReason};
+use busbar_protocols::ir::{Block, BlockStartEvent, Citation, DeltaEvent, Event, Response, Stop};
 use busbar_protocols::prelude::{Paths, WriteCx};
 use busbar_protocols::{EffectKind, Text, Wire, anthropic as wire};
 
 use super::{WriteState, block_of, write_str, write_u64};
 use crate::stream::sse::write_event;
 use crate::stream::{Counts, Limits, StreamFault};
-use crate::translate::wire_protocol;
 
 /// Where a stream of messages events stands.
 #[derive(Debug)]
@@ -21,7 +20,16 @@ pub(crate) struct Writer {
     blocks: VecDeque<Turn>,
     held: usize,
     next: u64,
-    stop: Option<(StopReason<'static>, Option<String>)>,
+    stop: Option<End>,
+}
+
+/// Why the answer ended.
+#[derive(Debug)]
+struct End {
+    reason: wire::StopReason<'static>,
+    sequence: Option<String>,
+    category: Option<String>,
+    explanation: Option<String>,
 }
 
 /// A block that has not been closed towards the client.
@@ -58,9 +66,7 @@ impl Writer {
             Event::BlockStop(stop) => self.stop_block(block_of(&stop.index), out),
             Event::Stop(stop) => {
                 if block_of(&stop.candidate) == 0 {
-                    let Stop { reason, sequence, .. } = &stop.stop;
-                    let reason = reason.as_ref().map_or(StopReason::End, owned);
-                    self.stop = Some((reason, sequence.as_ref().map(|text| text.decode().into_owned())));
+                    self.stop = Some(end_of(&stop.stop));
                 }
                 Ok(())
             }
@@ -234,15 +240,18 @@ impl Writer {
     }
 
     fn end(&mut self, cx: &WriteState<'_>, out: &mut Vec<u8>) {
-        let (reason, sequence) = self.stop.take().unwrap_or((StopReason::End, None));
-        let word = wire::write_stop_reason(&reason).unwrap_or(wire::StopReason::EndTurn);
+        let end = self.stop.take().unwrap_or_else(|| end_of(&Stop::default()));
         write_event(out, Some("message_delta"), |out| {
             out.extend_from_slice(br#"{"type":"message_delta","delta":{"stop_reason":"#);
-            word.write(out);
+            end.reason.write(out);
             out.extend_from_slice(br#","stop_sequence":"#);
-            match &sequence {
-                Some(text) => write_str(text, out),
-                None => out.extend_from_slice(b"null"),
+            write_or_null(end.sequence.as_deref(), out);
+            if end.category.is_some() || end.explanation.is_some() {
+                out.extend_from_slice(br#","stop_details":{"type":"refusal","category":"#);
+                write_or_null(end.category.as_deref(), out);
+                out.extend_from_slice(br#","explanation":"#);
+                write_or_null(end.explanation.as_deref(), out);
+                out.push(b'}');
             }
             out.extend_from_slice(br#"},"usage":{"#);
             write_counts(cx.counts, out);
@@ -259,7 +268,7 @@ impl Writer {
 
 fn write_citation(citation: &Citation<'_>, cx: &mut WriteState<'_>) -> Option<Vec<u8>> {
     let paths = Paths::default();
-    let mut write = WriteCx::new(wire_protocol(cx.call.backend), wire_protocol(cx.call.client), &paths);
+    let mut write = WriteCx::new(cx.call.backend, cx.call.client, &paths);
     let json = wire::write_text_citation(citation, &citation.native, &mut write, Paths::ROOT)?.to_json();
     cx.ledger.extend(write.ledger);
     Some(json)
@@ -323,16 +332,21 @@ fn text_or_empty(text: Option<&Text<'_>>, out: &mut Vec<u8>) {
     }
 }
 
-fn owned(reason: &StopReason<'_>) -> StopReason<'static> {
-    match reason {
-        StopReason::End => StopReason::End,
-        StopReason::Length => StopReason::Length,
-        StopReason::ToolCalls => StopReason::ToolCalls,
-        StopReason::StopSequence => StopReason::StopSequence,
-        StopReason::ContentFilter => StopReason::ContentFilter,
-        StopReason::Refusal => StopReason::Refusal,
-        StopReason::Pause => StopReason::Pause,
-        StopReason::ContextWindow => StopReason::ContextWindow,
-        StopReason::Other(text) => StopReason::Other(text.clone().into_owned()),
+fn end_of(stop: &Stop<'_>) -> End {
+    let text = |text: &Option<Text<'_>>| text.as_ref().map(|text| text.decode().into_owned());
+    let word = stop.reason.as_ref().and_then(wire::write_stop_reason);
+    let word = word.map_or(Text::plain("end_turn"), |word| word.text());
+    End {
+        reason: wire::StopReason::from_text(word.into_owned()),
+        sequence: text(&stop.sequence),
+        category: text(&stop.category),
+        explanation: text(&stop.explanation),
+    }
+}
+
+fn write_or_null(text: Option<&str>, out: &mut Vec<u8>) {
+    match text {
+        Some(text) => write_str(text, out),
+        None => out.extend_from_slice(b"null"),
     }
 }

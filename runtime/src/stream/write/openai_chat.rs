@@ -1,13 +1,20 @@
 //! Writes a stream of chat completion chunks.
 
 use busbar_protocols::ir::{
-    Block, BlockStartEvent, DeltaEvent, Event, Response, StopReason, ToolCallBlock, ToolKind,
+    Block, BlockStartEvent, Citation, CitationKind, DeltaEvent, Event, Response, StopReason, ToolCallBlock,
+    ToolKind,
 };
-use busbar_protocols::{EffectKind, Text, Wire, openai_chat as wire};
+use busbar_protocols::openai_chat::{self as wire, ChatCompletionChoiceFinishReason as FinishReason};
+use busbar_protocols::prelude::{Native, Paths, WriteCx};
+use busbar_protocols::{EffectKind, Field, Num, Text, Wire};
 
 use super::{WriteState, block_of, write_str, write_u64};
 use crate::stream::StreamFault;
 use crate::stream::sse::write_event;
+use crate::translate::DETAILS_FORMAT;
+
+/// Citations of one text at most.
+const MAX_CITATIONS: usize = 4096;
 
 /// Where a stream of chunks stands.
 #[derive(Debug)]
@@ -22,8 +29,13 @@ pub(crate) struct Writer {
 struct Answer {
     index: u64,
     calls: u64,
-    /// Blocks of reasoning begun; numbers the items of `reasoning_details`.
-    thoughts: u64,
+    /// Items of `reasoning_details` so far.
+    details: u64,
+    /// Whether reasoning has been told: the next block of it is parted from the one before.
+    thought: bool,
+    /// Characters of text so far, which citations count in.
+    chars: u64,
+    citations: u64,
     finish: Vec<u8>,
 }
 
@@ -34,14 +46,17 @@ struct Open {
     kind: Kind,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 enum Kind {
-    Text,
-    /// Its number among the blocks of reasoning.
-    Reasoning(u64),
+    /// Where it begins in the answer's text, and what it cites.
+    Text(u64, Vec<Citation<'static>>),
+    /// Whether something of it has been told.
+    Reasoning(bool),
     /// Its number among the calls, and whether arguments have been written.
     Function(u64, bool),
     Custom(u64),
+    /// A call in the older form; whether arguments have been written.
+    Legacy(bool),
 }
 
 impl Writer {
@@ -68,8 +83,10 @@ impl Writer {
                 let candidate = block_of(&stop.candidate);
                 self.answer(candidate, cx, out);
                 let reason = stop.stop.reason.as_ref().unwrap_or(&StopReason::End);
+                let legacy = cx.call.legacy_calls && *reason == StopReason::ToolCalls;
                 let word = wire::write_chat_completion_choice_finish_reason(reason);
-                let word = word.unwrap_or(wire::ChatCompletionChoiceFinishReason::Stop).to_json();
+                let word = word.filter(|_| !legacy).or(legacy.then_some(FinishReason::FunctionCall));
+                let word = word.unwrap_or(FinishReason::Stop).to_json();
                 if let Some(answer) = self.answers.iter_mut().find(|answer| answer.index == candidate) {
                     answer.finish = word;
                 }
@@ -85,7 +102,15 @@ impl Writer {
         if self.answers.iter().any(|answer| answer.index == index) {
             return;
         }
-        self.answers.push(Answer { index, calls: 0, thoughts: 0, finish: Vec::new() });
+        self.answers.push(Answer {
+            index,
+            calls: 0,
+            details: 0,
+            thought: false,
+            chars: 0,
+            citations: 0,
+            finish: Vec::new(),
+        });
         self.chunk(index, cx, out, |out| out.extend_from_slice(br#""role":"assistant","content":"""#));
     }
 
@@ -95,86 +120,166 @@ impl Writer {
         let Some(place) = self.answers.iter().position(|answer| answer.index == candidate) else { return };
         let answer = &mut self.answers[place];
         let kind = match start.block.as_deref() {
-            Some(Block::Text(_) | Block::Refusal(_)) => Kind::Text,
-            Some(Block::Reasoning(_)) => {
-                answer.thoughts += 1;
-                Kind::Reasoning(answer.thoughts - 1)
-            }
-            Some(Block::RedactedReasoning(_)) => {
-                answer.thoughts += 1;
-                Kind::Reasoning(answer.thoughts - 1)
+            Some(Block::Text(_) | Block::Refusal(_)) => Kind::Text(answer.chars, Vec::new()),
+            Some(Block::Reasoning(_)) => Kind::Reasoning(false),
+            Some(Block::RedactedReasoning(node)) => {
+                let item = [("data", node.data.as_ref())];
+                return self.detail(place, "reasoning.encrypted", &item, cx, out);
             }
             Some(Block::ToolCall(call)) => {
                 answer.calls += 1;
+                let number = answer.calls - 1;
                 match call.kind {
-                    Some(ToolKind::Custom) => Kind::Custom(answer.calls - 1),
-                    _ => Kind::Function(answer.calls - 1, false),
+                    _ if cx.call.legacy_calls && number > 0 => {
+                        let reason = "the older form of calls that the client asked in knows one call";
+                        return cx.ledger.note(EffectKind::Dropped, "message.tool_calls", reason);
+                    }
+                    _ if cx.call.legacy_calls => Kind::Legacy(false),
+                    Some(ToolKind::Custom) => Kind::Custom(number),
+                    _ => Kind::Function(number, false),
                 }
             }
             Some(other) => {
                 let path = format!("content.{}", other.kind());
                 let reason = "a streamed answer of the client's protocol has no form for it";
-                cx.ledger.note(EffectKind::Dropped, path, reason);
-                return;
+                return cx.ledger.note(EffectKind::Dropped, path, reason);
             }
             None => return,
         };
-        self.blocks.push(Open { block, answer: candidate, kind });
-        match (start.block.as_deref(), kind) {
-            (Some(Block::Text(node)), _) => self.text(candidate, "content", node.text.as_ref(), cx, out),
+        match (start.block.as_deref(), &kind) {
             (Some(Block::Refusal(node)), _) => self.text(candidate, "refusal", node.text.as_ref(), cx, out),
-            (Some(Block::Reasoning(node)), Kind::Reasoning(number)) => {
-                self.text(candidate, "reasoning_content", node.text.as_ref(), cx, out);
-                self.signature(candidate, number, node.signature.as_ref(), cx, out);
-            }
-            (Some(Block::RedactedReasoning(node)), Kind::Reasoning(number)) => {
-                self.detail(candidate, number, "reasoning.encrypted", "data", node.data.as_ref(), cx, out);
-            }
             (Some(Block::ToolCall(call)), Kind::Function(number, _)) => {
-                self.call(candidate, number, "function", "arguments", call, cx, out);
+                self.call(candidate, *number, "function", "arguments", call, cx, out);
             }
             (Some(Block::ToolCall(call)), Kind::Custom(number)) => {
-                self.call(candidate, number, "custom", "input", call, cx, out);
+                self.call(candidate, *number, "custom", "input", call, cx, out);
             }
+            (Some(Block::ToolCall(call)), Kind::Legacy(_)) => self.chunk(candidate, cx, out, |out| {
+                out.extend_from_slice(br#""function_call":{"name":"#);
+                write_text(call.name.as_ref(), out);
+                out.extend_from_slice(br#","arguments":""}"#);
+            }),
             _ => {}
         }
+        self.blocks.push(Open { block, answer: candidate, kind });
     }
 
     fn delta(&mut self, delta: &DeltaEvent<'_>, cx: &mut WriteState<'_>, out: &mut Vec<u8>) {
         let block = block_of(&delta.index);
         let Some(place) = self.blocks.iter().position(|open| open.block == block) else { return };
-        let Open { answer, kind, .. } = self.blocks[place];
-        self.text(answer, "content", delta.text.as_ref(), cx, out);
-        self.text(answer, "refusal", delta.refusal.as_ref(), cx, out);
-        self.text(answer, "reasoning_content", delta.reasoning.as_ref(), cx, out);
-        if let Some(arguments) = delta.arguments.as_ref().filter(|text| !text.is_empty()) {
-            match kind {
-                Kind::Function(number, _) => {
-                    self.blocks[place].kind = Kind::Function(number, true);
-                    self.fragment(answer, number, "function", "arguments", arguments, cx, out);
+        let number = self.blocks[place].answer;
+        let Some(of) = self.answers.iter().position(|answer| answer.index == number) else { return };
+        self.text(number, "refusal", delta.refusal.as_ref(), cx, out);
+        let arguments = delta.arguments.as_ref().filter(|text| !text.is_empty());
+        match (&mut self.blocks[place].kind, arguments) {
+            (Kind::Text(_, citations), _) => {
+                if let Some(citation) = &delta.citation
+                    && citations.len() < MAX_CITATIONS
+                {
+                    citations.push(owned(citation));
                 }
-                Kind::Custom(number) => self.fragment(answer, number, "custom", "input", arguments, cx, out),
-                Kind::Text | Kind::Reasoning(_) => {}
+                if let Some(text) = &delta.text {
+                    self.answers[of].chars += text.decode().chars().count() as u64;
+                }
+                self.text(number, "content", delta.text.as_ref(), cx, out);
             }
-        }
-        if let Kind::Reasoning(number) = kind {
-            self.signature(answer, number, delta.signature.as_ref(), cx, out);
-        }
-        if delta.citation.is_some() {
-            cx.ledger.note(EffectKind::Dropped, "content.citations", "chunks have no place for a citation");
+            (Kind::Reasoning(begun), _) => {
+                if let Some(text) = delta.reasoning.as_ref().filter(|text| !text.is_empty()) {
+                    let parted = !std::mem::replace(begun, true) && self.answers[of].thought;
+                    self.answers[of].thought = true;
+                    self.chunk(number, cx, out, |out| {
+                        out.extend_from_slice(br#""reasoning_content":""#);
+                        out.extend_from_slice(if parted { br"\n\n" } else { b"" });
+                        text.write_inner(out);
+                        out.push(b'"');
+                    });
+                }
+                if let Some(signature) = delta.signature.as_ref().filter(|text| !text.is_empty()) {
+                    let item = [("text", delta.text.as_ref()), ("signature", Some(signature))];
+                    self.detail(of, "reasoning.text", &item, cx, out);
+                }
+            }
+            (Kind::Function(call, begun), Some(arguments)) => {
+                let call = *call;
+                *begun = true;
+                self.fragment(number, call, "function", "arguments", arguments, cx, out);
+            }
+            (Kind::Custom(call), Some(arguments)) => {
+                let call = *call;
+                self.fragment(number, call, "custom", "input", arguments, cx, out);
+            }
+            (Kind::Legacy(begun), Some(arguments)) => {
+                *begun = true;
+                self.legacy(number, arguments, cx, out);
+            }
+            (Kind::Function(..) | Kind::Custom(_) | Kind::Legacy(_), None) => {}
         }
     }
 
-    fn stop_block(&mut self, block: u64, cx: &WriteState<'_>, out: &mut Vec<u8>) {
+    fn stop_block(&mut self, block: u64, cx: &mut WriteState<'_>, out: &mut Vec<u8>) {
         let Some(place) = self.blocks.iter().position(|open| open.block == block) else { return };
-        let open = self.blocks.remove(place);
-        // A call without arguments has none of their text; clients parse it all the same.
-        if let Kind::Function(number, false) = open.kind {
-            self.fragment(open.answer, number, "function", "arguments", &Text::plain("{}"), cx, out);
+        let Open { answer, kind, .. } = self.blocks.remove(place);
+        match kind {
+            // A call without arguments has none of their text; clients parse it all the same.
+            Kind::Function(call, false) => {
+                self.fragment(answer, call, "function", "arguments", &Text::plain("{}"), cx, out);
+            }
+            Kind::Legacy(false) => self.legacy(answer, &Text::plain("{}"), cx, out),
+            Kind::Text(start, citations) if !citations.is_empty() => {
+                self.annotations(answer, start, citations, cx, out);
+            }
+            _ => {}
         }
     }
 
-    fn end(&mut self, cx: &WriteState<'_>, out: &mut Vec<u8>) {
+    /// What a text cites: addresses, each with the part of the answer that it supports.
+    fn annotations(
+        &mut self,
+        answer: u64,
+        start: u64,
+        citations: Vec<Citation<'static>>,
+        cx: &mut WriteState<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let Some(place) = self.answers.iter().position(|known| known.index == answer) else { return };
+        let mut items: Vec<Vec<u8>> = Vec::new();
+        for mut citation in citations {
+            if citation.kind != Some(CitationKind::Url) {
+                let reason = "this protocol's answer cites addresses alone";
+                cx.ledger.note(EffectKind::Dropped, "content.citations", reason);
+                continue;
+            }
+            citation.text_start.get_or_insert_with(|| Num::from(start));
+            citation.text_end.get_or_insert_with(|| Num::from(self.answers[place].chars));
+            (citation.cited_text, citation.encrypted_index) = (None, None);
+            let paths = Paths::default();
+            let mut write = WriteCx::new(cx.call.backend, cx.call.client, &paths);
+            let mut item = wire::write_chat_completion_message_annotation(
+                &citation,
+                &citation.native,
+                &mut write,
+                Paths::ROOT,
+            )
+            .to_json();
+            cx.ledger.extend(write.ledger);
+            // Some clients join items of lists by their number and fail without it.
+            item.pop();
+            item.extend_from_slice(br#","index":"#);
+            write_u64(self.answers[place].citations, &mut item);
+            item.push(b'}');
+            self.answers[place].citations += 1;
+            items.push(item);
+        }
+        if !items.is_empty() {
+            self.chunk(answer, cx, out, |out| {
+                out.extend_from_slice(br#""annotations":["#);
+                out.extend_from_slice(&items.join(&b','));
+                out.push(b']');
+            });
+        }
+    }
+
+    fn end(&mut self, cx: &mut WriteState<'_>, out: &mut Vec<u8>) {
         for answer in &self.answers {
             let finish: &[u8] = if answer.finish.is_empty() { br#""stop""# } else { &answer.finish };
             self.choice(answer.index, finish, cx, out, |_| {});
@@ -207,42 +312,44 @@ impl Writer {
         });
     }
 
-    fn signature(
-        &self,
-        answer: u64,
-        number: u64,
-        signature: Option<&Text<'_>>,
-        cx: &WriteState<'_>,
-        out: &mut Vec<u8>,
-    ) {
-        if signature.is_some_and(|text| !text.is_empty()) {
-            self.detail(answer, number, "reasoning.text", "signature", signature, cx, out);
-        }
-    }
-
     /// One item of `reasoning_details`; some clients join items by their `index` and fail without it.
-    #[expect(clippy::too_many_arguments, reason = "a writer of one JSON shape, and where it goes")]
     fn detail(
-        &self,
-        answer: u64,
-        number: u64,
+        &mut self,
+        place: usize,
         kind: &str,
-        member: &str,
-        value: Option<&Text<'_>>,
+        members: &[(&str, Option<&Text<'_>>)],
         cx: &WriteState<'_>,
         out: &mut Vec<u8>,
     ) {
-        let Some(value) = value else { return };
-        self.chunk(answer, cx, out, |out| {
+        let Answer { index, details, .. } = self.answers[place];
+        self.answers[place].details += 1;
+        self.chunk(index, cx, out, |out| {
             out.extend_from_slice(br#""reasoning_details":[{"type":""#);
             out.extend_from_slice(kind.as_bytes());
-            out.extend_from_slice(b"\",\"index\":");
-            write_u64(number, out);
-            out.extend_from_slice(b",\"");
-            out.extend_from_slice(member.as_bytes());
-            out.extend_from_slice(b"\":");
-            value.write(out);
+            out.push(b'"');
+            for (name, value) in members {
+                if let Some(value) = value {
+                    out.extend_from_slice(b",\"");
+                    out.extend_from_slice(name.as_bytes());
+                    out.extend_from_slice(b"\":");
+                    value.write(out);
+                }
+            }
+            if cx.call.client != cx.call.backend {
+                out.extend_from_slice(b",\"format\":");
+                write_str(DETAILS_FORMAT, out);
+            }
+            out.extend_from_slice(b",\"index\":");
+            write_u64(details, out);
             out.extend_from_slice(b"}]");
+        });
+    }
+
+    fn legacy(&self, answer: u64, arguments: &Text<'_>, cx: &WriteState<'_>, out: &mut Vec<u8>) {
+        self.chunk(answer, cx, out, |out| {
+            out.extend_from_slice(br#""function_call":{"arguments":"#);
+            arguments.write(out);
+            out.push(b'}');
         });
     }
 
@@ -340,34 +447,36 @@ fn head(response: &Response<'_>, cx: &WriteState<'_>) -> Vec<u8> {
     head
 }
 
-fn write_usage(cx: &WriteState<'_>, out: &mut Vec<u8>) {
-    let counts = cx.counts;
-    let (input, output) = (counts.input.unwrap_or(0), counts.output.unwrap_or(0));
-    let member = |name: &str, count: u64, out: &mut Vec<u8>| {
-        out.extend_from_slice(name.as_bytes());
-        write_u64(count, out);
-    };
-    member(r#"{"prompt_tokens":"#, input, out);
-    member(r#","completion_tokens":"#, output, out);
-    member(r#","total_tokens":"#, counts.total.unwrap_or(input.saturating_add(output)), out);
-    member(r#","prompt_tokens_details":{"cached_tokens":"#, counts.cache_read.unwrap_or(0), out);
-    if let Some(count) = counts.cache_write {
-        member(r#","cache_write_tokens":"#, count, out);
-    }
-    if let Some(count) = counts.audio_input {
-        member(r#","audio_tokens":"#, count, out);
-    }
-    member(r#"},"completion_tokens_details":{"reasoning_tokens":"#, counts.reasoning.unwrap_or(0), out);
-    for (name, count) in [
-        (r#","audio_tokens":"#, counts.audio_output),
-        (r#","accepted_prediction_tokens":"#, counts.accepted_prediction),
-        (r#","rejected_prediction_tokens":"#, counts.rejected_prediction),
-    ] {
-        if let Some(count) = count {
-            member(name, count, out);
+fn write_usage(cx: &mut WriteState<'_>, out: &mut Vec<u8>) {
+    let paths = Paths::default();
+    let mut write = WriteCx::new(cx.call.backend, cx.call.client, &paths);
+    let usage = cx.counts.usage();
+    let native = Native::default();
+    let mut usage = wire::write_completion_usage(&usage, &native, &mut write, Paths::ROOT);
+    for count in [&mut usage.prompt_tokens, &mut usage.completion_tokens, &mut usage.total_tokens] {
+        if count.as_ref().is_none() {
+            *count = Field::Value(Num::from(0));
         }
     }
-    out.extend_from_slice(b"}}");
+    usage.write(out);
+    cx.ledger.extend(write.ledger);
+}
+
+/// A citation that outlives its event.
+fn owned(citation: &Citation<'_>) -> Citation<'static> {
+    let text = |text: &Option<Text<'_>>| text.clone().map(Text::into_owned);
+    let num = |num: &Option<Num<'_>>| num.clone().map(Num::into_owned);
+    Citation {
+        kind: match &citation.kind {
+            Some(CitationKind::Url) => Some(CitationKind::Url),
+            _ => None,
+        },
+        url: text(&citation.url),
+        title: text(&citation.title),
+        text_start: num(&citation.text_start),
+        text_end: num(&citation.text_end),
+        ..Citation::default()
+    }
 }
 
 fn write_text(text: Option<&Text<'_>>, out: &mut Vec<u8>) {
