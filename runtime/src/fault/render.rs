@@ -22,6 +22,9 @@ pub struct Rendered {
 pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
     let status = match (protocol, fault.class, fault.status) {
         (Protocol::Anthropic, Class::Overloaded, 503) => 529,
+        // A status that no other client knows.
+        (Protocol::OpenaiChat | Protocol::OpenaiResponses, _, 529) => 503,
+        (Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere, _, 529) => 503,
         (Protocol::Bedrock, Class::Authentication, 401) => 403,
         (_, _, status) => status,
     };
@@ -81,8 +84,13 @@ pub fn stream_event(protocol: Protocol, fault: &Fault, request_id: &str) -> Opti
     Some(out)
 }
 
+/// Types of error that an upstream may name and that OpenAI's clients know; another protocol's word is not passed on.
+const OPENAI_KINDS: [&str; 5] =
+    ["insufficient_quota", "invalid_request_error", "requests", "server_error", "tokens"];
+
 fn openai(fault: &Fault) -> serde_json::Value {
-    let kind = fault.kind.as_deref().unwrap_or(match fault.class {
+    let own = fault.kind.as_deref().filter(|kind| OPENAI_KINDS.contains(kind));
+    let kind = own.unwrap_or(match fault.class {
         Class::Authentication => "authentication_error",
         Class::Permission => "permission_error",
         Class::RateLimited => "rate_limit_error",
@@ -195,6 +203,7 @@ mod tests {
         let fault = Fault::upstream(Class::Overloaded, "full");
         assert_eq!(render(Protocol::Anthropic, &fault, "r").status, 529);
         assert_eq!(render(Protocol::OpenaiChat, &fault, "r").status, 503);
+        assert_eq!(render(Protocol::Gemini, &fault.with_status(529), "r").status, 503);
     }
 
     #[test]

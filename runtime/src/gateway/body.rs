@@ -7,6 +7,7 @@ use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
 use super::settle::Settlement;
+use super::translated::Transcoding;
 use crate::fault::stream_event;
 use crate::observe::metrics::Outcome;
 use crate::upstream;
@@ -42,16 +43,26 @@ pub struct Pump {
     pub(super) body: upstream::Body,
     /// Whether the client can be told within the stream that it broke: in server-sent events alone.
     pub(super) is_events: bool,
+    /// What makes the caller's stream of the provider's; none where they speak the same.
+    pub(super) transcoding: Option<Box<Transcoding>>,
     pub(super) settlement: Settlement,
 }
 
 impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        let settlement = &mut self.settlement;
+        if let Some(transcoding) = &mut self.transcoding {
+            let piece = match self.first.take() {
+                Some(first) => Some(first),
+                None => std::task::ready!(transcoding.poll(cx, &mut self.body, settlement)),
+            };
+            settlement.bytes_out += piece.as_ref().map_or(0, Bytes::len) as u64;
+            return Poll::Ready(piece.map(Ok));
+        }
         let piece = match self.first.take() {
             Some(first) => Some(Ok(first)),
             None => std::task::ready!(self.body.poll(cx)),
         };
-        let settlement = &mut self.settlement;
         if self.first.is_none() && self.body.is_done() {
             settlement.outcome = Outcome::Complete;
         }
@@ -106,7 +117,7 @@ impl hyper::body::Body for Body {
         match self {
             Body::Empty => true,
             Body::Full(_) => false,
-            Body::Pump(pump) => pump.first.is_none() && pump.body.is_done(),
+            Body::Pump(pump) => pump.first.is_none() && pump.transcoding.is_none() && pump.body.is_done(),
         }
     }
 
@@ -115,8 +126,8 @@ impl hyper::body::Body for Body {
             Body::Empty => SizeHint::with_exact(0),
             Body::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Body::Pump(pump) => match pump.body.length() {
-                Some(length) => SizeHint::with_exact(length),
-                None => SizeHint::default(),
+                Some(length) if pump.transcoding.is_none() => SizeHint::with_exact(length),
+                _ => SizeHint::default(),
             },
         }
     }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use busbar_protocols::Ledger;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use super::body::{Body, Pump};
+use super::lane::FIDELITY_HEADER;
 use super::settle::Settlement;
+use super::translated;
 use super::{LANE_HEADER, REQUEST_ID_HEADER, Shared};
 use crate::dialect::{headers, request_id_header};
 use crate::fault::{Fault, render};
@@ -17,6 +20,9 @@ use crate::upstream;
 
 /// The most of a caller's text that an answer or a log repeats, in bytes.
 pub(super) const MAX_EXCERPT: usize = 128;
+
+/// The longest report of what was changed in a header, in bytes.
+const MAX_FIDELITY: usize = 1024;
 
 /// One request, from its head to its answer.
 #[derive(Debug)]
@@ -68,7 +74,50 @@ impl Ctx {
         if !answer.status.is_success() {
             settlement.upstream_failed(answer.status.as_u16());
         }
-        *response.body_mut() = Body::Pump(Box::new(Pump { first, body: answer.body, is_events, settlement }));
+        *response.body_mut() =
+            Body::Pump(Box::new(Pump { first, body: answer.body, is_events, transcoding: None, settlement }));
+        response
+    }
+
+    /// A translation of a provider's answer.
+    pub(super) fn translate(
+        self,
+        answer: upstream::Answer,
+        made: translated::Answer,
+        ledger: &Ledger,
+    ) -> Response<Body> {
+        let mut response = Response::new(Body::Empty);
+        *response.status_mut() = answer.status;
+        *response.headers_mut() = answer.headers;
+        let kind = match made {
+            translated::Answer::Whole(..) => "application/json",
+            translated::Answer::Stream(..) => "text/event-stream",
+        };
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+        let fidelity = ledger.summary(MAX_FIDELITY);
+        if let Some(value) = HeaderValue::from_str(&fidelity).ok().filter(|value| !value.is_empty()) {
+            response.headers_mut().insert(FIDELITY_HEADER, value);
+        }
+        self.stamp(&mut response);
+        let mut settlement = self.settlement;
+        settlement.status = answer.status.as_u16();
+        settlement.fidelity = fidelity;
+        settlement.first_byte = Some(settlement.started.elapsed());
+        settlement.bytes_out = 0;
+        *response.body_mut() = match made {
+            translated::Answer::Whole(body, _) => {
+                settlement.outcome = Outcome::Complete;
+                settlement.bytes_out = body.len() as u64;
+                Body::full(body.into())
+            }
+            translated::Answer::Stream(first, transcoding) => Body::Pump(Box::new(Pump {
+                first: Some(first.into()),
+                body: answer.body,
+                is_events: true,
+                transcoding: Some(transcoding),
+                settlement,
+            })),
+        };
         response
     }
 

@@ -4,7 +4,6 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
-use crate::Protocol;
 use crate::dialect::sniff::Sniffed;
 use crate::dialect::{self, Call, carriers, headers};
 use crate::fault::{Class, Fault};
@@ -71,13 +70,4 @@ pub(super) fn forward(
         _ => [body, Bytes::new(), Bytes::new()],
     };
     Ok(Plan { path, body, goes_up: headers::goes_up })
-}
-
-/// What a caller is told whose protocol cannot be made into the lane's.
-pub(super) fn untranslatable(call: &Call<'_>, backend: Protocol) -> Fault {
-    let message = format!(
-        "the model is served by a provider that speaks {backend}; {} requests cannot be translated to it",
-        call.protocol
-    );
-    Fault::gateway(Class::Unsupported, message)
 }

@@ -5,10 +5,12 @@ mod context;
 mod lane;
 mod read;
 mod settle;
+mod translated;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use busbar_protocols::Ledger;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
@@ -16,10 +18,13 @@ use tokio::time::Instant;
 
 pub use self::body::{Aborted, Body};
 use self::context::Ctx;
+pub use self::lane::FIDELITY_HEADER;
 use crate::config::{Limits, Settings};
 use crate::dialect::{self, Operation, Recognised, headers, sniff};
 use crate::fault::{Class, Fault};
 use crate::route::Router;
+use crate::translate::Carriage;
+use crate::translate::carriage::CarriageLimits;
 use crate::upstream::{self, TlsError, Upstream};
 
 /// Names the model that served a request.
@@ -35,6 +40,7 @@ pub struct Shared {
     /// Set once the gateway takes no more requests.
     pub draining: AtomicBool,
     router: Router,
+    carriage: Carriage,
     running: AtomicUsize,
     lanes: Vec<AtomicUsize>,
 }
@@ -44,6 +50,7 @@ impl Shared {
     pub fn new(settings: Arc<Settings>) -> Self {
         Self {
             router: Router::new(Arc::clone(&settings)),
+            carriage: Carriage::new(CarriageLimits::default()),
             draining: AtomicBool::new(false),
             running: AtomicUsize::new(0),
             lanes: settings.lanes.iter().map(|_| AtomicUsize::new(0)).collect(),
@@ -90,16 +97,13 @@ impl Gateway {
     pub async fn handle(&self, request: Request<hyper::body::Incoming>) -> Response<Body> {
         let mut ctx = Ctx::new(&self.shared, &request);
         match self.walk(&mut ctx, request).await {
-            Ok((answer, first)) => ctx.forward(answer, first),
+            Ok(Committed::Forwarded(answer, first)) => ctx.forward(answer, first),
+            Ok(Committed::Translated(answer, made, ledger)) => ctx.translate(answer, made, &ledger),
             Err(fault) => ctx.refuse(&fault),
         }
     }
 
-    async fn walk(
-        &self,
-        ctx: &mut Ctx,
-        request: Request<hyper::body::Incoming>,
-    ) -> Result<(upstream::Answer, Option<Bytes>), Fault> {
+    async fn walk(&self, ctx: &mut Ctx, request: Request<hyper::body::Incoming>) -> Result<Committed, Fault> {
         let settings = &self.shared.settings;
         let (parts, incoming) = request.into_parts();
         let deadline = Instant::from_std(ctx.settlement.started) + self.limits.total;
@@ -128,7 +132,7 @@ impl Gateway {
         // 2. Admit: bounded in number; the caller's key is recognised in any carrier, and goes no further.
         ctx.settlement.admit(self.limits.concurrent_requests)?;
 
-        lane::Fidelity::asked(&parts.headers)?;
+        let fidelity = lane::Fidelity::asked(&parts.headers)?;
 
         // 3. Read the body; find model and streaming, where the body and not the path names them.
         let body = read::body(incoming, &parts.headers, &self.limits).await?;
@@ -164,10 +168,14 @@ impl Gateway {
         }
 
         // 5. Forward, or translate.
-        if backend != call.protocol {
-            return Err(lane::untranslatable(&call, backend));
-        }
-        let plan = lane::forward(&call, &parts, &choice, &sniffed, body)?;
+        let (plan, translation) = if backend == call.protocol {
+            (lane::forward(&call, &parts, &choice, &sniffed, body)?, None)
+        } else {
+            let carriage = &self.shared.carriage;
+            let made = translated::request(&call, backend, &choice, &body, streamed, fidelity, carriage)?;
+            ctx.settlement.note_effects(call.protocol, backend, &made.ledger);
+            (made.plan, Some((made.state, made.ledger)))
+        };
 
         // 6. Send.
         let mut answer = self.upstreams[choice.provider]
@@ -183,13 +191,35 @@ impl Gateway {
             .await?;
         ctx.settlement.answered = true;
 
-        // 7. Commit: of a stream, nothing is sent before its first event is there.
-        let first =
-            if streamed && answer.status.is_success() { read::first_event(&mut answer).await? } else { None };
+        // 7. Commit: of a stream, nothing is sent before its first event is there, and of a translated one
+        // nothing before its first content. What fails until then is answered with a status of its own.
+        let Some((state, mut ledger)) = translation else {
+            let is_stream = streamed && answer.status.is_success();
+            let first = if is_stream { read::first_event(&mut answer).await? } else { None };
+            return Ok(Committed::Forwarded(answer, first));
+        };
+        if !answer.status.is_success() {
+            return Err(translated::failure(&mut answer, backend).await);
+        }
+        let limits = &self.limits;
+        let made = translated::answer(&mut answer, state, streamed, limits, &self.shared.carriage).await?;
+        if let translated::Answer::Whole(_, effects) = &made {
+            ctx.settlement.note_effects(backend, call.protocol, effects);
+            ledger.extend(effects.clone());
+        }
+        Ok(Committed::Translated(answer, made, ledger))
 
-        // 8. Pump; the settlement goes along with the body and is made when that is over or dropped.
-        Ok((answer, first))
+        // 8. Pump: what is left of the answer, and the settlement, travel with the response's body; it is
+        // settled when that is over or dropped.
     }
+}
+
+/// An answer that will be sent: from here on its status stands.
+enum Committed {
+    /// The provider's own bytes, with those that were read to be sure.
+    Forwarded(upstream::Answer, Option<Bytes>),
+    /// Made from the provider's answer; what was changed on both ways.
+    Translated(upstream::Answer, translated::Answer, Ledger),
 }
 
 /// The size of a request's head as it stood on the wire, near enough.

@@ -15,7 +15,7 @@ use crate::fault::{Class, Fault};
 use crate::upstream;
 
 /// Most bytes that are set aside on the caller's word.
-const TRUSTED_LENGTH: usize = 1 << 20;
+const TRUSTED_LENGTH: usize = 4 << 20;
 /// Most bytes of comments that are held back at the beginning of a stream.
 const MAX_HELD: usize = 64 << 10;
 

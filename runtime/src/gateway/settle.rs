@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use busbar_protocols::Ledger;
+
 use super::Shared;
 use super::context::excerpt;
 use crate::Protocol;
@@ -90,6 +92,15 @@ impl Settlement {
         })?;
         self.permits[1] = Some(permit);
         Ok(())
+    }
+
+    /// Counts what a translation changed, from one protocol to the other.
+    pub(super) fn note_effects(&self, from: Protocol, to: Protocol, ledger: &Ledger) {
+        for effect in ledger.effects() {
+            // The top of the path alone: what is below may be the caller's own words, and without bound.
+            let top = effect.path.split(['.', '[']).next().unwrap_or_default();
+            metrics::count_effect(from, to, effect.kind.name(), top);
+        }
     }
 
     /// Notes a failure.

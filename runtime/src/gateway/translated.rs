@@ -1,0 +1,234 @@
+//! The translate lane: a request made into the backend's protocol, and its answer made into the caller's.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use busbar_protocols::{EffectKind, Ledger};
+use bytes::{Bytes, BytesMut};
+
+use super::lane::{Fidelity, Plan};
+use super::settle::Settlement;
+use crate::Protocol;
+use crate::config::Limits;
+use crate::dialect::{self, Call, Operation, headers};
+use crate::fault::{Class, Fault};
+use crate::observe::metrics::Outcome;
+use crate::route::Choice;
+use crate::stream::{self, Transcoder};
+use crate::translate::{self, CallState, Carriage, TargetFacts};
+use crate::upstream;
+
+/// Most bytes of a translated stream that wait for its first content.
+const MAX_HELD: usize = 1 << 20;
+/// How long a provider may take to end a stream whose answer is complete.
+const STOPPED_WAIT: Duration = Duration::from_secs(5);
+/// Most bytes of a provider's failure that are looked at.
+const MAX_FAILURE: usize = 256 << 10;
+
+/// A translated request, and what its answer's translation must know.
+#[derive(Debug)]
+pub(super) struct Translated {
+    pub(super) plan: Plan,
+    pub(super) state: CallState,
+    pub(super) ledger: Ledger,
+}
+
+/// A translated answer that may be sent.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// All of it.
+    Whole(Vec<u8>, Ledger),
+    /// Its beginning, and what makes the rest.
+    Stream(Vec<u8>, Box<Transcoding>),
+}
+
+/// A stream that is being translated.
+#[derive(Debug)]
+pub(super) struct Transcoding {
+    transcoder: Transcoder,
+    /// What is still to be told after what was sent.
+    failed: Option<Fault>,
+    over: bool,
+}
+
+impl Transcoding {
+    /// What the next piece of the provider's stream, or its end, becomes; none when the caller's stream is over.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut upstream::Body,
+        settlement: &mut Settlement,
+    ) -> Poll<Option<Bytes>> {
+        let mut out = Vec::new();
+        loop {
+            if let Some(fault) = self.failed.take() {
+                settlement.failed(Outcome::Cut, &fault);
+                self.transcoder.fail(&fault, &settlement.request_id, &mut out);
+                self.over = true;
+                return Poll::Ready(Some(Bytes::from(out)));
+            }
+            if self.over {
+                return Poll::Ready(None);
+            }
+            if self.transcoder.progress().done {
+                self.over = true;
+                settlement.outcome = Outcome::Complete;
+                drain(cx, body);
+                return Poll::Ready((!out.is_empty()).then(|| Bytes::from(out)));
+            }
+            let stopped = self.transcoder.progress().stopped;
+            let polled = match body.poll(cx) {
+                Poll::Pending if out.is_empty() => return Poll::Pending,
+                Poll::Pending => return Poll::Ready(Some(Bytes::from(out))),
+                Poll::Ready(polled) => polled,
+            };
+            let result = match polled {
+                Some(Ok(piece)) => self.transcoder.push(&piece, &mut out),
+                // The answer is complete but for its last formalities: a provider that breaks off then, or
+                // sends nothing but signs of life, has said all that matters.
+                Some(Err(_)) if stopped => self.transcoder.finish(&mut out),
+                Some(Err(broken)) => {
+                    self.failed = Some(upstream::fault(broken));
+                    continue;
+                }
+                None => self.transcoder.finish(&mut out),
+            };
+            match result {
+                Ok(progress) if progress.stopped && !stopped => body.hurry(STOPPED_WAIT),
+                Ok(_) => {}
+                Err(fault) => self.failed = Some(fault.fault()),
+            }
+        }
+    }
+}
+
+/// Takes what is there of the formal end of a body, so that its connection can be used again.
+fn drain(cx: &mut Context<'_>, body: &mut upstream::Body) {
+    const MOST: usize = 8;
+    for _ in 0..MOST {
+        if !matches!(body.poll(cx), Poll::Ready(Some(Ok(_)))) {
+            return;
+        }
+    }
+}
+
+/// Makes a request into one for the backend.
+pub(super) fn request(
+    call: &Call<'_>,
+    backend: Protocol,
+    choice: &Choice<'_>,
+    body: &[u8],
+    streamed: bool,
+    fidelity: Fidelity,
+    carriage: &Carriage,
+) -> Result<Translated, Fault> {
+    if call.operation == Operation::CountTokens {
+        let message = format!("tokens cannot be counted by a provider that speaks {backend}");
+        return Err(Fault::gateway(Class::Unsupported, message));
+    }
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    let facts = TargetFacts { upstream_model: &choice.upstream_model, now, ..TargetFacts::default() };
+    let outbound = translate::request(call.protocol, backend, body, &facts, carriage).map_err(|refusal| {
+        let mut fault = Fault::client(Class::InvalidRequest, refusal.to_string());
+        fault.retry_safe = refusal.semantic;
+        if refusal.path.is_empty() { fault } else { fault.with_param(refusal.path) }
+    })?;
+    if fidelity == Fidelity::Strict {
+        let lost = outbound.ledger.effects().iter().find(|effect| effect.kind == EffectKind::Dropped);
+        if let Some(lost) = lost {
+            let message = format!("`{}` would be lost: {}", lost.path, lost.reason);
+            let mut fault = Fault::client(Class::InvalidRequest, message).with_param(lost.path.clone());
+            fault.retry_safe = true;
+            return Err(fault);
+        }
+    }
+    let in_path = !dialect::model_in_body(backend);
+    let operation = if in_path && streamed { Operation::GenerateStream } else { Operation::Generate };
+    let mut path = dialect::upstream_path(backend, operation, &choice.upstream_model, "").into_owned();
+    if backend == Protocol::Gemini && streamed {
+        path.push_str("?alt=sse");
+    }
+    let plan = Plan {
+        path,
+        body: [Bytes::from(outbound.body), Bytes::new(), Bytes::new()],
+        goes_up: headers::goes_up_anywhere,
+    };
+    Ok(Translated { plan, state: outbound.state, ledger: outbound.ledger })
+}
+
+/// Makes a provider's failure into one that can be told in any dialect.
+pub(super) async fn failure(answer: &mut upstream::Answer, backend: Protocol) -> Fault {
+    let body = match whole(&mut answer.body, MAX_FAILURE).await {
+        Ok(body) => body,
+        // What the status says is true even if the words about it are too many or broke off.
+        Err(_) => Bytes::new(),
+    };
+    let now = std::time::SystemTime::now();
+    translate::upstream_error(backend, answer.status.as_u16(), &answer.headers, &body, now).into_fault()
+}
+
+/// Makes a provider's answer into the caller's, as far as is needed to be sure that it is one.
+pub(super) async fn answer(
+    answer: &mut upstream::Answer,
+    state: CallState,
+    streamed: bool,
+    limits: &Limits,
+    carriage: &Carriage,
+) -> Result<Answer, Fault> {
+    if !streamed {
+        let body = whole(&mut answer.body, limits.response).await?;
+        let (body, ledger) = translate::response(&body, &state, carriage)
+            .map_err(|malformed| Fault::upstream(Class::BadGateway, malformed.to_string()))?;
+        return Ok(Answer::Whole(body, ledger));
+    }
+    let bounds = stream::Limits {
+        line: limits.stream_line,
+        event: limits.stream_event,
+        body: limits.response,
+        ..stream::Limits::default()
+    };
+    let mut transcoder = Transcoder::new(state, bounds, carriage.clone())?;
+    let mut out = Vec::new();
+    loop {
+        let result = match answer.body.next().await {
+            Some(piece) => transcoder.push(&piece.map_err(upstream::fault)?, &mut out),
+            None => transcoder.finish(&mut out),
+        };
+        let (progress, failed) = match result {
+            Ok(progress) => (progress, None),
+            // Something of the answer is there: it is sent, and the failure is told after it.
+            Err(fault) if transcoder.progress().meaningful => (transcoder.progress(), Some(fault.fault())),
+            Err(fault) => return Err(fault.fault()),
+        };
+        if progress.meaningful || progress.done || out.len() > MAX_HELD {
+            if progress.stopped {
+                answer.body.hurry(STOPPED_WAIT);
+            }
+            return Ok(Answer::Stream(out, Box::new(Transcoding { transcoder, failed, over: false })));
+        }
+    }
+}
+
+async fn whole(body: &mut upstream::Body, limit: usize) -> Result<Bytes, Fault> {
+    let too_large =
+        || Fault::upstream(Class::BadGateway, format!("the provider's answer has more than {limit} bytes"));
+    let mut first = Bytes::new();
+    let mut rest = BytesMut::new();
+    while let Some(piece) = body.next().await {
+        let piece = piece.map_err(upstream::fault)?;
+        if first.len() + rest.len() + piece.len() > limit {
+            return Err(too_large());
+        }
+        if first.is_empty() && rest.is_empty() {
+            first = piece;
+            continue;
+        }
+        if rest.is_empty() {
+            let known = body.length().and_then(|length| usize::try_from(length).ok()).unwrap_or(0);
+            rest.reserve(known.min(limit).max(first.len() + piece.len()));
+            rest.extend_from_slice(&std::mem::take(&mut first));
+        }
+        rest.extend_from_slice(&piece);
+    }
+    Ok(if rest.is_empty() { first } else { rest.freeze() })
+}
