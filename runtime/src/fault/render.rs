@@ -114,6 +114,9 @@ const fn openai_code(class: Class) -> Option<&'static str> {
     }
 }
 
+/// How Anthropic says that a prompt does not fit.
+const TOO_LONG: &str = "prompt is too long";
+
 fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
     let kind = match fault.class {
         Class::Authentication => "authentication_error",
@@ -126,9 +129,16 @@ fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
         Class::BadGateway | Class::Internal | Class::Unsupported => "api_error",
         _ => "invalid_request_error",
     };
+    // The phrase on which Anthropic's clients begin to compact a conversation instead of sending it again.
+    let message = match fault.class {
+        Class::ContextLength if !fault.message.contains(TOO_LONG) => {
+            format!("{TOO_LONG}: {}", fault.message).into()
+        }
+        _ => fault.message.clone(),
+    };
     json!({
         "type": "error",
-        "error": { "type": kind, "message": fault.message },
+        "error": { "type": kind, "message": message },
         "request_id": request_id,
     })
 }
@@ -204,6 +214,18 @@ mod tests {
         assert_eq!(render(Protocol::Anthropic, &fault, "r").status, 529);
         assert_eq!(render(Protocol::OpenaiChat, &fault, "r").status, 503);
         assert_eq!(render(Protocol::Gemini, &fault.with_status(529), "r").status, 503);
+    }
+
+    #[test]
+    fn an_overflow_is_told_in_the_words_that_clients_look_for() {
+        let fault = Fault::client(Class::ContextLength, "9 tokens are more than 8");
+        let anthropic = text(&render(Protocol::Anthropic, &fault, "r"));
+        assert!(
+            anthropic.contains(r#""message":"prompt is too long: 9 tokens are more than 8""#),
+            "{anthropic}"
+        );
+        let openai = text(&render(Protocol::OpenaiChat, &fault, "r"));
+        assert!(openai.contains(r#""code":"context_length_exceeded""#), "{openai}");
     }
 
     #[test]

@@ -74,10 +74,13 @@ pub fn run(
     let shared = Arc::new(Shared::new(Arc::new(settings)));
     let (stop, stopped) = watch::channel(false);
     let mut workers = Vec::new();
-    for (number, listener) in listeners.into_iter().enumerate() {
+    // All of them before any thread, so that what is wrong with the settings stops the start.
+    let gateways: Vec<_> =
+        listeners.iter().map(|_| Gateway::new(Arc::clone(&shared))).collect::<Result<_, _>>()?;
+    for (number, (listener, gateway)) in listeners.into_iter().zip(gateways).enumerate() {
         let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
         let worker = std::thread::Builder::new().name(format!("worker-{number}"));
-        workers.push(worker.spawn(move || work(shared, listener, stopped))?);
+        workers.push(worker.spawn(move || work(shared, gateway, listener, stopped))?);
     }
     // The rim: signals and operators, apart from the workers.
     let rim = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
@@ -110,21 +113,23 @@ pub fn run(
 /// When the runtime or the listener cannot be set up.
 pub fn work(
     shared: Arc<Shared>,
+    gateway: Gateway,
     listener: std::net::TcpListener,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(serve(shared, listener, stop))
+    runtime.block_on(serve(shared, gateway, listener, stop))
 }
 
 async fn serve(
     shared: Arc<Shared>,
+    gateway: Gateway,
     listener: std::net::TcpListener,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let limits = shared.settings.limits;
     let listener = TcpListener::from_std(listener)?;
-    let gateway = Arc::new(Gateway::new(Arc::clone(&shared))?);
+    let gateway = Arc::new(gateway);
     let connections = GracefulShutdown::new();
     let most = limits.connections.div_ceil(shared.settings.workers);
     let builder = builder(&limits);
