@@ -22,9 +22,6 @@ pub struct Rendered {
 pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
     let status = match (protocol, fault.class, fault.status) {
         (Protocol::Anthropic, Class::Overloaded, 503) => 529,
-        // A status that no other client knows.
-        (Protocol::OpenaiChat | Protocol::OpenaiResponses, _, 529) => 503,
-        (Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere, _, 529) => 503,
         (Protocol::Bedrock, Class::Authentication, 401) => 403,
         (_, _, status) => status,
     };
@@ -213,7 +210,7 @@ mod tests {
         let fault = Fault::upstream(Class::Overloaded, "full");
         assert_eq!(render(Protocol::Anthropic, &fault, "r").status, 529);
         assert_eq!(render(Protocol::OpenaiChat, &fault, "r").status, 503);
-        assert_eq!(render(Protocol::Gemini, &fault.with_status(529), "r").status, 503);
+        assert_eq!(render(Protocol::Gemini, &fault.with_status(529), "r").status, 529, "an upstream's own");
     }
 
     #[test]
