@@ -90,10 +90,10 @@ impl Body {
     /// The next piece; none at the end.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Broken>>> {
         let polled = self.reader.poll(cx);
-        if self.reader.is_done() {
-            if let Some(connection) = self.reader.reclaim() {
-                self.upstream.keep(connection);
-            }
+        if self.reader.is_done()
+            && let Some(connection) = self.reader.reclaim()
+        {
+            self.upstream.keep(connection);
         }
         polled
     }
