@@ -7,6 +7,7 @@ mod fault;
 mod limits;
 mod read;
 mod replay;
+pub mod scan;
 mod shape;
 pub mod sse;
 mod transcoder;

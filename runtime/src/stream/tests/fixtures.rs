@@ -1,10 +1,10 @@
 //! Streams as providers send them.
 
 /// Messages: thinking, text, two calls, with pings and counts in the two places.
-pub(super) const ANTHROPIC_TOOLS: &[u8] = include_bytes!("fixtures/anthropic_tools.sse");
+pub(in crate::stream) const ANTHROPIC_TOOLS: &[u8] = include_bytes!("fixtures/anthropic_tools.sse");
 /// Messages: text alone.
-pub(super) const ANTHROPIC_TEXT: &[u8] = include_bytes!("fixtures/anthropic_text.sse");
+pub(in crate::stream) const ANTHROPIC_TEXT: &[u8] = include_bytes!("fixtures/anthropic_text.sse");
 /// Chunks: text alone, usage in a chunk of its own.
-pub(super) const CHAT_TEXT: &[u8] = include_bytes!("fixtures/chat_text.sse");
+pub(in crate::stream) const CHAT_TEXT: &[u8] = include_bytes!("fixtures/chat_text.sse");
 /// Chunks: reasoning, text, two calls whose arguments come by turns.
-pub(super) const CHAT_TOOLS: &[u8] = include_bytes!("fixtures/chat_tools.sse");
+pub(in crate::stream) const CHAT_TOOLS: &[u8] = include_bytes!("fixtures/chat_tools.sse");

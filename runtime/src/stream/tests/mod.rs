@@ -4,7 +4,7 @@ mod anthropic_to_chat;
 mod buffered;
 mod carriage;
 mod chat_to_anthropic;
-mod fixtures;
+pub(super) mod fixtures;
 mod pieces;
 
 use busbar_protocols::Ledger;

@@ -459,7 +459,10 @@ fn write_usage(cx: &mut WriteState<'_>, out: &mut Vec<u8>) {
         }
     }
     usage.write(out);
-    cx.ledger.extend(write.ledger);
+    for mut effect in write.ledger.effects().iter().cloned() {
+        effect.path.insert_str(0, "usage.");
+        cx.ledger.push(effect);
+    }
 }
 
 /// A citation that outlives its event.
