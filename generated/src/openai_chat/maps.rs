@@ -688,18 +688,14 @@ pub fn read_chat_completion_assistant_message<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "tool_calls"),
         Field::Value(v) => {
-            if out.content.is_some() {
-                native.keep_wire(at, OWNER, "tool_calls", &v);
-            } else {
-                if v.is_empty() {
-                    native.empty(at, OWNER, "tool_calls", b"[]".to_vec());
-                }
-                let member = cx.member(at, "tool_calls");
-                let list = out.content.get_or_insert_with(Vec::new);
-                for (index, v) in v.into_iter().enumerate() {
-                    let at = cx.item(member, index);
-                    list.push(read_chat_completion_message_tool_call_union(v, cx, at));
-                }
+            if v.is_empty() {
+                native.empty(at, OWNER, "tool_calls", b"[]".to_vec());
+            }
+            let member = cx.member(at, "tool_calls");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_chat_completion_message_tool_call_union(v, cx, at));
             }
         }
     }

@@ -76,7 +76,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
         }
         FieldFate::Keep(_) => quote!(native.keep_wire(at, OWNER, #name, &v);),
         FieldFate::Inline => inline(cx, wire_type, &ty.ir, name)?,
-        FieldFate::Ir { path, via, home, .. } => {
+        FieldFate::Ir { path, via, only, home, .. } => {
             let leaf = leaf_type(cx, &ty.ir, path)?;
             let (place, open) = match &path.element {
                 None => (slot(quote!(out), &path.leaf), None),
@@ -88,7 +88,8 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                 Some(via) => through(cx, via, wire_type, leaf, &place, name),
                 None => into_slot(cx, wire_type, leaf, &place, name)?,
             };
-            let body = if *home || shared(ty, name, &path.text()) {
+            // A row for one variant of a list shares the list without owning it.
+            let body = if *home || (only.is_none() && shared(ty, name, &path.text())) {
                 let is_group = matches!(leaf, IrType::Ref(target) if cx.ir.is_group(target));
                 let taken =
                     if is_group { quote!(#place != Default::default()) } else { quote!(#place.is_some()) };
