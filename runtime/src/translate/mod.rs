@@ -147,3 +147,6 @@ fn unsupported(client: Protocol, backend: Protocol) -> Refusal {
         semantic: true,
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,6 @@
 //! Where tool results stand.
 
-use busbar_protocols::{EffectKind, ir};
+use busbar_protocols::{EffectKind, Text, ir};
 
 use super::super::{shape::Shape, text};
 
@@ -63,6 +63,7 @@ pub(super) fn split_tool_results(request: &mut ir::Request<'_>, shape: &mut Shap
             match block {
                 ir::Block::ToolResult(mut node) => {
                     let media = take_media(&mut node, shape);
+                    say_something(&mut node);
                     let at = node.at;
                     let content = Some(vec![ir::Block::ToolResult(node)]);
                     split.push(ir::Turn {
@@ -90,6 +91,20 @@ pub(super) fn split_tool_results(request: &mut ir::Request<'_>, shape: &mut Shap
     }
     split.extend(waiting);
     *turns = split;
+}
+
+/// A result that is a turn of its own has a text, and be it an empty one.
+fn say_something(node: &mut ir::ToolResultBlock<'_>) {
+    let content = node.content.get_or_insert_with(Vec::new);
+    if content.is_empty() {
+        let text = Some(Text::plain(""));
+        content.push(ir::Block::Text(ir::TextBlock {
+            text,
+            bare: Some(true),
+            at: node.at,
+            ..Default::default()
+        }));
+    }
 }
 
 /// Takes pictures and documents out of a result, where the target has no place for them in it.
