@@ -39,3 +39,9 @@ def fidelity(raw):
     header = raw.headers.get("busbar-fidelity", "")
     parts = [part.partition("=") for part in header.split("; ") if part]
     return {kind: names.split(",") for kind, _, names in parts}
+
+
+def lost(raw):
+    """What of the request was dropped: an answer's own figures may have no place in another form."""
+    own = ("usage", "created", "system_fingerprint", "service_tier")
+    return [name for name in fidelity(raw).get("dropped", []) if not name.startswith(own)]

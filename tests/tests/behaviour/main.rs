@@ -5,4 +5,5 @@ mod command;
 mod forward;
 mod lifecycle;
 mod limits;
+mod tls;
 mod translate;

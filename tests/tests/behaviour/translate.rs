@@ -131,7 +131,7 @@ fn an_error_of_the_provider_is_told_in_the_clients_words() {
         ),
         (OpenaiChat, 400, anthropic("invalid_request_error", long), 400, "context_length_exceeded", "250000"),
         (OpenaiChat, 403, anthropic("permission_error", "not yours"), 403, "permission_error", "not yours"),
-        (OpenaiChat, 404, anthropic("not_found_error", "model: x"), 404, "invalid_request_error", ""),
+        (OpenaiChat, 404, anthropic("not_found_error", "model: x"), 404, "", ""),
         (
             OpenaiChat,
             429,
@@ -141,7 +141,7 @@ fn an_error_of_the_provider_is_told_in_the_clients_words() {
             "slow down",
         ),
         (OpenaiChat, 500, anthropic("api_error", "oops"), 500, "server_error", "oops"),
-        (OpenaiChat, 529, anthropic("overloaded_error", "Overloaded"), 503, "", "Overloaded"),
+        (OpenaiChat, 529, anthropic("overloaded_error", "Overloaded"), 529, "", "Overloaded"),
         (
             Anthropic,
             400,
@@ -246,7 +246,7 @@ fn an_error_before_any_content_is_a_real_status() {
     let upstream = Upstream::streaming(&[&start, error]);
     let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
     let answer = post(&gateway, OpenaiChat, &request(OpenaiChat, Anthropic, true));
-    assert_eq!(answer.status(), 503, "{}", answer.text());
+    assert_eq!(answer.status(), 529, "{}", answer.text());
     assert!(OpenaiChat.error(&answer).unwrap().message.contains("Overloaded"));
 }
 
@@ -486,7 +486,7 @@ fn stable(stream: &str) -> String {
                         event.remove(own);
                     }
                 }
-                if let Some(message) = event["message"].as_object_mut() {
+                if let Some(message) = event.get_mut("message").and_then(Value::as_object_mut) {
                     message.remove("id");
                 }
                 stable.push_str(&format!("data: {event}\n"));
