@@ -53,7 +53,7 @@ pub(super) fn conversion(cx: &Cx<'_>, wire: &Type, ir: &IrType) -> Result<Option
                         bail!("enum {name} means {}, not {ir_name}", entry.ir);
                     }
                     let (read, write) = (read_fn(name), write_fn(name));
-                    let lossy = entry.read.len() != entry.write.len();
+                    let lossy = entry.read.iter().any(|(word, ir)| entry.write.get(ir) != Some(word));
                     Some(Scalar { read: quote!(#read(v)), write: quote!(#write(v)), lossy })
                 }
                 _ => None,
