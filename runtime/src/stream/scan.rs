@@ -320,7 +320,8 @@ mod tests {
 
     #[test]
     fn buffered_bodies_of_every_protocol() {
-        let cases: [(Protocol, &[u8], [Option<u64>; 4]); 6] = [
+        type Case = (Protocol, &'static [u8], [Option<u64>; 4]);
+        let cases: [Case; 6] = [
             (
                 Protocol::OpenaiChat,
                 br#"{"choices":[{"finish_reason": "stop"}],"usage": {"prompt_tokens":5,"completion_tokens":2,"total_tokens":7}}"#,

@@ -98,7 +98,7 @@ impl Reader {
         let mut values =
             serde_json::Deserializer::from_slice(data).into_iter::<&serde_json::value::RawValue>();
         let mut any = false;
-        while let Some(value) = values.next() {
+        for value in values {
             let value = value.map_err(|_| StreamFault::NotJson)?;
             any = true;
             self.document(Checked::new(value.get().as_bytes())?, notes, sink)?;

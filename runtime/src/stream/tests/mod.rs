@@ -4,6 +4,7 @@ mod anthropic_to_chat;
 mod buffered;
 mod carriage;
 mod chat_to_anthropic;
+mod field;
 pub(super) mod fixtures;
 mod pieces;
 
