@@ -140,6 +140,13 @@ pub fn response(body: &[u8], state: &CallState, carriage: &Carriage) -> Result<(
     wire::write_response(&read.ir, &mut shape)
 }
 
+/// Whether requests of `client` can be made into ones for `backend`, and the answers back.
+pub fn translates(client: Protocol, backend: Protocol) -> bool {
+    [client, backend]
+        .into_iter()
+        .all(|protocol| wire::is_spoken(protocol) && busbar_protocols::rules(protocol).is_some())
+}
+
 fn unsupported(client: Protocol, backend: Protocol) -> Refusal {
     Refusal {
         path: String::new(),

@@ -25,6 +25,11 @@ pub(super) struct Response<'b> {
     pub(super) cx: ReadCx,
 }
 
+/// Whether the protocol has both ends here.
+pub(super) fn is_spoken(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic)
+}
+
 pub(super) fn read_request(client: Protocol, backend: Protocol, body: &[u8]) -> Result<Request<'_>, Refusal> {
     let read = match client {
         Protocol::OpenaiChat => openai_chat::read_request(body, client == backend),
