@@ -1,6 +1,8 @@
 """What every SDK script needs: where the gateway is, and checks that say what they saw."""
 
+import json
 import os
+import urllib.request
 
 URL = os.environ["BUSBAR_URL"]
 
@@ -45,3 +47,9 @@ def lost(raw):
     """What of the request was dropped: an answer's own figures may have no place in another form."""
     own = ("usage", "created", "system_fingerprint", "service_tier")
     return [name for name in fidelity(raw).get("dropped", []) if not name.startswith(own)]
+
+
+def received():
+    """The body of the last request that the simulator took."""
+    with urllib.request.urlopen(f"{SIMULATOR}/__sim/requests", timeout=10) as answer:
+        return json.loads(json.load(answer)["requests"][-1]["body"])

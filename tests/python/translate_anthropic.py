@@ -8,7 +8,7 @@ import json
 
 import anthropic
 import openai
-from common import KEY, SIMULATOR, URL, equal, fidelity, lost, raises, scenario, upstream_model
+from common import KEY, SIMULATOR, URL, equal, fidelity, lost, raises, received, scenario, upstream_model
 
 client = anthropic.Anthropic(base_url=URL, api_key=KEY, max_retries=0)
 direct = openai.OpenAI(base_url=f"{SIMULATOR}/v1", api_key=KEY, max_retries=0)
@@ -178,6 +178,48 @@ def reasoning():
         ]
         turns = [*ASK, {"role": "assistant", "content": answer.content}, {"role": "user", "content": results}]
         equal(ask("think-tools", turns, **more).stop_reason, "end_turn")
+
+
+def what_the_backend_gets():
+    """Fields that have a twin arrive under its name, with the same meaning."""
+    choices = [
+        ({"type": "auto"}, "auto"),
+        ({"type": "any"}, "required"),
+        ({"type": "none"}, "none"),
+        ({"type": "tool", "name": "get_weather"}, {"type": "function", "function": {"name": "get_weather"}}),
+    ]
+    for choice, expected in choices:
+        ask("text", ASK, tools=[WEATHER], tool_choice=choice)
+        equal(received().get("tool_choice", "auto"), expected, "tool_choice")
+    ask("text", ASK, tools=[WEATHER], tool_choice={"type": "auto", "disable_parallel_tool_use": True})
+    equal(received()["parallel_tool_calls"], False)
+    ask("text", ASK, tools=[WEATHER])
+    functions = [tool["function"] for tool in received()["tools"]]
+    equal([(tool["name"], tool["parameters"]) for tool in functions], [("get_weather", WEATHER["input_schema"])])
+    ask("text", max_tokens=50, stop_sequences=["END", "STOP"])
+    body = received()
+    equal(body.get("max_completion_tokens", body.get("max_tokens")), 50)
+    equal(body["stop"], ["END", "STOP"])
+    ask("text", system="Be brief.")
+    first = received()["messages"][0]
+    assert first["role"] in ("system", "developer"), first
+    words = first["content"] if isinstance(first["content"], str) else first["content"][0]["text"]
+    equal(words, "Be brief.")
+    ask("text", [{"role": "user", "content": [{"type": "text", "text": "See"}, IMAGE]}])
+    equal(received()["messages"][0]["content"][1]["image_url"]["url"], f"data:image/png;base64,{PIXEL}")
+    results = [
+        {"type": "tool_result", "tool_use_id": "toolu_1", "content": "18 C"},
+        {"type": "tool_result", "tool_use_id": "toolu_2", "content": [{"type": "text", "text": "20 C"}]},
+    ]
+    calls = [
+        {"type": "tool_use", "id": f"toolu_{n}", "name": "get_weather", "input": {"city": "Paris", "n": n}}
+        for n in [1, 2]
+    ]
+    ask("text", [*ASK, {"role": "assistant", "content": calls}, {"role": "user", "content": results}], tools=[WEATHER])
+    equal([message["role"] for message in received()["messages"]], ["user", "assistant", "tool", "tool"])
+    sent = received()["messages"][1]["tool_calls"]
+    equal([json.loads(call["function"]["arguments"]) for call in sent], [call["input"] for call in calls])
+    equal([call["id"] for call in sent], [message["tool_call_id"] for message in received()["messages"][2:]])
 
 
 def stop_reasons():

@@ -8,7 +8,7 @@ import json
 
 import anthropic
 import openai
-from common import KEY, SIMULATOR, URL, equal, fidelity, lost, raises, scenario, upstream_model
+from common import KEY, SIMULATOR, URL, equal, fidelity, lost, raises, received, scenario, upstream_model
 from pydantic import BaseModel
 
 client = openai.OpenAI(base_url=f"{URL}/v1", api_key=KEY, max_retries=0)
@@ -250,6 +250,56 @@ def thinking_streamed(more):
             for _, c in sorted(kept["calls"].items())
         ],
     }
+
+
+def thinking_of_every_shape():
+    """Thinking that is redacted, and thinking between texts: what comes back in the history is accepted."""
+    for name in ["think", "redacted", "interleaved"]:
+        for streamed in [False, True]:
+            if streamed:
+                kept = collect(ask(name, ASK, reasoning_effort="high", stream=True))
+                equal(kept["finish"], ["stop"])
+                turn = {"role": "assistant", "content": kept["content"]}
+            else:
+                message = ask(name, ASK, reasoning_effort="high").choices[0].message
+                turn = message.model_dump(exclude_none=True)
+            history = [*ASK, turn, {"role": "user", "content": "And?"}]
+            equal(ask(name, history, reasoning_effort="high").choices[0].finish_reason, "stop", name)
+
+
+def what_the_backend_gets():
+    """Fields that have a twin arrive under its name, with the same meaning."""
+    named = {"type": "function", "function": {"name": "get_weather"}}
+    choices = [
+        ("auto", {"type": "auto"}),
+        ("required", {"type": "any"}),
+        ("none", {"type": "none"}),
+        (named, {"type": "tool", "name": "get_weather"}),
+    ]
+    for choice, expected in choices:
+        ask("text", ASK, tools=[WEATHER], tool_choice=choice)
+        equal({"type": "auto", **(received().get("tool_choice") or {})}, expected, "tool_choice")
+    ask("text", ASK, tools=[WEATHER], parallel_tool_calls=False)
+    equal(received()["tool_choice"]["disable_parallel_tool_use"], True)
+    ask("text", ASK, tools=[WEATHER])
+    equal([(tool["name"], tool["input_schema"]) for tool in received()["tools"]],
+          [("get_weather", WEATHER["function"]["parameters"])])
+    equal(received()["tools"][0]["description"], "The weather in a city")
+    for limit in ["max_tokens", "max_completion_tokens"]:
+        ask("text", **{limit: 50})
+        equal(received()["max_tokens"], 50)
+    ask("text", stop=["END", "STOP"], temperature=0.25, top_p=0.5)
+    equal(received()["stop_sequences"], ["END", "STOP"])
+    equal((received()["temperature"], received()["top_p"]), (0.25, 0.5))
+    ask("text", stop="END")
+    equal(received()["stop_sequences"], ["END"])
+    ask("text", [{"role": "developer", "content": "Be brief."}, *HELLO])
+    system = received()["system"]
+    equal(system if isinstance(system, str) else "".join(part["text"] for part in system), "Be brief.")
+    data = f"data:image/png;base64,{PIXEL}"
+    ask("text", [{"role": "user", "content": [{"type": "text", "text": "See"}, {"type": "image_url", "image_url": {"url": data}}]}])
+    source = received()["messages"][0]["content"][1]["source"]
+    equal((source["type"], source["media_type"], source["data"]), ("base64", "image/png", PIXEL))
 
 
 def accumulator():

@@ -26,15 +26,15 @@ sdk! {
     boto3: "forward_bedrock", ["text", "stream", "errors", "refused_by_the_gateway"];
     openai_sdk_over_anthropic_text_and_stream: "translate_openai", ["text", "stream", "turns", "media"];
     openai_sdk_over_anthropic_tools: "translate_openai", ["tool_loop", "tool_results", "tool_choice"];
-    openai_sdk_over_anthropic_thinking: "translate_openai", ["thinking_tool_loop", "accumulator"];
+    openai_sdk_over_anthropic_thinking: "translate_openai", ["thinking_tool_loop", "thinking_of_every_shape", "accumulator"];
     openai_sdk_over_anthropic_endings: "translate_openai", ["stop_reasons", "usage_with_cache", "structured_output"];
     openai_sdk_over_anthropic_errors: "translate_openai", ["errors", "broken_streams"];
-    openai_sdk_over_anthropic_losses: "translate_openai", ["losses"];
+    openai_sdk_over_anthropic_losses: "translate_openai", ["losses", "what_the_backend_gets"];
     anthropic_sdk_over_openai_text_and_stream: "translate_anthropic", ["text", "stream", "turns", "media"];
     anthropic_sdk_over_openai_tools: "translate_anthropic", ["tool_loop", "tool_choice"];
     anthropic_sdk_over_openai_reasoning: "translate_anthropic", ["reasoning"];
     anthropic_sdk_over_openai_endings: "translate_anthropic", ["stop_reasons", "usage_with_cache", "structured_output"];
     anthropic_sdk_over_openai_errors: "translate_anthropic", ["errors", "broken_streams"];
-    anthropic_sdk_over_openai_losses: "translate_anthropic", ["losses"];
+    anthropic_sdk_over_openai_losses: "translate_anthropic", ["losses", "what_the_backend_gets"];
     cohere_sdk: "forward_cohere", ["text", "stream", "errors", "refused_by_the_gateway"];
 }
