@@ -56,6 +56,30 @@ impl<'a> Text<'a> {
         }
     }
 
+    /// Whether there is nothing but white space; reads no further than to the first other character.
+    pub fn is_blank(&self) -> bool {
+        match &self.0 {
+            Inner::Plain(text) => text.trim_start().is_empty(),
+            Inner::Escaped(text) => match text.trim_start().as_bytes() {
+                [] => true,
+                [b'\\', b'n' | b't' | b'r' | b'f' | b'u', ..] => unescape(text).trim_start().is_empty(),
+                _ => false,
+            },
+        }
+    }
+
+    /// Whether the characters begin with `start`, which needs no escape in JSON.
+    pub fn starts_with(&self, start: &str) -> bool {
+        match &self.0 {
+            Inner::Plain(text) => text.starts_with(start),
+            Inner::Escaped(text) => {
+                text.starts_with(start)
+                    || (text.as_bytes().iter().take(start.len()).any(|b| *b == b'\\')
+                        && unescape(text).starts_with(start))
+            }
+        }
+    }
+
     /// Bytes as written, escapes included: an upper bound for the decoded length.
     pub fn written_len(&self) -> usize {
         match &self.0 {
@@ -248,6 +272,19 @@ mod tests {
         let mut out = Vec::new();
         text.write(&mut out);
         assert_eq!(out, br#""x\ud83d\ny""#);
+    }
+
+    #[test]
+    fn blanks_and_beginnings_are_seen_through_escapes() {
+        for blank in ["", " ", r"\n\t ", r" \u0020\r"] {
+            assert!(Text::escaped(blank).is_blank(), "{blank}");
+        }
+        for text in [r"\u0041", r"\n.", r"\\", "x"] {
+            assert!(!Text::escaped(text).is_blank(), "{text}");
+        }
+        assert!(Text::escaped(r"a\u0062c").starts_with("ab"));
+        assert!(Text::escaped("abc").starts_with("ab") && Text::plain("abc").starts_with("ab"));
+        assert!(!Text::escaped(r"a\nbc").starts_with("ab"));
     }
 
     #[test]

@@ -45,13 +45,29 @@ pub struct Effect {
 
 /// Everything a translation reports.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Ledger(Vec<Effect>);
+pub struct Ledger {
+    effects: Vec<Effect>,
+    more: usize,
+}
+
+/// Most effects that one ledger lists; what is beyond is counted.
+const MAX_EFFECTS: usize = 512;
 
 impl Ledger {
     /// Adds an effect; the same path and kind is recorded once.
     pub fn push(&mut self, effect: Effect) {
-        if !self.0.iter().any(|seen| seen.kind == effect.kind && seen.path == effect.path) {
-            self.0.push(effect);
+        if self.effects.iter().any(|seen| seen.kind == effect.kind && seen.path == effect.path) {
+            return;
+        }
+        // What a policy decides by is listed even when there is no room left.
+        let decides = effect.kind == EffectKind::Dropped
+            && !self.effects.iter().any(|seen| {
+                seen.kind == EffectKind::Dropped && (seen.semantic || !effect.semantic)
+            });
+        if self.effects.len() < MAX_EFFECTS || decides {
+            self.effects.push(effect);
+        } else {
+            self.more += 1;
         }
     }
 
@@ -62,24 +78,30 @@ impl Ledger {
 
     /// Adds all effects of another ledger.
     pub fn extend(&mut self, other: Self) {
-        for effect in other.0 {
+        self.more += other.more;
+        for effect in other.effects {
             self.push(effect);
         }
     }
 
     /// The effects, in the order they happened.
     pub fn effects(&self) -> &[Effect] {
-        &self.0
+        &self.effects
+    }
+
+    /// How many effects are not listed.
+    pub fn unlisted(&self) -> usize {
+        self.more
     }
 
     /// Whether nothing is reported.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.effects.is_empty()
     }
 
     /// The first loss that changes what was asked or answered.
     pub fn semantic_loss(&self) -> Option<&Effect> {
-        self.0.iter().find(|effect| effect.semantic && effect.kind == EffectKind::Dropped)
+        self.effects.iter().find(|effect| effect.semantic && effect.kind == EffectKind::Dropped)
     }
 
     /// One line, such as `dropped=top_k,logit_bias; emulated=output.schema`.
@@ -96,7 +118,7 @@ impl Ledger {
             EffectKind::Injected,
         ] {
             let mut names: Vec<String> = self
-                .0
+                .effects
                 .iter()
                 .filter(|effect| effect.kind == kind)
                 .map(|effect| compact(&effect.path))
@@ -155,6 +177,20 @@ mod tests {
         ledger.note(EffectKind::Dropped, "top_k", "again");
         assert_eq!(ledger.effects().len(), 4);
         assert_eq!(ledger.summary(1000), "dropped=messages.content.cache_control,top_k; adapted=stop");
+    }
+
+    #[test]
+    fn a_ledger_is_bounded_and_still_tells_what_decides() {
+        let mut ledger = Ledger::default();
+        for i in 0..2 * MAX_EFFECTS {
+            ledger.note(EffectKind::Adapted, format!("field{i}"), "r");
+        }
+        assert_eq!((ledger.effects().len(), ledger.unlisted()), (MAX_EFFECTS, MAX_EFFECTS));
+        ledger.note(EffectKind::Dropped, "seed", "r");
+        let semantic = true;
+        ledger.push(Effect { path: "n".into(), kind: EffectKind::Dropped, reason: "r".into(), semantic });
+        assert_eq!(ledger.semantic_loss().map(|effect| effect.path.as_str()), Some("n"));
+        assert_eq!(ledger.effects().len(), MAX_EFFECTS + 2);
     }
 
     #[test]

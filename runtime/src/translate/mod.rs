@@ -129,8 +129,17 @@ pub fn request(
 /// # Errors
 /// [`Malformed`] when the body is not of the backend's protocol.
 pub fn response(body: &[u8], state: &CallState, carriage: &Carriage) -> Result<(Vec<u8>, Ledger), Malformed> {
-    let mended = wire::mend_response(state.backend, body);
-    let mut read = wire::read_response(state.backend, mended.as_deref().unwrap_or(body))?;
+    let mended;
+    let mut read = match wire::read_response(state.backend, body) {
+        Ok(read) if !read.is_odd() => read,
+        read => match wire::mend_response(state.backend, body) {
+            Some(body) => {
+                mended = body;
+                wire::read_response(state.backend, &mended)?
+            }
+            None => read?,
+        },
+    };
     let facts = TargetFacts { now: state.now, scope: &state.scope, ..TargetFacts::default() };
     let mut state = state.clone();
     let (backend, client) = (state.backend, state.client);

@@ -1,6 +1,6 @@
 //! Content that is empty.
 
-use busbar_protocols::{EffectKind, ir};
+use busbar_protocols::{EffectKind, Text, ir};
 
 use super::super::{shape::Shape, text};
 
@@ -53,9 +53,7 @@ pub(super) fn drop_empty(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
 /// Whether a block is text without a character.
 fn is_blank(block: &ir::Block<'_>) -> bool {
     match block {
-        ir::Block::Text(node) => {
-            node.text.as_ref().is_none_or(|text| text.is_empty() || text.decode().trim().is_empty())
-        }
+        ir::Block::Text(node) => node.text.as_ref().is_none_or(Text::is_blank),
         _ => false,
     }
 }

@@ -11,8 +11,8 @@ pub(super) fn drop_private_text(request: &mut ir::Request<'_>, shape: &mut Shape
     let private = shape.from.turns.private_text;
     let Some(blocks) = request.instructions.as_mut().filter(|_| !private.is_empty()) else { return };
     blocks.retain(|block| {
-        let is_private = text::of(block)
-            .is_some_and(|text| private.iter().any(|beginning| text.decode().starts_with(beginning)));
+        let is_private =
+            text::of(block).is_some_and(|text| private.iter().any(|beginning| text.starts_with(beginning)));
         if is_private {
             shape.report.node(
                 EffectKind::Dropped,

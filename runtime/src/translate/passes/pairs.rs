@@ -1,6 +1,6 @@
 //! Calls and results belong together, whatever a history went through.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use busbar_protocols::{EffectKind, Text, ir};
 
@@ -13,7 +13,7 @@ use super::super::{shape::Shape, text};
 pub(super) fn pair_calls(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let Some(turns) = &mut request.turns else { return };
     let mut paired: Vec<ir::Turn<'_>> = Vec::with_capacity(turns.len());
-    let mut open: VecDeque<Call<'_>> = VecDeque::new();
+    let mut open = Open::default();
     let mut made = 0_usize;
     for mut turn in turns.drain(..) {
         if turn.role == Some(ir::Role::Assistant) {
@@ -34,7 +34,7 @@ pub(super) fn pair_calls(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         let mut orphaned = false;
         for block in turn.content.iter_mut().flatten() {
             let ir::Block::ToolResult(node) = block else { continue };
-            match take_call(&mut open, node) {
+            match open.take(node) {
                 Some(call) => {
                     node.call_id = Some(call.id);
                     node.name = node.name.take().or(call.name);
@@ -57,15 +57,62 @@ pub(super) fn pair_calls(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     *turns = paired;
 }
 
-#[derive(Clone)]
 struct Call<'a> {
     id: Text<'a>,
     name: Option<Text<'a>>,
     at: busbar_protocols::prelude::At,
 }
 
+/// Calls that wait for their results; every look-up takes the same time, however many there are.
+#[derive(Default)]
+struct Open<'a> {
+    calls: Vec<Option<Call<'a>>>,
+    by_id: HashMap<String, usize>,
+    by_name: HashMap<String, VecDeque<usize>>,
+    oldest: usize,
+}
+
+impl<'a> Open<'a> {
+    fn push(&mut self, call: Call<'a>) {
+        let index = self.calls.len();
+        self.by_id.insert(call.id.decode().into_owned(), index);
+        if let Some(name) = &call.name {
+            self.by_name.entry(name.decode().into_owned()).or_default().push_back(index);
+        }
+        self.calls.push(Some(call));
+    }
+
+    /// The call that a result answers: by id, else by name, else the oldest.
+    fn take(&mut self, node: &ir::ToolResultBlock<'a>) -> Option<Call<'a>> {
+        let index = match (node.call_id.as_ref().filter(|id| !id.is_empty()), &node.name) {
+            (Some(id), _) => *self.by_id.get(&*id.decode())?,
+            (None, Some(name)) => {
+                let waiting = self.by_name.get_mut(&*name.decode())?;
+                loop {
+                    let index = waiting.pop_front()?;
+                    if self.calls.get(index).is_some_and(Option::is_some) {
+                        break index;
+                    }
+                }
+            }
+            (None, None) => {
+                while self.calls.get(self.oldest)?.is_none() {
+                    self.oldest += 1;
+                }
+                self.oldest
+            }
+        };
+        self.calls.get_mut(index)?.take()
+    }
+
+    /// What nobody answered.
+    fn drain(&mut self) -> Vec<Call<'a>> {
+        std::mem::take(self).calls.into_iter().flatten().collect()
+    }
+}
+
 /// Notes the calls of an assistant turn; those without an id, or with one of another call, get one.
-fn note_calls<'a>(turn: &mut ir::Turn<'a>, open: &mut VecDeque<Call<'a>>, made: &mut usize) {
+fn note_calls<'a>(turn: &mut ir::Turn<'a>, open: &mut Open<'a>, made: &mut usize) {
     let mut seen: HashSet<String> = HashSet::new();
     for block in turn.content.iter_mut().flatten() {
         let ir::Block::ToolCall(node) = block else { continue };
@@ -79,20 +126,8 @@ fn note_calls<'a>(turn: &mut ir::Turn<'a>, open: &mut VecDeque<Call<'a>>, made: 
                 id
             }
         };
-        open.push_back(Call { id, name: node.name.clone(), at: node.at });
+        open.push(Call { id, name: node.name.clone(), at: node.at });
     }
-}
-
-/// The call that a result answers.
-fn take_call<'a>(open: &mut VecDeque<Call<'a>>, node: &ir::ToolResultBlock<'a>) -> Option<Call<'a>> {
-    let index = match node.call_id.as_ref().filter(|id| !id.is_empty()) {
-        Some(id) => open.iter().position(|call| call.id == *id)?,
-        None => match &node.name {
-            Some(name) => open.iter().position(|call| call.name.as_ref() == Some(name))?,
-            None => 0,
-        },
-    };
-    open.remove(index)
 }
 
 /// The text that stands for a result without a call.
@@ -109,13 +144,14 @@ fn orphan<'a>(node: &mut ir::ToolResultBlock<'a>, shape: &mut Shape<'_>) -> ir::
 }
 
 /// Answers calls that nobody answered.
-fn answer_open<'a>(open: &mut VecDeque<Call<'a>>, turns: &mut Vec<ir::Turn<'a>>, shape: &mut Shape<'_>) {
-    if open.is_empty() {
+fn answer_open<'a>(open: &mut Open<'a>, turns: &mut Vec<ir::Turn<'a>>, shape: &mut Shape<'_>) {
+    let calls = open.drain();
+    if calls.is_empty() {
         return;
     }
     // Other results of the same calls stand in the turns since; the missing ones join them.
-    let blocks: Vec<ir::Block<'a>> = open
-        .drain(..)
+    let blocks: Vec<ir::Block<'a>> = calls
+        .into_iter()
         .map(|call| {
             shape.report.node(EffectKind::Injected, call.at, "a call without a result got an empty one");
             ir::Block::ToolResult(ir::ToolResultBlock {

@@ -1,5 +1,8 @@
 //! Where tool results stand.
 
+use std::borrow::Cow;
+use std::collections::HashMap;
+
 use busbar_protocols::{EffectKind, Text, ir};
 
 use super::super::{shape::Shape, text};
@@ -137,22 +140,22 @@ fn take_media<'a>(node: &mut ir::ToolResultBlock<'a>, shape: &mut Shape<'_>) -> 
 
 /// Puts results in the order of the calls of the turn before, and in front of everything else.
 fn order_results(turn: &mut ir::Turn<'_>, before: &ir::Turn<'_>) {
-    let calls: Vec<_> = before
+    let calls: HashMap<Cow<'_, str>, usize> = before
         .content
         .iter()
         .flatten()
-        .filter_map(|block| match block {
-            ir::Block::ToolCall(node) => node.id.as_ref(),
+        .enumerate()
+        .filter_map(|(index, block)| match block {
+            ir::Block::ToolCall(node) => Some((node.id.as_ref()?.decode(), index)),
             _ => None,
         })
         .collect();
     if let Some(content) = &mut turn.content {
-        content.sort_by_key(|block| match block {
-            ir::Block::ToolResult(node) => node
-                .call_id
-                .as_ref()
-                .and_then(|id| calls.iter().position(|call| *call == id))
-                .unwrap_or(calls.len()),
+        content.sort_by_cached_key(|block| match block {
+            ir::Block::ToolResult(node) => {
+                let place = node.call_id.as_ref().and_then(|id| calls.get(&id.decode()));
+                place.copied().unwrap_or(usize::MAX - 1)
+            }
             _ => usize::MAX,
         });
     }

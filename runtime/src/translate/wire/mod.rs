@@ -30,6 +30,15 @@ pub(super) fn is_spoken(protocol: Protocol) -> bool {
     matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic)
 }
 
+impl Response<'_> {
+    /// Whether something in the content is in a form that the schema does not know.
+    pub(super) fn is_odd(&self) -> bool {
+        let candidates = self.ir.candidates.iter().flatten();
+        let mut blocks = candidates.flat_map(|candidate| candidate.content.iter().flatten());
+        blocks.any(|block| matches!(block, ir::Block::Native(_)))
+    }
+}
+
 pub(super) fn read_request(client: Protocol, backend: Protocol, body: &[u8]) -> Result<Request<'_>, Refusal> {
     let read = match client {
         Protocol::OpenaiChat => openai_chat::read_request(body, client == backend),
