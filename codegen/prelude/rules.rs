@@ -43,6 +43,10 @@ pub struct TurnRules {
     pub system_inside: bool,
     /// Turns of one role may follow each other.
     pub repeat: bool,
+    /// The user speaks first.
+    pub user_first: bool,
+    /// An answer that is begun for the model may end in white space.
+    pub trailing_space: bool,
     /// A tool result is a turn of its own; otherwise results stand in the user's turn.
     pub results_apart: bool,
     /// The order of text, reasoning and calls inside a turn is told.
@@ -222,6 +226,8 @@ pub enum Pass {
     DropEmpty,
     /// Joins neighbouring turns of one role.
     MergeTurns,
+    /// Fits the first and the last turn.
+    FitEnds,
     /// Makes ids fit.
     FitToolIds,
     /// Makes names of tools fit.

@@ -20,6 +20,7 @@ pub const RULES: Rules = Rules {
         Pass::DropEmpty,
         Pass::GroupToolResults,
         Pass::MergeTurns,
+        Pass::FitEnds,
         Pass::FitToolIds,
         Pass::FitToolNames,
         Pass::FitArguments,
@@ -119,6 +120,8 @@ pub const RULES: Rules = Rules {
         repeat: false,
         results_apart: false,
         system_inside: true,
+        trailing_space: false,
+        user_first: true,
     },
     errors: &[
         ErrorRule {

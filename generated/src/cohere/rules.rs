@@ -18,6 +18,7 @@ pub const RULES: Rules = Rules {
         Pass::DropCacheMarks,
         Pass::FitHistoryReasoning,
         Pass::DropEmpty,
+        Pass::FitEnds,
         Pass::FitToolIds,
         Pass::FitToolNames,
         Pass::FitToolChoice,
@@ -110,6 +111,8 @@ pub const RULES: Rules = Rules {
         repeat: true,
         results_apart: true,
         system_inside: true,
+        trailing_space: true,
+        user_first: false,
     },
     errors: &[
         ErrorRule {

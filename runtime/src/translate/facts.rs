@@ -17,6 +17,10 @@ pub struct TargetFacts<'a> {
     pub reasoning_history: bool,
     /// Whether the model takes temperature and the like.
     pub sampling: bool,
+    /// Whether temperature and probability mass may be set together.
+    pub sampling_together: bool,
+    /// Whether the model goes on with an answer that is begun for it.
+    pub prefill: bool,
     /// Seconds since the Unix epoch.
     pub now: u64,
     /// Whose request it is: what one caller leaves in the gateway no other finds.
@@ -35,6 +39,8 @@ impl Default for TargetFacts<'_> {
             reasoning_off: false,
             reasoning_history: true,
             sampling: true,
+            sampling_together: true,
+            prefill: true,
             now: 0,
             scope: "",
             allow_semantic_loss: false,

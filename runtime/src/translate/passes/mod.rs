@@ -8,6 +8,7 @@ mod choice;
 mod custom_tools;
 mod documents;
 mod empty;
+mod ends;
 mod errors;
 mod ids;
 mod instructions;
@@ -58,6 +59,7 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::DropCacheMarks => marks::drop_cache_marks(request, shape),
         Pass::DropEmpty => empty::drop_empty(request, shape),
         Pass::MergeTurns => turns::merge_turns(request, shape),
+        Pass::FitEnds => ends::fit_ends(request, shape),
         Pass::FitToolIds => ids::fit_tool_ids(request, shape),
         Pass::FitToolNames => ids::fit_tool_names(request, shape),
         Pass::FitArguments => arguments::fit_arguments(request, shape),

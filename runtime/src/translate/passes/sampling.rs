@@ -32,6 +32,9 @@ pub(super) fn fit_sampling(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
             drop_if(sampling.top_p.take(), "sampling.top_p", REASON, shape);
         }
     }
+    if !shape.facts.sampling_together && sampling.temperature.is_some() {
+        drop_if(sampling.top_p.take(), "sampling.top_p", "the model takes it or the temperature", shape);
+    }
     let highest = shape.to.sampling.max_temperature;
     if sampling.temperature.as_ref().and_then(Num::as_f64).is_some_and(|t| t > highest) {
         sampling.temperature = Some(whole_or(highest));

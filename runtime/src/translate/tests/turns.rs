@@ -147,3 +147,29 @@ fn a_wrong_type_is_refused_with_its_path() {
     assert_eq!(refusal.path, "messages[0].content");
     assert!(!refusal.semantic);
 }
+
+#[test]
+fn the_user_speaks_first_where_the_target_wants_it() {
+    let up = chat(json!({ "messages": [{ "role": "system", "content": "S" }] }));
+    assert_eq!(
+        up.body["messages"],
+        json!([{ "role": "user", "content": [{ "type": "text", "text": "Begin." }] }])
+    );
+    assert_eq!(up.effects, ["injected messages"]);
+    let up = chat(json!({ "messages": [{ "role": "assistant", "content": "Hello!" }, user("hi")] }));
+    assert_eq!(up.body["messages"][1], json!({ "role": "assistant", "content": "Hello!" }));
+    assert_eq!(up.body["messages"].as_array().unwrap().len(), 3);
+}
+
+#[test]
+fn a_begun_answer_goes_up_trimmed_or_as_a_question() {
+    let history = json!([user("a"), { "role": "assistant", "content": "It is \n" }]);
+    let up = chat(json!({ "messages": history }));
+    assert_eq!(up.body["messages"][1], json!({ "role": "assistant", "content": "It is" }));
+    assert_eq!(up.effects, ["adapted messages[1]"]);
+    let cannot = TargetFacts { prefill: false, ..facts() };
+    let body = json!({ "model": "x", "max_tokens": 9, "messages": history });
+    let up = try_up(OpenaiChat, &body, &cannot, &Carriage::default()).unwrap();
+    assert_eq!(up.body["messages"][2]["role"], "user");
+    assert_eq!(up.effects, ["adapted messages[1]", "emulated messages[1]"]);
+}
