@@ -153,6 +153,9 @@ pub struct Limits {
     /// Longest pause in a provider's answer; 10m when absent.
     #[serde(default)]
     pub idle: Option<Span>,
+    /// Longest silence in a translated stream before the client is sent a sign of life; 15s when absent, 0s for none.
+    #[serde(default)]
+    pub keep_alive: Option<Span>,
     /// Longest time of a request from first to last; 1h when absent.
     #[serde(default)]
     pub total: Option<Span>,

@@ -127,6 +127,7 @@ fn limits(raw: &raw::Limits) -> Limits {
         connect: raw.connect.map_or(default.connect, |span| span.0),
         first_byte: raw.first_byte.map_or(default.first_byte, |span| span.0),
         idle: raw.idle.map_or(default.idle, |span| span.0),
+        keep_alive: raw.keep_alive.map_or(default.keep_alive, |span| span.0),
         total: raw.total.map_or(default.total, |span| span.0),
         drain: raw.drain.map_or(default.drain, |span| span.0),
     }

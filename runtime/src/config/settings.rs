@@ -71,6 +71,8 @@ pub struct Limits {
     pub first_byte: Duration,
     /// Longest pause in an answer.
     pub idle: Duration,
+    /// Longest silence in a translated stream before the client is sent a sign of life; zero for none.
+    pub keep_alive: Duration,
     /// Longest time of a request.
     pub total: Duration,
     /// Longest time that running requests have after a signal to stop.
@@ -92,6 +94,7 @@ impl Default for Limits {
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(600),
             idle: Duration::from_secs(600),
+            keep_alive: Duration::from_secs(15),
             total: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
         }

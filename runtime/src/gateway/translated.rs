@@ -1,10 +1,13 @@
 //! The translate lane: a request made into the backend's protocol, and its answer made into the caller's.
 
-use std::task::{Context, Poll};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use busbar_protocols::{EffectKind, Ledger};
 use bytes::{Bytes, BytesMut};
+use tokio::time::{Instant, Sleep};
 
 use super::lane::{Fidelity, Plan};
 use super::settle::Settlement;
@@ -49,11 +52,33 @@ pub(super) struct Transcoding {
     /// What is still to be told after what was sent.
     failed: Option<Fault>,
     over: bool,
+    silence: Silence,
 }
 
 impl Transcoding {
+    fn new(transcoder: Transcoder, failed: Option<Fault>, limits: &Limits) -> Self {
+        Self { transcoder, failed, over: false, silence: Silence::new(limits.keep_alive) }
+    }
+
     /// What the next piece of the provider's stream, or its end, becomes; none when the caller's stream is over.
     pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        body: &mut upstream::Body,
+        settlement: &mut Settlement,
+    ) -> Poll<Option<Bytes>> {
+        let polled = self.poll_content(cx, body, settlement);
+        if polled.is_ready() {
+            self.silence.broken();
+            return polled;
+        }
+        ready!(self.silence.poll(cx));
+        let mut out = Vec::new();
+        self.transcoder.keep_alive(&mut out);
+        Poll::Ready(Some(Bytes::from(out)))
+    }
+
+    fn poll_content(
         &mut self,
         cx: &mut Context<'_>,
         body: &mut upstream::Body,
@@ -99,6 +124,47 @@ impl Transcoding {
                 Err(fault) => self.failed = Some(fault.fault()),
             }
         }
+    }
+}
+
+/// Measures how long nothing has been sent to a client.
+///
+/// Its timer is set when a wait begins and runs on through what is sent meanwhile, so that a lively stream never
+/// touches it.
+#[derive(Debug)]
+struct Silence {
+    most: Duration,
+    since: Instant,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Silence {
+    fn new(most: Duration) -> Self {
+        Self { most, since: Instant::now(), timer: None }
+    }
+
+    /// Something is sent.
+    fn broken(&mut self) {
+        self.since = Instant::now();
+    }
+
+    /// Ready when it has lasted too long, and a new one begins.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.most.is_zero() {
+            return Poll::Pending;
+        }
+        let until = self.since + self.most;
+        let timer = self.timer.get_or_insert_with(|| Box::pin(tokio::time::sleep_until(until)));
+        ready!(timer.as_mut().poll(cx));
+        let now = Instant::now();
+        if now >= until {
+            self.since = now;
+            timer.as_mut().reset(now + self.most);
+            return Poll::Ready(());
+        }
+        timer.as_mut().reset(until);
+        // Polled again, so that it is known whom to wake.
+        timer.as_mut().poll(cx).map(|()| self.since = now)
     }
 }
 
@@ -204,7 +270,7 @@ pub(super) async fn answer(
             if progress.stopped {
                 answer.body.hurry(STOPPED_WAIT);
             }
-            return Ok(Answer::Stream(out, Box::new(Transcoding { transcoder, failed, over: false })));
+            return Ok(Answer::Stream(out, Box::new(Transcoding::new(transcoder, failed, limits))));
         }
     }
 }

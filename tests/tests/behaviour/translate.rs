@@ -2,6 +2,10 @@
 //!
 //! What each field becomes is judged elsewhere, on fixtures; here it is statuses, headers, cuts and bounds.
 
+use std::sync::Mutex;
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
 use busbar_tests::dialect::Dialect::{self, Anthropic, OpenaiChat};
 use busbar_tests::gateway::{Gateway, PROVIDER_KEY, UPSTREAM_MODEL, config, model};
 use busbar_tests::http::{self, Connection, Message};
@@ -289,6 +293,59 @@ fn a_cut_or_failed_stream_ends_with_a_native_error() {
             assert!(!said.contains("done"), "{said}");
             assert_eq!(said.contains("event: error\n"), client == Anthropic, "{said}");
         }
+    }
+}
+
+#[test]
+fn a_silent_provider_does_not_cost_the_client_its_connection() {
+    for (client, backend) in PAIRS {
+        let (go, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let (begin, after) = (events(backend)[..3].concat(), events(backend)[3..].concat());
+        let upstream = Upstream::start(move |_, connection| {
+            connection.write(&upstream::stream_head())?;
+            gate.lock().unwrap().recv()?;
+            connection.write(&upstream::chunk(begin.as_bytes()))?;
+            gate.lock().unwrap().recv()?;
+            connection.write(&upstream::chunk(after.as_bytes()))?;
+            Ok(connection.write(b"0\r\n\r\n")?)
+        });
+        let gateway = Gateway::start(&config(upstream.address, "limits: { keep_alive: 50ms }")).unwrap();
+        let mut connection = Connection::open(gateway.address).unwrap();
+        connection.write(&raw(client, &request(client, backend, true))).unwrap();
+        upstream.next_request().unwrap();
+        // Before there is content nothing is sent, however long that takes.
+        std::thread::sleep(Duration::from_millis(200));
+        go.send(()).unwrap();
+        let ping =
+            if client == Anthropic { "event: ping\ndata: {\"type\":\"ping\"}\n\n" } else { ": ping\n" };
+        let said = connection.read_until(ping).unwrap();
+        let begun = said.find("na").expect("content comes before any sign of life");
+        assert!(!said[..begun].contains(ping), "{said}");
+        connection.read_until(ping).unwrap();
+        go.send(()).unwrap();
+        let last = if client == OpenaiChat { "data: [DONE]\n\n" } else { "{\"type\":\"message_stop\"}\n\n" };
+        connection.read_until(last).unwrap();
+    }
+}
+
+#[test]
+fn signs_of_life_do_not_stretch_a_deadline() {
+    for (client, backend) in PAIRS {
+        let begin = events(backend)[..3].concat().into_bytes();
+        let (_go, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let upstream = Upstream::start(move |_, connection| {
+            connection.write(&upstream::stream_head())?;
+            connection.write(&upstream::chunk(&begin))?;
+            connection.wait_for_close_or(&gate.lock().unwrap())
+        });
+        let limits = "limits: { keep_alive: 50ms, idle: 400ms }";
+        let gateway = Gateway::start(&config(upstream.address, limits)).unwrap();
+        let answer = post(&gateway, client, &request(client, backend, true));
+        assert!(answer.text().matches("ping").count() >= 2, "{}", answer.text());
+        let last = data(&answer.text()).pop().unwrap();
+        assert_eq!(last["error"]["message"], "the provider did not answer in time");
     }
 }
 
