@@ -1,9 +1,10 @@
 //! A backend's stream made into the client's.
 
 use busbar_protocols::ir::{Block, Event};
+use busbar_protocols::prelude::Checked;
 use busbar_protocols::{Ledger, rules};
 
-use super::read::{Notes, Reader};
+use super::read::{Notes, Reader, told};
 use super::shape::Shaper;
 use super::sse::{Decoder, Frame};
 use super::write::{WriteState, Writer};
@@ -158,6 +159,10 @@ impl Pipe {
             return Ok(());
         }
         match frame {
+            Frame::Event { name: b"error", data } => match Checked::new(data) {
+                Ok(document) => Err(told(self.call.backend, document)),
+                Err(_) => Err(StreamFault::NotJson),
+            },
             Frame::Event { data, .. } => reader.step(data, notes, &mut |event| self.event(event, out)),
             Frame::Comment => reader.comment(&mut |event| self.event(event, out)),
             Frame::Body(body) => {

@@ -8,7 +8,7 @@ use busbar_protocols::openai_chat::{
     self as wire, ChatCompletionChunk, ChatCompletionChunkChoice, ChatCompletionChunkChoiceDelta,
 };
 use busbar_protocols::prelude::{Checked, Native, Paths, ReadCx};
-use busbar_protocols::{Field, Num, Text, Wire};
+use busbar_protocols::{Field, Json, Num, Text, Wire};
 
 use super::calls::Calls;
 use super::{Notes, Sink, number, reasoning, repair, told};
@@ -121,7 +121,7 @@ impl Reader {
         notes: &mut Notes,
         sink: Sink<'_>,
     ) -> Result<(), StreamFault> {
-        if chunk.unknown.get("error").is_some_and(|error| *error != busbar_protocols::Json::NULL) {
+        if chunk.unknown.get("error").is_some_and(|error| *error != Json::NULL) {
             return Err(told(Protocol::OpenaiChat, data));
         }
         if self.ended {
@@ -232,7 +232,10 @@ impl Answer {
         if delta.audio.as_ref().is_some() {
             notes.dropped("choices.delta.audio", "sound has no form in the stream's target");
         }
-        for (name, _) in delta.unknown.iter() {
+        for (name, value) in delta.unknown.iter() {
+            if *name == "annotations" && self.cite(value, sink)? {
+                continue;
+            }
             let name = name.decode();
             notes.dropped(&format!("choices.delta.{name:.64}"), "not declared by this protocol's schema");
         }
@@ -266,6 +269,30 @@ impl Answer {
             Prose::Reasoning | Prose::Signed => event.reasoning = Some(text),
         }
         sink(Event::Delta(event))
+    }
+
+    /// What the open text cites; `false` when there is none, or the list is no list of annotations.
+    fn cite(&mut self, list: &Json<'_>, sink: Sink<'_>) -> Result<bool, StreamFault> {
+        let Some((Prose::Text, block)) = self.prose else { return Ok(*list == Json::NULL) };
+        let Ok(document) = Checked::new(list.as_str().as_bytes()) else { return Ok(false) };
+        let Ok(list) = Vec::<wire::ChatCompletionMessageAnnotation<'_>>::from_checked(document) else {
+            return Ok(*list == Json::NULL);
+        };
+        for annotation in list {
+            let mut cx = ReadCx::default();
+            let (mut node, mut native) = (ir::Citation::default(), Native::default());
+            wire::read_chat_completion_message_annotation(
+                annotation,
+                &mut node,
+                &mut native,
+                &mut cx,
+                Paths::ROOT,
+            );
+            node.native.append(native);
+            let (index, citation) = (Some(number(block)), Some(Box::new(node)));
+            sink(Event::Delta(DeltaEvent { index, citation, ..DeltaEvent::default() }))?;
+        }
+        Ok(true)
     }
 
     fn detail(

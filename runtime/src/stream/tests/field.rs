@@ -240,6 +240,8 @@ fn an_error_before_content_leaves_the_choice_of_another_lane() {
     let fault = run.result.unwrap_err().fault();
     assert_eq!((fault.class, fault.status, fault.retry_safe), (Class::Overloaded, 529, true));
     assert!(fault.message.contains("Overloaded"));
+    let named = b"event: error\ndata: {\"message\":\"busy\",\"code\":503}\n\n";
+    assert_eq!(super::run(&to_anthropic(), named).result.unwrap_err().fault().class, Class::Overloaded);
     let error = json!({"error": {"message": "slow", "type": "requests", "param": null, "code": "rate_limit_exceeded"}});
     let role = chunk(json!({"role": "assistant", "content": ""}), None);
     let run = super::run(&to_anthropic(), &chunks(&[role, error]));
@@ -398,4 +400,40 @@ fn what_only_one_provider_has_is_reported() {
     assert!(run.result.is_ok());
     let lost: Vec<_> = run.ledger.effects().iter().map(|effect| effect.path.as_str()).collect();
     assert_eq!(lost, ["content.native", "event.weather_report"]);
+}
+
+#[test]
+fn addresses_that_a_text_cites() {
+    let citation = json!({"start_index": 0, "end_index": 1, "title": "T", "url": "https://e.x/"});
+    let annotations = json!({"annotations": [{"type": "url_citation", "url_citation": citation}]});
+    let stream =
+        [chunk(json!({"content": "a"}), None), chunk(annotations, None), chunk(json!({}), Some("stop"))];
+    let said = told(&stream)["content"][0].clone();
+    assert_eq!(said["text"], "a");
+    assert_eq!(said["citations"][0]["type"], "web_search_result_location");
+    assert_eq!(
+        (&said["citations"][0]["url"], &said["citations"][0]["title"]),
+        (&json!("https://e.x/"), &json!("T"))
+    );
+    // And the other way: where in the answer, and what else is not an address.
+    let found = json!({"type": "web_search_result_location", "url": "https://e.x/", "title": "T",
+                       "encrypted_index": "E", "cited_text": "c"});
+    let page = json!({"type": "char_location", "cited_text": "c", "document_index": 0, "document_title": "D",
+                      "start_char_index": 0, "end_char_index": 1});
+    let mut deltas = text("b\u{e9}").to_vec();
+    deltas.extend([found, page].map(|citation| json!({"type": "citations_delta", "citation": citation})));
+    let plain = json!({"type": "text", "text": ""});
+    let run = run(&to_chat(), &messages(&[block_of("a"), block(1, plain, &deltas)], "end_turn"));
+    let annotation = frames(&run.text).into_iter().find_map(|(_, chunk)| {
+        let list = chunk["choices"][0]["delta"]["annotations"].as_array()?;
+        assert_eq!(list.len(), 1);
+        list.first().cloned()
+    });
+    let cited = json!({"url": "https://e.x/", "title": "T", "start_index": 1, "end_index": 3});
+    assert_eq!(annotation, Some(json!({"type": "url_citation", "index": 0, "url_citation": cited})));
+    assert!(run.ledger.effects().iter().any(|effect| effect.path == "content.citations"));
+}
+
+fn block_of(words: &str) -> Vec<Value> {
+    block(0, json!({"type": "text", "text": ""}), &text(words))
 }
