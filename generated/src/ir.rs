@@ -141,6 +141,14 @@ pub struct CacheMark<'a> {
     /// How long the prefix is kept, such as 5m or 1h.
     pub ttl: Option<Text<'a>>,
 }
+/// How a prompt is cached as a whole.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CachePolicy<'a> {
+    /// Who places the cache marks: implicit is the provider, explicit the caller.
+    pub mode: Option<Text<'a>>,
+    /// How long a prefix is kept at least, such as 30m.
+    pub ttl: Option<Text<'a>>,
+}
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Candidate<'a> {
@@ -665,6 +673,8 @@ pub struct Request<'a> {
     pub cache: CacheMark<'a>,
     /// Key that keeps requests with the same prefix together.
     pub cache_key: Option<Text<'a>>,
+    /// How the prompt is cached as a whole.
+    pub cache_policy: CachePolicy<'a>,
     /// How long a cached prefix is kept.
     pub cache_retention: Option<Text<'a>>,
     /// Whether and how the answer cites what it was given.

@@ -5306,14 +5306,7 @@ pub fn read_message_create_params<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "service_tier"),
         Field::Value(v) => {
-            let written = v.clone();
-            let meaning = read_message_create_params_service_tier(v);
-            if write_message_create_params_service_tier(&meaning).as_ref()
-                != Some(&written)
-            {
-                native.spelling(at, OWNER, "service_tier", &written);
-            }
-            out.service_tier = Some(meaning);
+            out.service_tier = Some(read_message_create_params_service_tier(v));
         }
     }
     match speed {
@@ -5545,33 +5538,20 @@ pub fn write_message_create_params<'s>(
         wire.output_config = Field::Value(Box::new(w));
     }
     if let Some(v) = &src.service_tier {
-        match native
-            .spelled(OWNER, "service_tier")
-            .map(|raw| MessageCreateParamsServiceTier::from_checked(raw.checked()))
-        {
-            Some(
-                Ok(w),
-            ) if cx.home()
-                && read_message_create_params_service_tier(w.clone()) == *v => {
+        match write_message_create_params_service_tier(v) {
+            Some(w) => {
                 wire.service_tier = Field::Value(w);
             }
-            _ => {
-                match write_message_create_params_service_tier(v) {
-                    Some(w) => {
-                        wire.service_tier = Field::Value(w);
-                    }
-                    None => {
-                        cx.lack(
-                            at,
-                            &Lack {
-                                ir: "Request",
-                                path: "service_tier",
-                                reason: "this protocol has no word for the value",
-                            },
-                            false,
-                        );
-                    }
-                }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
             }
         }
     }
@@ -5836,6 +5816,28 @@ pub fn write_message_create_params<'s>(
                 ir: "Request",
                 path: "cache_key",
                 reason: "Anthropic finds cached prefixes by itself",
+            },
+            false,
+        );
+    }
+    if src.cache_policy.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_policy.mode",
+                reason: "Anthropic sets caching by marks",
+            },
+            false,
+        );
+    }
+    if src.cache_policy.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_policy.ttl",
+                reason: "Anthropic sets caching by marks",
             },
             false,
         );
@@ -9551,12 +9553,7 @@ pub fn read_usage<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "service_tier"),
         Field::Value(v) => {
-            let written = v.clone();
-            let meaning = read_usage_service_tier(v);
-            if write_usage_service_tier(&meaning).as_ref() != Some(&written) {
-                native.spelling(at, OWNER, "service_tier", &written);
-            }
-            out.service_tier = Some(meaning);
+            out.service_tier = Some(read_usage_service_tier(v));
         }
     }
     match speed {
@@ -9661,30 +9658,20 @@ pub fn write_usage<'s>(
         wire.output_tokens_details = Field::Value(w);
     }
     if let Some(v) = &src.service_tier {
-        match native
-            .spelled(OWNER, "service_tier")
-            .map(|raw| UsageServiceTier::from_checked(raw.checked()))
-        {
-            Some(Ok(w)) if cx.home() && read_usage_service_tier(w.clone()) == *v => {
+        match write_usage_service_tier(v) {
+            Some(w) => {
                 wire.service_tier = Field::Value(w);
             }
-            _ => {
-                match write_usage_service_tier(v) {
-                    Some(w) => {
-                        wire.service_tier = Field::Value(w);
-                    }
-                    None => {
-                        cx.lack(
-                            at,
-                            &Lack {
-                                ir: "Usage",
-                                path: "service_tier",
-                                reason: "this protocol has no word for the value",
-                            },
-                            false,
-                        );
-                    }
-                }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
             }
         }
     }

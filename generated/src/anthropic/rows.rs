@@ -2487,6 +2487,16 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Request",
+        path: "cache_policy.mode",
+        reason: "Anthropic sets caching by marks",
+    },
+    Lack {
+        ir: "Request",
+        path: "cache_policy.ttl",
+        reason: "Anthropic sets caching by marks",
+    },
+    Lack {
+        ir: "Request",
         path: "cache_retention",
         reason: "Anthropic sets the time to live on each cache mark",
     },

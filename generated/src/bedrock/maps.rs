@@ -8,3 +8,1767 @@ use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
 const PROTOCOL: Protocol = super::PROTOCOL;
+/// Turns a request into the IR; nothing is lost.
+pub fn request_to_ir<'a>(wire: ConverseRequest<'a>, cx: &mut ReadCx) -> ir::Request<'a> {
+    let mut node = ir::Request::default();
+    let mut native = Native::default();
+    read_converse_request(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a request from the IR; `cx` reports what has no form here.
+pub fn request_from_ir<'s>(
+    node: &'s ir::Request<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ConverseRequest<'s> {
+    cx.leftovers(&node.native);
+    write_converse_request(node, &node.native, cx, node.at)
+}
+/// Turns a buffered response into the IR; nothing is lost.
+pub fn response_to_ir<'a>(
+    wire: ConverseResponse<'a>,
+    cx: &mut ReadCx,
+) -> ir::Response<'a> {
+    let mut node = ir::Response::default();
+    let mut native = Native::default();
+    read_converse_response(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a buffered response from the IR; `cx` reports what has no form here.
+pub fn response_from_ir<'s>(
+    node: &'s ir::Response<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ConverseResponse<'s> {
+    cx.leftovers(&node.native);
+    write_converse_response(node, &node.native, cx, node.at)
+}
+/// Turns an error into the IR; nothing is lost.
+pub fn error_to_ir<'a>(wire: ErrorBody<'a>, cx: &mut ReadCx) -> ir::Error<'a> {
+    let mut node = ir::Error::default();
+    let mut native = Native::default();
+    read_error_body(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes an error from the IR; `cx` reports what has no form here.
+pub fn error_from_ir<'s>(
+    node: &'s ir::Error<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ErrorBody<'s> {
+    cx.leftovers(&node.native);
+    write_error_body(node, &node.native, cx, node.at)
+}
+/// Takes a `ConverseRequest` apart into `Request`.
+pub fn read_converse_request<'a>(
+    wire: ConverseRequest<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ConverseRequest";
+    let ConverseRequest {
+        additional_model_request_fields,
+        additional_model_response_field_paths,
+        guardrail_config,
+        inference_config,
+        messages,
+        output_config,
+        performance_config,
+        prompt_variables,
+        request_metadata,
+        service_tier,
+        system,
+        tool_config,
+        unknown,
+    } = wire;
+    match additional_model_request_fields {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "additionalModelRequestFields"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "additionalModelRequestFields", &v);
+        }
+    }
+    match additional_model_response_field_paths {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "additionalModelResponseFieldPaths"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "additionalModelResponseFieldPaths", &v);
+        }
+    }
+    match guardrail_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "guardrailConfig"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "guardrailConfig", &v);
+        }
+    }
+    match inference_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inferenceConfig"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "inferenceConfig", v.to_json());
+            } else {
+                let member = cx.member(at, "inferenceConfig");
+                read_inference_configuration(v, out, native, cx, member);
+            }
+        }
+    }
+    match messages {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "messages"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "messages", b"[]".to_vec());
+            }
+            let member = cx.member(at, "messages");
+            let list = out.turns.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Turn {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_message(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match output_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "outputConfig"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "outputConfig", v.to_json());
+            } else {
+                let member = cx.member(at, "outputConfig");
+                read_output_config(v, out, native, cx, member);
+            }
+        }
+    }
+    match performance_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "performanceConfig"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "performanceConfig", &v);
+        }
+    }
+    match prompt_variables {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "promptVariables"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "promptVariables", &v);
+        }
+    }
+    match request_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "requestMetadata"),
+        Field::Value(v) => {
+            out.metadata = Some(v);
+        }
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "serviceTier"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "serviceTier", v.to_json());
+            } else {
+                let member = cx.member(at, "serviceTier");
+                read_service_tier(v, out, native, cx, member);
+            }
+        }
+    }
+    match system {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "system"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "system", &v);
+        }
+    }
+    match tool_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolConfig"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolConfig", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ConverseRequest` together from `Request`.
+pub fn write_converse_request<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ConverseRequest<'s> {
+    const OWNER: &str = "ConverseRequest";
+    let mut wire = ConverseRequest::default();
+    let w = write_inference_configuration(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.inference_config = Field::Value(w);
+    }
+    if let Some(list) = &src.turns {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    cx.leftovers(&node.native);
+                    Some(write_message(node, &node.native, cx, node.at))
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.messages = Field::Value(items);
+        }
+    }
+    let w = write_output_config(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.output_config = Field::Value(w);
+    }
+    if let Some(v) = &src.metadata {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.request_metadata = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "metadata",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_service_tier(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.service_tier = Field::Value(w);
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.kind",
+                reason: "Bedrock marks blocks and not requests",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.ttl",
+                reason: "Bedrock marks blocks and not requests",
+            },
+            false,
+        );
+    }
+    if src.cache_key.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_key",
+                reason: "Bedrock has no cache keys",
+            },
+            false,
+        );
+    }
+    if src.cache_policy.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_policy.mode",
+                reason: "Bedrock sets caching by marks",
+            },
+            false,
+        );
+    }
+    if src.cache_policy.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_policy.ttl",
+                reason: "Bedrock sets caching by marks",
+            },
+            false,
+        );
+    }
+    if src.cache_retention.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_retention",
+                reason: "Bedrock has no setting for how long a prompt stays cached",
+            },
+            false,
+        );
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.mode",
+                reason: "Bedrock has no way to say how citations are made",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.on",
+                reason: "Bedrock turns citations on for each document",
+            },
+            false,
+        );
+    }
+    if src.end_user.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "end_user",
+                reason: "Bedrock has labels and no field for the end user",
+            },
+            false,
+        );
+    }
+    if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "instructions",
+                reason: "system content is carried whole",
+            },
+            true,
+        );
+    }
+    if src.moderation.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "moderation",
+                reason: "Bedrock has no moderation to ask for",
+            },
+            false,
+        );
+    }
+    if src.output.audio.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.audio",
+                reason: "Bedrock has no spoken output",
+            },
+            false,
+        );
+    }
+    if src.output.candidates.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.candidates",
+                reason: "Bedrock has no way to ask for several answers",
+            },
+            false,
+        );
+    }
+    if src.output.format.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.format",
+                reason: "the format of the answer is carried whole",
+            },
+            false,
+        );
+    }
+    if src.output.logprobs.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.logprobs",
+                reason: "Bedrock has no token probabilities",
+            },
+            false,
+        );
+    }
+    if src.output.modalities.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.modalities",
+                reason: "Bedrock has no kinds of output to choose from",
+            },
+            false,
+        );
+    }
+    if src.output.prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.prediction",
+                reason: "Bedrock has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.output.schema.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema",
+                reason: "the format of the answer is carried whole",
+            },
+            true,
+        );
+    }
+    if src.output.schema_description.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_description",
+                reason: "the format of the answer is carried whole",
+            },
+            false,
+        );
+    }
+    if src.output.schema_name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_name",
+                reason: "the format of the answer is carried whole",
+            },
+            false,
+        );
+    }
+    if src.output.schema_strict.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_strict",
+                reason: "Bedrock always enforces an output schema",
+            },
+            false,
+        );
+    }
+    if src.output.top_logprobs.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.top_logprobs",
+                reason: "Bedrock has no alternatives for each token",
+            },
+            false,
+        );
+    }
+    if src.output.verbosity.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.verbosity",
+                reason: "Bedrock has no verbosity",
+            },
+            false,
+        );
+    }
+    if src.previous.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "previous",
+                reason: "Bedrock continues no stored answer",
+            },
+            true,
+        );
+    }
+    if src.reasoning.budget_tokens.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.budget_tokens",
+                reason: "Bedrock has a budget among the fields of one model",
+            },
+            false,
+        );
+    }
+    if src.reasoning.display.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.display",
+                reason: "Bedrock has thinking among the fields of one model",
+            },
+            false,
+        );
+    }
+    if src.reasoning.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.mode",
+                reason: "Bedrock has thinking among the fields of one model",
+            },
+            false,
+        );
+    }
+    if src.safety_identifier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "safety_identifier",
+                reason: "Bedrock has no safety identifier",
+            },
+            false,
+        );
+    }
+    if src.sampling.frequency_penalty.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.frequency_penalty",
+                reason: "Bedrock has no frequency penalty",
+            },
+            false,
+        );
+    }
+    if src.sampling.logit_bias.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.logit_bias",
+                reason: "Bedrock has no logit bias",
+            },
+            false,
+        );
+    }
+    if src.sampling.presence_penalty.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.presence_penalty",
+                reason: "Bedrock has no presence penalty",
+            },
+            false,
+        );
+    }
+    if src.sampling.seed.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.seed",
+                reason: "Bedrock has no seed",
+            },
+            false,
+        );
+    }
+    if src.sampling.top_k.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.top_k",
+                reason: "Bedrock has top_k among the fields of one model",
+            },
+            false,
+        );
+    }
+    if src.store.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "store",
+                reason: "Bedrock has no setting for storing answers",
+            },
+            false,
+        );
+    }
+    if src.strict_tools.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "strict_tools",
+                reason: "strictness is set on each tool",
+            },
+            false,
+        );
+    }
+    if src.tool_choice.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.allowed",
+                reason: "Bedrock offers all tools or one",
+            },
+            true,
+        );
+    }
+    if src.tool_choice.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.mode",
+                reason: "tools are carried whole",
+            },
+            false,
+        );
+    }
+    if src.tool_choice.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.name",
+                reason: "tools are carried whole",
+            },
+            true,
+        );
+    }
+    if src.tool_choice.parallel.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.parallel",
+                reason: "Bedrock has no switch for parallel calls",
+            },
+            false,
+        );
+    }
+    if src.tool_choice.required.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.required",
+                reason: "Bedrock offers all tools or one",
+            },
+            true,
+        );
+    }
+    if src.tools.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tools",
+                reason: "tools are carried whole",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ConverseResponse` apart into `Response`.
+pub fn read_converse_response<'a>(
+    wire: ConverseResponse<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ConverseResponse";
+    let ConverseResponse {
+        additional_model_response_fields,
+        metrics,
+        output,
+        performance_config,
+        service_tier,
+        stop_reason,
+        trace,
+        usage,
+        unknown,
+    } = wire;
+    match additional_model_response_fields {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "additionalModelResponseFields"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "additionalModelResponseFields", &v);
+        }
+    }
+    match metrics {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "metrics"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "metrics", &v);
+        }
+    }
+    match output {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "output", &v);
+        }
+    }
+    match performance_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "performanceConfig"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "performanceConfig", &v);
+        }
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "serviceTier"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "serviceTier", &v);
+        }
+    }
+    match stop_reason {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stopReason"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                let written = v.clone();
+                let meaning = read_stop_reason(v);
+                if write_stop_reason(&meaning).as_ref() != Some(&written) {
+                    native.spelling(at, OWNER, "stopReason", &written);
+                }
+                element.stop.reason = Some(meaning);
+            }
+        }
+    }
+    match trace {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "trace"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "trace", &v);
+        }
+    }
+    match usage {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "usage"),
+        Field::Value(v) => {
+            let v = *v;
+            let at = cx.member(at, "usage");
+            let mut node = ir::Usage {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_token_usage(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            out.usage = Some(Box::new(node));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ConverseResponse` together from `Response`.
+pub fn write_converse_response<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ConverseResponse<'s> {
+    const OWNER: &str = "ConverseResponse";
+    let mut wire = ConverseResponse::default();
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(v) = &element.stop.reason {
+            match native
+                .spelled(OWNER, "stopReason")
+                .map(|raw| StopReason::from_checked(raw.checked()))
+            {
+                Some(Ok(w)) if cx.home() && read_stop_reason(w.clone()) == *v => {
+                    wire.stop_reason = Field::Value(w);
+                }
+                _ => {
+                    match write_stop_reason(v) {
+                        Some(w) => {
+                            wire.stop_reason = Field::Value(w);
+                        }
+                        None => {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Response",
+                                    path: "candidates[0].stop.reason",
+                                    reason: "this protocol has no word for the value",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if let Some(node) = src.usage.as_deref() {
+        let written = {
+            cx.leftovers(&node.native);
+            Some(write_token_usage(node, &node.native, cx, node.at))
+        };
+        if let Some(w) = written {
+            wire.usage = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.created.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "created",
+                reason: "Bedrock has no time in an answer",
+            },
+            false,
+        );
+    }
+    if src.fingerprint.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "fingerprint",
+                reason: "Bedrock has no system fingerprint",
+            },
+            false,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "id",
+                reason: "Bedrock says the request id in a header",
+            },
+            false,
+        );
+    }
+    if src.metadata.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "metadata",
+                reason: "Bedrock has no labels for an answer",
+            },
+            false,
+        );
+    }
+    if src.model.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "model",
+                reason: "Bedrock names the model in the address of a request",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "service_tier",
+                reason: "Bedrock says the tier in an object of its own, which is carried whole",
+            },
+            false,
+        );
+    }
+    for extra in src.candidates.iter().flatten().skip(1) {
+        cx.lack_node(extra.at, "this protocol has room for one", false);
+    }
+    wire
+}
+/// Takes a `ErrorBody` apart into `Error`.
+pub fn read_error_body<'a>(
+    wire: ErrorBody<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ErrorBody";
+    let ErrorBody { message, original_status_code, resource_name, unknown } = wire;
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match original_status_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "originalStatusCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "originalStatusCode", &v);
+        }
+    }
+    match resource_name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "resourceName"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "resourceName", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ErrorBody` together from `Error`.
+pub fn write_error_body<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ErrorBody<'s> {
+    const OWNER: &str = "ErrorBody";
+    let mut wire = ErrorBody::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.code.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "code",
+                reason: "Bedrock has no code of an error",
+            },
+            false,
+        );
+    }
+    if src.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "kind",
+                reason: "Bedrock says the class of an error in a header",
+            },
+            false,
+        );
+    }
+    if src.param.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "param",
+                reason: "Bedrock has no name of the field at fault",
+            },
+            false,
+        );
+    }
+    if src.request_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "request_id",
+                reason: "Bedrock has no request id in an error body",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `InferenceConfiguration` apart into `Request`.
+pub fn read_inference_configuration<'a>(
+    wire: InferenceConfiguration<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "InferenceConfiguration";
+    let InferenceConfiguration {
+        max_tokens,
+        stop_sequences,
+        temperature,
+        top_p,
+        unknown,
+    } = wire;
+    match max_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "maxTokens"),
+        Field::Value(v) => {
+            out.output.max_tokens = Some(v);
+        }
+    }
+    match stop_sequences {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stopSequences"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "stopSequences", b"[]".to_vec());
+            }
+            let member = cx.member(at, "stopSequences");
+            let _ = member;
+            out.output
+                .stop
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v));
+        }
+    }
+    match temperature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "temperature"),
+        Field::Value(v) => {
+            out.sampling.temperature = Some(v);
+        }
+    }
+    match top_p {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "topP"),
+        Field::Value(v) => {
+            out.sampling.top_p = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `InferenceConfiguration` together from `Request`.
+pub fn write_inference_configuration<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> InferenceConfiguration<'s> {
+    const OWNER: &str = "InferenceConfiguration";
+    let mut wire = InferenceConfiguration::default();
+    if let Some(v) = &src.output.max_tokens {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.max_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.max_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.output.stop {
+        let items: Vec<_> = list.iter().filter_map(|v| Some(v.reborrow())).collect();
+        if !items.is_empty() {
+            wire.stop_sequences = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.sampling.temperature {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.temperature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.temperature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.top_p {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_p = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_p",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Message` apart into `Turn`.
+pub fn read_message<'a>(
+    wire: Message<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Message";
+    let Message { content, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "content", &v);
+        }
+    }
+    match role {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Value(v) => {
+            out.role = Some(read_conversation_role(v));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Message` together from `Turn`.
+pub fn write_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Message<'s> {
+    const OWNER: &str = "Message";
+    let mut wire = Message::default();
+    if let Some(v) = &src.role {
+        match write_conversation_role(v) {
+            Some(w) => {
+                wire.role = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "role",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Bedrock has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Bedrock has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.content.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "content",
+                reason: "content blocks are carried whole",
+            },
+            true,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Bedrock has no names for participants",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `OutputConfig` apart into `Request`.
+pub fn read_output_config<'a>(
+    wire: OutputConfig<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "OutputConfig";
+    let OutputConfig { effort, text_format, unknown } = wire;
+    match effort {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "effort"),
+        Field::Value(v) => {
+            match transforms::effort_word::read(v) {
+                Ok(value) => out.reasoning.effort = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "effort", &v),
+            }
+        }
+    }
+    match text_format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "textFormat"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "textFormat", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `OutputConfig` together from `Request`.
+pub fn write_output_config<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> OutputConfig<'s> {
+    const OWNER: &str = "OutputConfig";
+    let mut wire = OutputConfig::default();
+    if let Some(v) = &src.reasoning.effort {
+        match transforms::effort_word::write(v) {
+            Some(v) => {
+                wire.effort = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "reasoning.effort",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ServiceTier` apart into `Request`.
+pub fn read_service_tier<'a>(
+    wire: ServiceTier<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ServiceTier";
+    let ServiceTier { r#type, unknown } = wire;
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            out.service_tier = Some(read_service_tier_type(v));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ServiceTier` together from `Request`.
+pub fn write_service_tier<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ServiceTier<'s> {
+    const OWNER: &str = "ServiceTier";
+    let mut wire = ServiceTier::default();
+    if let Some(v) = &src.service_tier {
+        match write_service_tier_type(v) {
+            Some(w) => {
+                wire.r#type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `TokenUsage` apart into `Usage`.
+pub fn read_token_usage<'a>(
+    wire: TokenUsage<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "TokenUsage";
+    let TokenUsage {
+        cache_details,
+        cache_read_input_tokens,
+        cache_write_input_tokens,
+        input_tokens,
+        output_tokens,
+        total_tokens,
+        unknown,
+    } = wire;
+    match cache_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cacheDetails"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "cacheDetails", &v);
+        }
+    }
+    match cache_read_input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cacheReadInputTokens"),
+        Field::Value(v) => {
+            out.cache_read = Some(v);
+        }
+    }
+    match cache_write_input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cacheWriteInputTokens"),
+        Field::Value(v) => {
+            out.cache_write = Some(v);
+        }
+    }
+    match input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inputTokens"),
+        Field::Value(v) => {
+            out.fresh_input = Some(v);
+        }
+    }
+    match output_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "outputTokens"),
+        Field::Value(v) => {
+            out.output = Some(v);
+        }
+    }
+    match total_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "totalTokens"),
+        Field::Value(v) => {
+            out.total = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::usage_with_total::after_read(out);
+}
+/// Puts a `TokenUsage` together from `Usage`.
+pub fn write_token_usage<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> TokenUsage<'s> {
+    const OWNER: &str = "TokenUsage";
+    let mut wire = TokenUsage::default();
+    if let Some(v) = &src.cache_read {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cache_read_input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_read",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.cache_write {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cache_write_input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_write",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.fresh_input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "fresh_input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.output_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "output",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.total {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.total_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "total",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.accepted_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "accepted_prediction",
+                reason: "Bedrock has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.audio_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_input",
+                reason: "Bedrock has no count of sound",
+            },
+            false,
+        );
+    }
+    if src.audio_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_output",
+                reason: "Bedrock has no count of sound",
+            },
+            false,
+        );
+    }
+    if src.cache_write_1h.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_1h",
+                reason: "the counts by time to live are carried whole",
+            },
+            false,
+        );
+    }
+    if src.cache_write_5m.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_5m",
+                reason: "the counts by time to live are carried whole",
+            },
+            false,
+        );
+    }
+    if src.image_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "image_input",
+                reason: "Bedrock has no count of pictures",
+            },
+            false,
+        );
+    }
+    if src.reasoning.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "reasoning",
+                reason: "Bedrock counts reasoning as output",
+            },
+            false,
+        );
+    }
+    if src.rejected_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "rejected_prediction",
+                reason: "Bedrock has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "service_tier",
+                reason: "Bedrock has no service tier beside the counts",
+            },
+            false,
+        );
+    }
+    if src.text_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_input",
+                reason: "Bedrock has no count of text alone",
+            },
+            false,
+        );
+    }
+    if src.text_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_output",
+                reason: "Bedrock has no count of text alone",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// The meaning of a word of `ConversationRole`.
+pub fn read_conversation_role<'a>(wire: ConversationRole<'a>) -> ir::Role<'a> {
+    match wire {
+        ConversationRole::Assistant => ir::Role::Assistant,
+        ConversationRole::System => ir::Role::System,
+        ConversationRole::User => ir::Role::User,
+        ConversationRole::Other(text) => ir::Role::Other(text),
+    }
+}
+/// The word of `ConversationRole` for a meaning.
+pub fn write_conversation_role<'s>(
+    value: &'s ir::Role<'s>,
+) -> Option<ConversationRole<'s>> {
+    Some(
+        match value {
+            ir::Role::Assistant => ConversationRole::Assistant,
+            ir::Role::Developer => ConversationRole::System,
+            ir::Role::System => ConversationRole::System,
+            ir::Role::Tool => ConversationRole::User,
+            ir::Role::User => ConversationRole::User,
+            ir::Role::Other(text) => ConversationRole::from_text(text.reborrow()),
+        },
+    )
+}
+/// The meaning of a word of `ServiceTierType`.
+pub fn read_service_tier_type<'a>(wire: ServiceTierType<'a>) -> ir::ServiceTier<'a> {
+    match wire {
+        ServiceTierType::Default => ir::ServiceTier::Default,
+        ServiceTierType::Flex => ir::ServiceTier::Flex,
+        ServiceTierType::Priority => ir::ServiceTier::Priority,
+        ServiceTierType::Reserved => ir::ServiceTier::Reserved,
+        ServiceTierType::Other(text) => ir::ServiceTier::Other(text),
+    }
+}
+/// The word of `ServiceTierType` for a meaning.
+pub fn write_service_tier_type<'s>(
+    value: &'s ir::ServiceTier<'s>,
+) -> Option<ServiceTierType<'s>> {
+    Some(
+        match value {
+            ir::ServiceTier::Auto => ServiceTierType::Default,
+            ir::ServiceTier::Default => ServiceTierType::Default,
+            ir::ServiceTier::Flex => ServiceTierType::Flex,
+            ir::ServiceTier::Priority => ServiceTierType::Priority,
+            ir::ServiceTier::Reserved => ServiceTierType::Reserved,
+            ir::ServiceTier::Other(text) => ServiceTierType::from_text(text.reborrow()),
+            _ => return None,
+        },
+    )
+}
+/// The meaning of a word of `StopReason`.
+pub fn read_stop_reason<'a>(wire: StopReason<'a>) -> ir::StopReason<'a> {
+    match wire {
+        StopReason::ContentFiltered => ir::StopReason::ContentFilter,
+        StopReason::EndTurn => ir::StopReason::End,
+        StopReason::GuardrailIntervened => ir::StopReason::ContentFilter,
+        StopReason::MalformedModelOutput => ir::StopReason::Error,
+        StopReason::MalformedToolUse => ir::StopReason::Error,
+        StopReason::MaxTokens => ir::StopReason::Length,
+        StopReason::ModelContextWindowExceeded => ir::StopReason::ContextWindow,
+        StopReason::StopSequence => ir::StopReason::StopSequence,
+        StopReason::ToolUse => ir::StopReason::ToolCalls,
+        StopReason::Other(text) => ir::StopReason::Other(text),
+    }
+}
+/// The word of `StopReason` for a meaning.
+pub fn write_stop_reason<'s>(value: &'s ir::StopReason<'s>) -> Option<StopReason<'s>> {
+    Some(
+        match value {
+            ir::StopReason::ContentFilter => StopReason::ContentFiltered,
+            ir::StopReason::ContextWindow => StopReason::ModelContextWindowExceeded,
+            ir::StopReason::End => StopReason::EndTurn,
+            ir::StopReason::Error => StopReason::MalformedModelOutput,
+            ir::StopReason::Length => StopReason::MaxTokens,
+            ir::StopReason::Pause => StopReason::MaxTokens,
+            ir::StopReason::Refusal => StopReason::ContentFiltered,
+            ir::StopReason::StopSequence => StopReason::StopSequence,
+            ir::StopReason::ToolCalls => StopReason::ToolUse,
+            ir::StopReason::Other(text) => StopReason::from_text(text.reborrow()),
+        },
+    )
+}

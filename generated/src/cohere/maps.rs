@@ -8,3 +8,4059 @@ use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
 const PROTOCOL: Protocol = super::PROTOCOL;
+/// Turns a request into the IR; nothing is lost.
+pub fn request_to_ir<'a>(wire: ChatRequest<'a>, cx: &mut ReadCx) -> ir::Request<'a> {
+    let mut node = ir::Request::default();
+    let mut native = Native::default();
+    read_chat_request(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a request from the IR; `cx` reports what has no form here.
+pub fn request_from_ir<'s>(
+    node: &'s ir::Request<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ChatRequest<'s> {
+    cx.leftovers(&node.native);
+    write_chat_request(node, &node.native, cx, node.at)
+}
+/// Turns a buffered response into the IR; nothing is lost.
+pub fn response_to_ir<'a>(wire: ChatResponse<'a>, cx: &mut ReadCx) -> ir::Response<'a> {
+    let mut node = ir::Response::default();
+    let mut native = Native::default();
+    read_chat_response(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a buffered response from the IR; `cx` reports what has no form here.
+pub fn response_from_ir<'s>(
+    node: &'s ir::Response<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ChatResponse<'s> {
+    cx.leftovers(&node.native);
+    write_chat_response(node, &node.native, cx, node.at)
+}
+/// Turns an error into the IR; nothing is lost.
+pub fn error_to_ir<'a>(wire: ErrorBody<'a>, cx: &mut ReadCx) -> ir::Error<'a> {
+    let mut node = ir::Error::default();
+    let mut native = Native::default();
+    read_error_body(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes an error from the IR; `cx` reports what has no form here.
+pub fn error_from_ir<'s>(
+    node: &'s ir::Error<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ErrorBody<'s> {
+    cx.leftovers(&node.native);
+    write_error_body(node, &node.native, cx, node.at)
+}
+/// Takes a `AssistantMessageResponse` apart into `Response`.
+pub fn read_assistant_message_response<'a>(
+    wire: AssistantMessageResponse<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "AssistantMessageResponse";
+    let AssistantMessageResponse {
+        citations,
+        content,
+        role,
+        tool_calls,
+        tool_plan,
+        unknown,
+    } = wire;
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "citations", &v);
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                if v.is_empty() {
+                    native.empty(at, OWNER, "content", b"[]".to_vec());
+                }
+                let member = cx.member(at, "content");
+                let list = element.content.get_or_insert_with(Vec::new);
+                for (index, v) in v.into_iter().enumerate() {
+                    let at = cx.item(member, index);
+                    list.push(read_assistant_content(v, cx, at));
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "assistant" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    match tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_calls"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                if v.is_empty() {
+                    native.empty(at, OWNER, "tool_calls", b"[]".to_vec());
+                }
+                let member = cx.member(at, "tool_calls");
+                let list = element.content.get_or_insert_with(Vec::new);
+                for (index, v) in v.into_iter().enumerate() {
+                    let at = cx.item(member, index);
+                    let mut node = ir::ToolCallBlock {
+                        at,
+                        ..Default::default()
+                    };
+                    let mut own = Native::default();
+                    read_tool_call_v2(v, &mut node, &mut own, cx, at);
+                    node.native.append(own);
+                    list.push(ir::Block::ToolCall(node));
+                }
+            }
+        }
+    }
+    match tool_plan {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_plan"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "tool_plan", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `AssistantMessageResponse` together from `Response`.
+pub fn write_assistant_message_response<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> AssistantMessageResponse<'s> {
+    const OWNER: &str = "AssistantMessageResponse";
+    let mut wire = AssistantMessageResponse::default();
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(list) = &element.content {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter(|item| !((matches!(item, ir::Block::ToolCall(_)))))
+                    .filter_map(|node| { write_assistant_content(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(items);
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "role")) {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("assistant")),
+        };
+    }
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(list) = &element.content {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter(|item| matches!(item, ir::Block::ToolCall(_)))
+                    .filter_map(|node| {
+                        match node {
+                            ir::Block::ToolCall(node) => {
+                                cx.leftovers(&node.native);
+                                Some(write_tool_call_v2(node, &node.native, cx, node.at))
+                            }
+                            other => {
+                                cx.lack_node(
+                                    other.at(),
+                                    "only another kind of content fits here",
+                                    other.semantic(),
+                                );
+                                None
+                            }
+                        }
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.tool_calls = Field::Value(items);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `AssistantMessageV2` apart into `Turn`.
+pub fn read_assistant_message_v2<'a>(
+    wire: AssistantMessageV2<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "AssistantMessageV2";
+    let AssistantMessageV2 {
+        citations,
+        content,
+        role,
+        tool_calls,
+        tool_plan,
+        unknown,
+    } = wire;
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "citations", &v);
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                AssistantMessageV2Content::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                AssistantMessageV2Content::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_assistant_content(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "assistant" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::Assistant);
+    match tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_calls"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "tool_calls", b"[]".to_vec());
+            }
+            let member = cx.member(at, "tool_calls");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_tool_call_v2(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(ir::Block::ToolCall(node));
+            }
+        }
+    }
+    match tool_plan {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_plan"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Reasoning(element)) = map::element(
+                &mut out.content,
+                true,
+                |item| {
+                    matches!(item, ir::Block::Reasoning(node) if node.bare == Some(true))
+                },
+                || ir::Block::Reasoning(ir::ReasoningBlock {
+                    at,
+                    bare: Some(true),
+                    ..Default::default()
+                }),
+            ) {
+                element.text = Some(v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `AssistantMessageV2` together from `Turn`.
+pub fn write_assistant_message_v2<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> AssistantMessageV2<'s> {
+    const OWNER: &str = "AssistantMessageV2";
+    let mut wire = AssistantMessageV2::default();
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list
+                    .iter()
+                    .filter(|item| {
+                        !((matches!(
+                            item, ir::Block::Reasoning(node) if node.bare == Some(true)
+                        )) || (matches!(item, ir::Block::ToolCall(_))))
+                    });
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(AssistantMessageV2Content::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter(|item| {
+                        !((matches!(
+                            item, ir::Block::Reasoning(node) if node.bare == Some(true)
+                        )) || (matches!(item, ir::Block::ToolCall(_))))
+                    })
+                    .filter_map(|node| { write_assistant_content(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(AssistantMessageV2Content::Array(items));
+            }
+        }
+    }
+    if src.role == Some(ir::Role::Assistant)
+        && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("assistant")),
+        };
+    }
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter(|item| matches!(item, ir::Block::ToolCall(_)))
+                .filter_map(|node| {
+                    match node {
+                        ir::Block::ToolCall(node) => {
+                            cx.leftovers(&node.native);
+                            Some(write_tool_call_v2(node, &node.native, cx, node.at))
+                        }
+                        other => {
+                            cx.lack_node(
+                                other.at(),
+                                "only another kind of content fits here",
+                                other.semantic(),
+                            );
+                            None
+                        }
+                    }
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.tool_calls = Field::Value(items);
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Reasoning(node) if node.bare == Some(true) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.text {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.tool_plan = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[reasoning].text",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Cohere has no names for participants",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false || (matches!(item, ir::Block::ToolCall(_))) {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(
+                item, ir::Block::Reasoning(node) if node.bare == Some(true)
+            )) => Some("reasoning"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => seen.push(tag),
+            None => {}
+        }
+    }
+    wire
+}
+/// Takes a `ChatRequest` apart into `Request`.
+pub fn read_chat_request<'a>(
+    wire: ChatRequest<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatRequest";
+    let ChatRequest {
+        citation_options,
+        documents,
+        frequency_penalty,
+        k,
+        logprobs,
+        max_tokens,
+        messages,
+        model,
+        p,
+        presence_penalty,
+        priority,
+        response_format,
+        safety_mode,
+        seed,
+        stop_sequences,
+        stream,
+        strict_tools,
+        temperature,
+        thinking,
+        tool_choice,
+        tools,
+        unknown,
+    } = wire;
+    match citation_options {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citation_options"),
+        Field::Value(v) => {
+            if v == CitationOptions::default() {
+                native.empty(at, OWNER, "citation_options", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "citation_options");
+                read_citation_options(v, &mut out.cite, native, cx, member);
+            }
+        }
+    }
+    match documents {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documents"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documents", &v);
+        }
+    }
+    match frequency_penalty {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "frequency_penalty"),
+        Field::Value(v) => {
+            out.sampling.frequency_penalty = Some(v);
+        }
+    }
+    match k {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "k"),
+        Field::Value(v) => {
+            out.sampling.top_k = Some(v);
+        }
+    }
+    match logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "logprobs"),
+        Field::Value(v) => {
+            out.output.logprobs = Some(v);
+        }
+    }
+    match max_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_tokens"),
+        Field::Value(v) => {
+            out.output.max_tokens = Some(v);
+        }
+    }
+    match messages {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "messages"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "messages", b"[]".to_vec());
+            }
+            let member = cx.member(at, "messages");
+            let list = out.turns.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Turn {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                if let Err(v) = read_chat_message_v2(v, &mut node, &mut own, cx, at) {
+                    own.keep_whole(at, "ChatMessageV2", &v);
+                }
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "model"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match p {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "p"),
+        Field::Value(v) => {
+            out.sampling.top_p = Some(v);
+        }
+    }
+    match presence_penalty {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "presence_penalty"),
+        Field::Value(v) => {
+            out.sampling.presence_penalty = Some(v);
+        }
+    }
+    match priority {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "priority"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "priority", &v);
+        }
+    }
+    match response_format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "response_format"),
+        Field::Value(v) => {
+            let member = cx.member(at, "response_format");
+            if let Err(v) = read_response_format_v2(v, out, native, cx, member) {
+                native.keep_wire(at, OWNER, "response_format", &v);
+            }
+        }
+    }
+    match safety_mode {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "safety_mode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "safety_mode", &v);
+        }
+    }
+    match seed {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "seed"),
+        Field::Value(v) => {
+            out.sampling.seed = Some(v);
+        }
+    }
+    match stop_sequences {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stop_sequences"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "stop_sequences", b"[]".to_vec());
+            }
+            let member = cx.member(at, "stop_sequences");
+            let _ = member;
+            out.output
+                .stop
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v));
+        }
+    }
+    match stream {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stream"),
+        Field::Value(v) => {
+            out.stream = Some(v);
+        }
+    }
+    match strict_tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict_tools"),
+        Field::Value(v) => {
+            out.strict_tools = Some(v);
+        }
+    }
+    match temperature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "temperature"),
+        Field::Value(v) => {
+            out.sampling.temperature = Some(v);
+        }
+    }
+    match thinking {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thinking"),
+        Field::Value(v) => {
+            if v == Thinking::default() {
+                native.empty(at, OWNER, "thinking", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "thinking");
+                read_thinking(v, &mut out.reasoning, native, cx, member);
+            }
+        }
+    }
+    match tool_choice {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_choice"),
+        Field::Value(v) => {
+            out.tool_choice.mode = Some(read_tool_choice(v));
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "tools", b"[]".to_vec());
+            }
+            let member = cx.member(at, "tools");
+            let list = out.tools.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::FunctionTool {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_tool_v2(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(ir::Tool::Function(node));
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatRequest` together from `Request`.
+pub fn write_chat_request<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatRequest<'s> {
+    const OWNER: &str = "ChatRequest";
+    let mut wire = ChatRequest::default();
+    if src.cite != Default::default() || (cx.home() && native.owns("CitationOptions")) {
+        cx.enter(at, "Request", "cite", &[]);
+        let w = write_citation_options(&src.cite, native, cx, at);
+        if w != Default::default() {
+            wire.citation_options = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.sampling.frequency_penalty {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.frequency_penalty = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.frequency_penalty",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.top_k {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.k = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_k",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.logprobs {
+        match Some(*v) {
+            Some(w) => {
+                wire.logprobs = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.logprobs",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.max_tokens {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.max_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.max_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.turns {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    let written = write_chat_message_v2(node, &node.native, cx, node.at);
+                    match &written {
+                        Some(_) => cx.leftovers(&node.native),
+                        None => {
+                            cx.lack_node(node.at, "this protocol has no such form", true)
+                        }
+                    }
+                    written
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.messages = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.top_p {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.p = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_p",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.presence_penalty {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.presence_penalty = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.presence_penalty",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    match write_response_format_v2(src, native, cx, at) {
+        Some(w) => {
+            wire.response_format = Field::Value(w);
+        }
+        None => {
+            if src.output.format.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.format",
+                        reason: "the format is text or JSON",
+                    },
+                    false,
+                );
+            }
+            if src.output.schema.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "only a JSON format has a schema",
+                    },
+                    true,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.seed {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.seed = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.seed",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.output.stop {
+        let items: Vec<_> = list.iter().filter_map(|v| Some(v.reborrow())).collect();
+        if !items.is_empty() {
+            wire.stop_sequences = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.stream {
+        match Some(*v) {
+            Some(w) => {
+                wire.stream = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "stream",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.strict_tools {
+        match Some(*v) {
+            Some(w) => {
+                wire.strict_tools = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "strict_tools",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.temperature {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.temperature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.temperature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.reasoning != Default::default() || (cx.home() && native.owns("Thinking")) {
+        cx.enter(at, "Request", "reasoning", &[]);
+        let w = write_thinking(&src.reasoning, native, cx, at);
+        if w != Default::default() {
+            wire.thinking = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.tool_choice.mode {
+        match write_tool_choice(v) {
+            Some(w) => {
+                wire.tool_choice = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "tool_choice.mode",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.tools {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    match node {
+                        ir::Tool::Function(node) => {
+                            cx.leftovers(&node.native);
+                            Some(write_tool_v2(node, &node.native, cx, node.at))
+                        }
+                        other => {
+                            cx.lack_node(
+                                other.at(),
+                                "only another kind of content fits here",
+                                other.semantic(),
+                            );
+                            None
+                        }
+                    }
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.tools = Field::Value(items);
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache_key.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_key",
+                reason: "Cohere has no cache keys",
+            },
+            false,
+        );
+    }
+    if src.cache_policy.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_policy.mode",
+                reason: "Cohere caches by itself",
+            },
+            false,
+        );
+    }
+    if src.cache_policy.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_policy.ttl",
+                reason: "Cohere caches by itself",
+            },
+            false,
+        );
+    }
+    if src.cache_retention.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_retention",
+                reason: "Cohere has no setting for how long a prompt stays cached",
+            },
+            false,
+        );
+    }
+    if src.end_user.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "end_user",
+                reason: "Cohere has no id for the end user",
+            },
+            false,
+        );
+    }
+    if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "instructions",
+                reason: "system text is a message at Cohere",
+            },
+            true,
+        );
+    }
+    if src.metadata.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "metadata",
+                reason: "Cohere has no labels for a request",
+            },
+            false,
+        );
+    }
+    if src.moderation.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "moderation",
+                reason: "Cohere has no moderation to ask for",
+            },
+            false,
+        );
+    }
+    if src.output.audio.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.audio",
+                reason: "Cohere has no spoken output",
+            },
+            false,
+        );
+    }
+    if src.output.candidates.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.candidates",
+                reason: "Cohere has no way to ask for several answers",
+            },
+            false,
+        );
+    }
+    if src.output.modalities.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.modalities",
+                reason: "Cohere has no kinds of output to choose from",
+            },
+            false,
+        );
+    }
+    if src.output.prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.prediction",
+                reason: "Cohere has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.output.schema_description.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_description",
+                reason: "Cohere has no description of an output schema",
+            },
+            false,
+        );
+    }
+    if src.output.schema_name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_name",
+                reason: "Cohere has no name for an output schema",
+            },
+            false,
+        );
+    }
+    if src.output.schema_strict.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_strict",
+                reason: "Cohere always enforces an output schema",
+            },
+            false,
+        );
+    }
+    if src.output.top_logprobs.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.top_logprobs",
+                reason: "Cohere has no alternatives for each token",
+            },
+            false,
+        );
+    }
+    if src.output.verbosity.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.verbosity",
+                reason: "Cohere has no verbosity",
+            },
+            false,
+        );
+    }
+    if src.previous.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "previous",
+                reason: "Cohere continues no stored answer",
+            },
+            true,
+        );
+    }
+    if src.safety_identifier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "safety_identifier",
+                reason: "Cohere has no safety identifier",
+            },
+            false,
+        );
+    }
+    if src.sampling.logit_bias.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.logit_bias",
+                reason: "Cohere has no logit bias",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "service_tier",
+                reason: "Cohere has a place in a queue and no tiers",
+            },
+            false,
+        );
+    }
+    if src.store.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "store",
+                reason: "Cohere has no setting for storing answers",
+            },
+            false,
+        );
+    }
+    if src.tool_choice.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.allowed",
+                reason: "Cohere has no choice of allowed tools",
+            },
+            true,
+        );
+    }
+    if src.tool_choice.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.name",
+                reason: "Cohere cannot be told to call one tool",
+            },
+            true,
+        );
+    }
+    if src.tool_choice.parallel.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.parallel",
+                reason: "Cohere has no switch for parallel calls",
+            },
+            false,
+        );
+    }
+    if src.tool_choice.required.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.required",
+                reason: "Cohere has no choice of allowed tools",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ChatResponse` apart into `Response`.
+pub fn read_chat_response<'a>(
+    wire: ChatResponse<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatResponse";
+    let ChatResponse { finish_reason, id, logprobs, message, usage, unknown } = wire;
+    match finish_reason {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "finish_reason"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                let written = v.clone();
+                let meaning = read_chat_finish_reason(v);
+                if write_chat_finish_reason(&meaning).as_ref() != Some(&written) {
+                    native.spelling(at, OWNER, "finish_reason", &written);
+                }
+                element.stop.reason = Some(meaning);
+            }
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "logprobs"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "logprobs", &v);
+        }
+    }
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            let v = *v;
+            if {
+                let mut probe = v.clone();
+                probe.role = Field::Absent;
+                probe == Default::default()
+            } {
+                native.empty(at, OWNER, "message", v.to_json());
+            } else {
+                let member = cx.member(at, "message");
+                read_assistant_message_response(v, out, native, cx, member);
+            }
+        }
+    }
+    match usage {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "usage"),
+        Field::Value(v) => {
+            let v = *v;
+            let at = cx.member(at, "usage");
+            let mut node = ir::Usage {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_usage(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            out.usage = Some(Box::new(node));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatResponse` together from `Response`.
+pub fn write_chat_response<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatResponse<'s> {
+    const OWNER: &str = "ChatResponse";
+    let mut wire = ChatResponse::default();
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(v) = &element.stop.reason {
+            match native
+                .spelled(OWNER, "finish_reason")
+                .map(|raw| ChatFinishReason::from_checked(raw.checked()))
+            {
+                Some(Ok(w)) if cx.home() && read_chat_finish_reason(w.clone()) == *v => {
+                    wire.finish_reason = Field::Value(w);
+                }
+                _ => {
+                    match write_chat_finish_reason(v) {
+                        Some(w) => {
+                            wire.finish_reason = Field::Value(w);
+                        }
+                        None => {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Response",
+                                    path: "candidates[0].stop.reason",
+                                    reason: "this protocol has no word for the value",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_assistant_message_response(src, native, cx, at);
+    if !cx.home()
+        || !({
+            let mut probe = w.clone();
+            probe.role = Field::Absent;
+            probe == Default::default()
+        })
+    {
+        wire.message = Field::Value(Box::new(w));
+    }
+    if let Some(node) = src.usage.as_deref() {
+        let written = {
+            cx.leftovers(&node.native);
+            Some(write_usage(node, &node.native, cx, node.at))
+        };
+        if let Some(w) = written {
+            wire.usage = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.created.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "created",
+                reason: "Cohere has no time in an answer",
+            },
+            false,
+        );
+    }
+    if src.fingerprint.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "fingerprint",
+                reason: "Cohere has no system fingerprint",
+            },
+            false,
+        );
+    }
+    if src.metadata.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "metadata",
+                reason: "Cohere has no labels for an answer",
+            },
+            false,
+        );
+    }
+    if src.model.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "model",
+                reason: "a Cohere answer does not name its model",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "service_tier",
+                reason: "Cohere has no service tier in an answer",
+            },
+            false,
+        );
+    }
+    for extra in src.candidates.iter().flatten().skip(1) {
+        cx.lack_node(extra.at, "this protocol has room for one", false);
+    }
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {}
+    wire
+}
+/// Takes a `ChatTextContent` apart into `Block.text`.
+pub fn read_chat_text_content<'a>(
+    wire: ChatTextContent<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatTextContent";
+    let ChatTextContent { text, r#type, unknown } = wire;
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatTextContent` together from `Block.text`.
+pub fn write_chat_text_content<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatTextContent<'s> {
+    const OWNER: &str = "ChatTextContent";
+    let mut wire = ChatTextContent::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "citations",
+                reason: "Cohere's citations stand beside the content",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ChatThinkingContent` apart into `Block.reasoning`.
+pub fn read_chat_thinking_content<'a>(
+    wire: ChatThinkingContent<'a>,
+    out: &mut ir::ReasoningBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ChatThinkingContent";
+    let ChatThinkingContent { thinking, r#type, unknown } = wire;
+    match thinking {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thinking"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "thinking" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ChatThinkingContent` together from `Block.reasoning`.
+pub fn write_chat_thinking_content<'s>(
+    src: &'s ir::ReasoningBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ChatThinkingContent<'s> {
+    const OWNER: &str = "ChatThinkingContent";
+    let mut wire = ChatThinkingContent::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.thinking = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.reasoning",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("thinking")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.reasoning",
+                path: "id",
+                reason: "Cohere has no ids for reasoning",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.reasoning",
+                path: "signature",
+                reason: "Cohere has no signatures",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationOptions` apart into `Cite`.
+pub fn read_citation_options<'a>(
+    wire: CitationOptions<'a>,
+    out: &mut ir::Cite<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationOptions";
+    let CitationOptions { mode, unknown } = wire;
+    match mode {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mode"),
+        Field::Value(v) => {
+            out.mode = Some(v.text());
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationOptions` together from `Cite`.
+pub fn write_citation_options<'s>(
+    src: &'s ir::Cite<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationOptions<'s> {
+    const OWNER: &str = "CitationOptions";
+    let mut wire = CitationOptions::default();
+    if let Some(v) = &src.mode {
+        match Some(CitationOptionsMode::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.mode = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Cite",
+                        path: "mode",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.on.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Cite",
+                path: "on",
+                reason: "Cohere says by the mode whether it cites",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ErrorBody` apart into `Error`.
+pub fn read_error_body<'a>(
+    wire: ErrorBody<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ErrorBody";
+    let ErrorBody { id, message, unknown } = wire;
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.request_id = Some(v);
+        }
+    }
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ErrorBody` together from `Error`.
+pub fn write_error_body<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ErrorBody<'s> {
+    const OWNER: &str = "ErrorBody";
+    let mut wire = ErrorBody::default();
+    if let Some(v) = &src.request_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "request_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.code.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "code",
+                reason: "a Cohere error is a message alone",
+            },
+            false,
+        );
+    }
+    if src.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "kind",
+                reason: "a Cohere error is a message alone",
+            },
+            false,
+        );
+    }
+    if src.param.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "param",
+                reason: "a Cohere error is a message alone",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ImageContent` apart into `Block.image`.
+pub fn read_image_content<'a>(
+    wire: ImageContent<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ImageContent";
+    let ImageContent { image_url, r#type, unknown } = wire;
+    match image_url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "image_url"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "image_url", v.to_json());
+            } else {
+                let member = cx.member(at, "image_url");
+                read_image_url(v, out, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "image_url" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ImageContent` together from `Block.image`.
+pub fn write_image_content<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ImageContent<'s> {
+    const OWNER: &str = "ImageContent";
+    let mut wire = ImageContent::default();
+    let w = write_image_url(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.image_url = Field::Value(w);
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("image_url")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ImageUrl` apart into `Block.image`.
+pub fn read_image_url<'a>(
+    wire: ImageUrl<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ImageUrl";
+    let ImageUrl { detail, url, unknown } = wire;
+    match detail {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "detail"),
+        Field::Value(v) => {
+            out.detail = Some(v.text());
+        }
+    }
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            match transforms::data_url::read(v) {
+                Ok(value) => out.source = value,
+                Err(v) => native.keep_wire(at, OWNER, "url", &v),
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ImageUrl` together from `Block.image`.
+pub fn write_image_url<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ImageUrl<'s> {
+    const OWNER: &str = "ImageUrl";
+    let mut wire = ImageUrl::default();
+    if let Some(v) = &src.detail {
+        match Some(ImageUrlDetail::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.detail = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.image",
+                        path: "detail",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.source != Default::default() {
+        match transforms::data_url::write(&src.source) {
+            Some(v) => {
+                wire.url = Field::Value(v);
+            }
+            None => {
+                cx.enter(at, "Block.image", "source", &[]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "an image is bytes or an address",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "an image is bytes or an address",
+                        },
+                        true,
+                    );
+                }
+                if src.file_id.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "file_id",
+                            reason: "an image is bytes or an address",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "an image is bytes or an address",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "an image is bytes or an address",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "an image is bytes or an address",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "an image is bytes or an address",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `JsonResponseFormatV2` apart into `Request`.
+pub fn read_json_response_format_v2<'a>(
+    wire: JsonResponseFormatV2<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "JsonResponseFormatV2";
+    let JsonResponseFormatV2 { json_schema, r#type, unknown } = wire;
+    match json_schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "json_schema"),
+        Field::Value(v) => {
+            out.output.schema = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "json_object" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::Json);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `JsonResponseFormatV2` together from `Request`.
+pub fn write_json_response_format_v2<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> JsonResponseFormatV2<'s> {
+    const OWNER: &str = "JsonResponseFormatV2";
+    let mut wire = JsonResponseFormatV2::default();
+    if let Some(v) = &src.output.schema {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.json_schema = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.output.format == Some(ir::OutputFormat::Json)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("json_object")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `SystemMessageV2` apart into `Turn`.
+pub fn read_system_message_v2<'a>(
+    wire: SystemMessageV2<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "SystemMessageV2";
+    let SystemMessageV2 { content, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                SystemMessageV2Content::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                SystemMessageV2Content::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        let mut node = ir::TextBlock {
+                            at,
+                            ..Default::default()
+                        };
+                        let mut own = Native::default();
+                        read_chat_text_content(v, &mut node, &mut own, cx, at);
+                        node.native.append(own);
+                        list.push(ir::Block::Text(node));
+                    }
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "system" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::System);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `SystemMessageV2` together from `Turn`.
+pub fn write_system_message_v2<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> SystemMessageV2<'s> {
+    const OWNER: &str = "SystemMessageV2";
+    let mut wire = SystemMessageV2::default();
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(SystemMessageV2Content::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        match node {
+                            ir::Block::Text(node) => {
+                                cx.leftovers(&node.native);
+                                Some(
+                                    write_chat_text_content(node, &node.native, cx, node.at),
+                                )
+                            }
+                            other => {
+                                cx.lack_node(
+                                    other.at(),
+                                    "only another kind of content fits here",
+                                    other.semantic(),
+                                );
+                                None
+                            }
+                        }
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(SystemMessageV2Content::Array(items));
+            }
+        }
+    }
+    if src.role == Some(ir::Role::System)
+        && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("system")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Cohere has no names for participants",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `TextResponseFormatV2` apart into `Request`.
+pub fn read_text_response_format_v2<'a>(
+    wire: TextResponseFormatV2<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "TextResponseFormatV2";
+    let TextResponseFormatV2 { r#type, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::Text);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `TextResponseFormatV2` together from `Request`.
+pub fn write_text_response_format_v2<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> TextResponseFormatV2<'s> {
+    const OWNER: &str = "TextResponseFormatV2";
+    let mut wire = TextResponseFormatV2::default();
+    if src.output.format == Some(ir::OutputFormat::Text)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Thinking` apart into `ReasoningAsk`.
+pub fn read_thinking<'a>(
+    wire: Thinking<'a>,
+    out: &mut ir::ReasoningAsk<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Thinking";
+    let Thinking { token_budget, r#type, unknown } = wire;
+    match token_budget {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "token_budget"),
+        Field::Value(v) => {
+            out.budget_tokens = Some(v);
+        }
+    }
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            out.mode = Some(read_thinking_type(v));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Thinking` together from `ReasoningAsk`.
+pub fn write_thinking<'s>(
+    src: &'s ir::ReasoningAsk<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Thinking<'s> {
+    const OWNER: &str = "Thinking";
+    let mut wire = Thinking::default();
+    if let Some(v) = &src.budget_tokens {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.token_budget = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ReasoningAsk",
+                        path: "budget_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.mode {
+        match write_thinking_type(v) {
+            Some(w) => {
+                wire.r#type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ReasoningAsk",
+                        path: "mode",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.display.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "display",
+                reason: "Cohere always shows its thinking",
+            },
+            false,
+        );
+    }
+    if src.effort.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "effort",
+                reason: "Cohere has a budget for thinking and no effort",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ToolCallV2` apart into `Block.tool_call`.
+pub fn read_tool_call_v2<'a>(
+    wire: ToolCallV2<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolCallV2";
+    let ToolCallV2 { function, id, r#type, unknown } = wire;
+    match function {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "function"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "function", v.to_json());
+            } else {
+                let member = cx.member(at, "function");
+                read_tool_call_v2_function(v, out, native, cx, member);
+            }
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolCallV2` together from `Block.tool_call`.
+pub fn write_tool_call_v2<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolCallV2<'s> {
+    const OWNER: &str = "ToolCallV2";
+    let mut wire = ToolCallV2::default();
+    let w = write_tool_call_v2_function(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.function = Field::Value(w);
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "signature",
+                reason: "Cohere has no signatures",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ToolCallV2Function` apart into `Block.tool_call`.
+pub fn read_tool_call_v2_function<'a>(
+    wire: ToolCallV2Function<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolCallV2Function";
+    let ToolCallV2Function { arguments, name, unknown } = wire;
+    match arguments {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "arguments"),
+        Field::Value(v) => {
+            match transforms::arguments::read(v) {
+                Ok(value) => out.input = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "arguments", &v),
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolCallV2Function` together from `Block.tool_call`.
+pub fn write_tool_call_v2_function<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolCallV2Function<'s> {
+    const OWNER: &str = "ToolCallV2Function";
+    let mut wire = ToolCallV2Function::default();
+    if let Some(v) = &src.input {
+        match transforms::arguments::write(v) {
+            Some(v) => {
+                wire.arguments = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ToolMessageV2` apart into `Turn`.
+pub fn read_tool_message_v2<'a>(
+    wire: ToolMessageV2<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolMessageV2";
+    let ToolMessageV2 { content, role, tool_call_id, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                match v {
+                    ToolMessageV2Content::String(v) => {
+                        let node = ir::TextBlock {
+                            at: cx.member(at, "content"),
+                            text: Some(v),
+                            bare: Some(true),
+                            ..Default::default()
+                        };
+                        element
+                            .content
+                            .get_or_insert_with(Vec::new)
+                            .push(ir::Block::Text(node));
+                    }
+                    ToolMessageV2Content::Array(v) => {
+                        if v.is_empty() {
+                            native.empty(at, OWNER, "content", b"[]".to_vec());
+                        }
+                        let member = cx.member(at, "content");
+                        let list = element.content.get_or_insert_with(Vec::new);
+                        for (index, v) in v.into_iter().enumerate() {
+                            let at = cx.item(member, index);
+                            list.push(read_tool_content(v, cx, at));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "tool" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::Tool);
+    match tool_call_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_call_id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.call_id = Some(v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolMessageV2` together from `Turn`.
+pub fn write_tool_message_v2<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolMessageV2<'s> {
+    const OWNER: &str = "ToolMessageV2";
+    let mut wire = ToolMessageV2::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(list) = &element.content {
+            let bare = if true {
+                {
+                    let home = cx.home();
+                    let mut blocks = list.iter();
+                    match (blocks.next(), blocks.next()) {
+                        (
+                            Some(ir::Block::Text(node)),
+                            None,
+                        ) if node.bare == Some(true) && node.cache == Default::default()
+                            && node.citations.is_none() => {
+                            node.text.as_ref().map(Text::reborrow)
+                        }
+                        _ => None,
+                    }
+                }
+            } else {
+                None
+            };
+            if let Some(text) = bare {
+                wire.content = Field::Value(ToolMessageV2Content::String(text));
+            } else {
+                let items: Vec<_> = {
+                    let home = cx.home();
+                    list.iter()
+                        .filter_map(|node| { write_tool_content(node, cx) })
+                        .collect()
+                };
+                if !items.is_empty() {
+                    wire.content = Field::Value(ToolMessageV2Content::Array(items));
+                }
+            }
+        }
+    }
+    if src.role == Some(ir::Role::Tool) && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("tool")),
+        };
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.call_id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.tool_call_id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_result].call_id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Cohere has no names for participants",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::ToolResult(_))) => Some("tool_result"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => seen.push(tag),
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
+    }
+    wire
+}
+/// Takes a `ToolV2` apart into `Tool.function`.
+pub fn read_tool_v2<'a>(
+    wire: ToolV2<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolV2";
+    let ToolV2 { function, r#type, unknown } = wire;
+    match function {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "function"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "function", v.to_json());
+            } else {
+                let member = cx.member(at, "function");
+                read_tool_v2_function(v, out, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolV2` together from `Tool.function`.
+pub fn write_tool_v2<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolV2<'s> {
+    const OWNER: &str = "ToolV2";
+    let mut wire = ToolV2::default();
+    let w = write_tool_v2_function(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.function = Field::Value(w);
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.defer.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "defer",
+                reason: "Cohere has no tool search",
+            },
+            false,
+        );
+    }
+    if src.strict.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "strict",
+                reason: "Cohere makes all tools strict at once",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ToolV2Function` apart into `Tool.function`.
+pub fn read_tool_v2_function<'a>(
+    wire: ToolV2Function<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolV2Function";
+    let ToolV2Function { description, name, parameters, unknown } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match parameters {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parameters"),
+        Field::Value(v) => {
+            out.parameters = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolV2Function` together from `Tool.function`.
+pub fn write_tool_v2_function<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolV2Function<'s> {
+    const OWNER: &str = "ToolV2Function";
+    let mut wire = ToolV2Function::default();
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.parameters {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.parameters = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "parameters",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Usage` apart into `Usage`.
+pub fn read_usage<'a>(
+    wire: Usage<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Usage";
+    let Usage { billed_units, cached_tokens, tokens, unknown } = wire;
+    match billed_units {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "billed_units"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "billed_units", &v);
+        }
+    }
+    match cached_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cached_tokens"),
+        Field::Value(v) => {
+            out.cache_read = Some(v);
+        }
+    }
+    match tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tokens"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "tokens", v.to_json());
+            } else {
+                let member = cx.member(at, "tokens");
+                read_usage_tokens(v, out, native, cx, member);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::usage::after_read(out);
+}
+/// Puts a `Usage` together from `Usage`.
+pub fn write_usage<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Usage<'s> {
+    const OWNER: &str = "Usage";
+    let mut wire = Usage::default();
+    if let Some(v) = &src.cache_read {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cached_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_read",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_usage_tokens(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.tokens = Field::Value(w);
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.accepted_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "accepted_prediction",
+                reason: "Cohere has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.audio_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_input",
+                reason: "Cohere has no count of sound",
+            },
+            false,
+        );
+    }
+    if src.audio_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_output",
+                reason: "Cohere has no count of sound",
+            },
+            false,
+        );
+    }
+    if src.cache_write.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write",
+                reason: "Cohere has no count of tokens written to a cache",
+            },
+            false,
+        );
+    }
+    if src.cache_write_1h.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_1h",
+                reason: "Cohere has no count of cache writes by time to live",
+            },
+            false,
+        );
+    }
+    if src.cache_write_5m.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_5m",
+                reason: "Cohere has no count of cache writes by time to live",
+            },
+            false,
+        );
+    }
+    if src.image_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "image_input",
+                reason: "Cohere has no count of pictures",
+            },
+            false,
+        );
+    }
+    if src.reasoning.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "reasoning",
+                reason: "Cohere counts thinking as output",
+            },
+            false,
+        );
+    }
+    if src.rejected_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "rejected_prediction",
+                reason: "Cohere has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "service_tier",
+                reason: "Cohere has no service tier beside the counts",
+            },
+            false,
+        );
+    }
+    if src.text_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_input",
+                reason: "Cohere has no count of text alone",
+            },
+            false,
+        );
+    }
+    if src.text_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_output",
+                reason: "Cohere has no count of text alone",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `UsageTokens` apart into `Usage`.
+pub fn read_usage_tokens<'a>(
+    wire: UsageTokens<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "UsageTokens";
+    let UsageTokens { input_tokens, output_tokens, unknown } = wire;
+    match input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_tokens"),
+        Field::Value(v) => {
+            out.input = Some(v);
+        }
+    }
+    match output_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_tokens"),
+        Field::Value(v) => {
+            out.output = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `UsageTokens` together from `Usage`.
+pub fn write_usage_tokens<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> UsageTokens<'s> {
+    const OWNER: &str = "UsageTokens";
+    let mut wire = UsageTokens::default();
+    if let Some(v) = &src.input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.output_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "output",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `UserMessageV2` apart into `Turn`.
+pub fn read_user_message_v2<'a>(
+    wire: UserMessageV2<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "UserMessageV2";
+    let UserMessageV2 { content, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                UserMessageV2Content::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                UserMessageV2Content::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_content(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "user" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::User);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `UserMessageV2` together from `Turn`.
+pub fn write_user_message_v2<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> UserMessageV2<'s> {
+    const OWNER: &str = "UserMessageV2";
+    let mut wire = UserMessageV2::default();
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(UserMessageV2Content::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter().filter_map(|node| { write_content(node, cx) }).collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(UserMessageV2Content::Array(items));
+            }
+        }
+    }
+    if src.role == Some(ir::Role::User) && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("user")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Cohere has no names for participants",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Turns a `AssistantContent` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_assistant_content<'a>(
+    wire: AssistantContent<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        AssistantContent::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_text_content(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        AssistantContent::Thinking(v) => {
+            let mut node = ir::ReasoningBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_thinking_content(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Reasoning(node)
+        }
+        other => {
+            let value = match other {
+                AssistantContent::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `AssistantContent` for a `Block`; reports one that has none.
+pub fn write_assistant_content<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<AssistantContent<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Reasoning(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                AssistantContent::Thinking(
+                    write_chat_thinking_content(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                AssistantContent::Text(
+                    write_chat_text_content(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| AssistantContent::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Cohere has no sound",
+        ir::Block::Document(_) => "Cohere takes documents beside the messages",
+        ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
+        ir::Block::Refusal(_) => "Cohere declines in plain text",
+        ir::Block::SearchResult(_) => "Cohere takes documents beside the messages",
+        ir::Block::ToolResult(_) => "a tool result is a message of its own",
+        ir::Block::Video(_) => "Cohere has no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ChatMessageV2` apart into `Turn`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_chat_message_v2<'a>(
+    wire: ChatMessageV2<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ChatMessageV2<'a>> {
+    match wire {
+        ChatMessageV2::Assistant(v) => {
+            read_assistant_message_v2(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatMessageV2::System(v) => {
+            read_system_message_v2(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatMessageV2::Tool(v) => {
+            read_tool_message_v2(v, out, native, cx, at);
+            Ok(())
+        }
+        ChatMessageV2::User(v) => {
+            read_user_message_v2(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ChatMessageV2` that says what `Turn` says, if there is one.
+pub fn write_chat_message_v2<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ChatMessageV2<'s>> {
+    if cx.home() && let Some(whole) = native.whole("ChatMessageV2")
+        && let Ok(wire) = ChatMessageV2::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.role == Some(ir::Role::Assistant) {
+        return Some(
+            ChatMessageV2::Assistant(write_assistant_message_v2(src, native, cx, at)),
+        );
+    }
+    if src.role == Some(ir::Role::System) {
+        return Some(ChatMessageV2::System(write_system_message_v2(src, native, cx, at)));
+    }
+    if src.role == Some(ir::Role::Tool) {
+        return Some(ChatMessageV2::Tool(write_tool_message_v2(src, native, cx, at)));
+    }
+    if src.role == Some(ir::Role::User) {
+        return Some(ChatMessageV2::User(write_user_message_v2(src, native, cx, at)));
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Turns a `Content` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_content<'a>(wire: Content<'a>, cx: &mut ReadCx, at: At) -> ir::Block<'a> {
+    match wire {
+        Content::ImageUrl(v) => {
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_image_content(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        Content::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_text_content(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        other => {
+            let value = match other {
+                Content::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `Content` for a `Block`; reports one that has none.
+pub fn write_content<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<Content<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                Content::ImageUrl(write_image_content(node, &node.native, cx, node.at)),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                Content::Text(write_chat_text_content(node, &node.native, cx, node.at)),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| Content::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Cohere has no sound",
+        ir::Block::Document(_) => "Cohere takes documents beside the messages",
+        ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
+        ir::Block::Refusal(_) => "Cohere declines in plain text",
+        ir::Block::SearchResult(_) => "Cohere takes documents beside the messages",
+        ir::Block::ToolResult(_) => "a tool result is a message of its own",
+        ir::Block::Video(_) => "Cohere has no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ResponseFormatV2` apart into `Request`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_response_format_v2<'a>(
+    wire: ResponseFormatV2<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ResponseFormatV2<'a>> {
+    match wire {
+        ResponseFormatV2::JsonObject(v) => {
+            read_json_response_format_v2(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseFormatV2::Text(v) => {
+            read_text_response_format_v2(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ResponseFormatV2` that says what `Request` says, if there is one.
+pub fn write_response_format_v2<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ResponseFormatV2<'s>> {
+    if cx.home() && let Some(whole) = native.whole("ResponseFormatV2")
+        && let Ok(wire) = ResponseFormatV2::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.output.format == Some(ir::OutputFormat::Json) {
+        return Some(
+            ResponseFormatV2::JsonObject(
+                write_json_response_format_v2(src, native, cx, at),
+            ),
+        );
+    }
+    if src.output.format == Some(ir::OutputFormat::Text) {
+        if src.output.schema.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema",
+                    reason: "only a JSON format has a schema",
+                },
+                true,
+            );
+        }
+        return Some(
+            ResponseFormatV2::Text(write_text_response_format_v2(src, native, cx, at)),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Turns a `ToolContent` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_tool_content<'a>(
+    wire: ToolContent<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ToolContent::Text(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_chat_text_content(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        other => {
+            let value = match other {
+                ToolContent::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ToolContent` for a `Block`; reports one that has none.
+pub fn write_tool_content<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ToolContent<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ToolContent::Text(
+                    write_chat_text_content(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ToolContent::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Cohere has no sound",
+        ir::Block::Document(_) => "Cohere takes documents beside the messages",
+        ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
+        ir::Block::Refusal(_) => "Cohere declines in plain text",
+        ir::Block::SearchResult(_) => "Cohere takes documents beside the messages",
+        ir::Block::ToolResult(_) => "a tool result is a message of its own",
+        ir::Block::Video(_) => "Cohere has no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// The meaning of a word of `ChatFinishReason`.
+pub fn read_chat_finish_reason<'a>(wire: ChatFinishReason<'a>) -> ir::StopReason<'a> {
+    match wire {
+        ChatFinishReason::Complete => ir::StopReason::End,
+        ChatFinishReason::Error => ir::StopReason::Error,
+        ChatFinishReason::MaxTokens => ir::StopReason::Length,
+        ChatFinishReason::StopSequence => ir::StopReason::StopSequence,
+        ChatFinishReason::Timeout => ir::StopReason::Error,
+        ChatFinishReason::ToolCall => ir::StopReason::ToolCalls,
+        ChatFinishReason::Other(text) => ir::StopReason::Other(text),
+    }
+}
+/// The word of `ChatFinishReason` for a meaning.
+pub fn write_chat_finish_reason<'s>(
+    value: &'s ir::StopReason<'s>,
+) -> Option<ChatFinishReason<'s>> {
+    Some(
+        match value {
+            ir::StopReason::ContentFilter => ChatFinishReason::Error,
+            ir::StopReason::ContextWindow => ChatFinishReason::MaxTokens,
+            ir::StopReason::End => ChatFinishReason::Complete,
+            ir::StopReason::Error => ChatFinishReason::Error,
+            ir::StopReason::Length => ChatFinishReason::MaxTokens,
+            ir::StopReason::Pause => ChatFinishReason::MaxTokens,
+            ir::StopReason::Refusal => ChatFinishReason::Complete,
+            ir::StopReason::StopSequence => ChatFinishReason::StopSequence,
+            ir::StopReason::ToolCalls => ChatFinishReason::ToolCall,
+            ir::StopReason::Other(text) => ChatFinishReason::from_text(text.reborrow()),
+        },
+    )
+}
+/// The meaning of a word of `ThinkingType`.
+pub fn read_thinking_type<'a>(wire: ThinkingType<'a>) -> ir::ReasoningMode<'a> {
+    match wire {
+        ThinkingType::Disabled => ir::ReasoningMode::Off,
+        ThinkingType::Enabled => ir::ReasoningMode::On,
+        ThinkingType::Other(text) => ir::ReasoningMode::Other(text),
+    }
+}
+/// The word of `ThinkingType` for a meaning.
+pub fn write_thinking_type<'s>(
+    value: &'s ir::ReasoningMode<'s>,
+) -> Option<ThinkingType<'s>> {
+    Some(
+        match value {
+            ir::ReasoningMode::Adaptive => ThinkingType::Enabled,
+            ir::ReasoningMode::Off => ThinkingType::Disabled,
+            ir::ReasoningMode::On => ThinkingType::Enabled,
+            ir::ReasoningMode::Other(text) => ThinkingType::from_text(text.reborrow()),
+        },
+    )
+}
+/// The meaning of a word of `ToolChoice`.
+pub fn read_tool_choice<'a>(wire: ToolChoice<'a>) -> ir::ChoiceMode<'a> {
+    match wire {
+        ToolChoice::None => ir::ChoiceMode::None,
+        ToolChoice::Required => ir::ChoiceMode::Required,
+        ToolChoice::Other(text) => ir::ChoiceMode::Other(text),
+    }
+}
+/// The word of `ToolChoice` for a meaning.
+pub fn write_tool_choice<'s>(value: &'s ir::ChoiceMode<'s>) -> Option<ToolChoice<'s>> {
+    Some(
+        match value {
+            ir::ChoiceMode::None => ToolChoice::None,
+            ir::ChoiceMode::Required => ToolChoice::Required,
+            ir::ChoiceMode::Other(text) => ToolChoice::from_text(text.reborrow()),
+            _ => return None,
+        },
+    )
+}

@@ -8,3 +8,2272 @@ use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
 const PROTOCOL: Protocol = super::PROTOCOL;
+/// Turns a request into the IR; nothing is lost.
+pub fn request_to_ir<'a>(
+    wire: GenerateContentRequest<'a>,
+    cx: &mut ReadCx,
+) -> ir::Request<'a> {
+    let mut node = ir::Request::default();
+    let mut native = Native::default();
+    read_generate_content_request(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a request from the IR; `cx` reports what has no form here.
+pub fn request_from_ir<'s>(
+    node: &'s ir::Request<'s>,
+    cx: &mut WriteCx<'_>,
+) -> GenerateContentRequest<'s> {
+    cx.leftovers(&node.native);
+    write_generate_content_request(node, &node.native, cx, node.at)
+}
+/// Turns a buffered response into the IR; nothing is lost.
+pub fn response_to_ir<'a>(
+    wire: GenerateContentResponse<'a>,
+    cx: &mut ReadCx,
+) -> ir::Response<'a> {
+    let mut node = ir::Response::default();
+    let mut native = Native::default();
+    read_generate_content_response(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a buffered response from the IR; `cx` reports what has no form here.
+pub fn response_from_ir<'s>(
+    node: &'s ir::Response<'s>,
+    cx: &mut WriteCx<'_>,
+) -> GenerateContentResponse<'s> {
+    cx.leftovers(&node.native);
+    write_generate_content_response(node, &node.native, cx, node.at)
+}
+/// Turns an error into the IR; nothing is lost.
+pub fn error_to_ir<'a>(wire: ErrorResponse<'a>, cx: &mut ReadCx) -> ir::Error<'a> {
+    let mut node = ir::Error::default();
+    let mut native = Native::default();
+    read_error_response(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes an error from the IR; `cx` reports what has no form here.
+pub fn error_from_ir<'s>(
+    node: &'s ir::Error<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ErrorResponse<'s> {
+    cx.leftovers(&node.native);
+    write_error_response(node, &node.native, cx, node.at)
+}
+/// Takes a `Candidate` apart into `Candidate`.
+pub fn read_candidate<'a>(
+    wire: Candidate<'a>,
+    out: &mut ir::Candidate<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Candidate";
+    let Candidate {
+        avg_logprobs,
+        citation_metadata,
+        content,
+        continuation_token,
+        finish_message,
+        finish_reason,
+        grounding_attributions,
+        grounding_metadata,
+        index,
+        logprobs_result,
+        safety_ratings,
+        token_count,
+        url_context_metadata,
+        unknown,
+    } = wire;
+    match avg_logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "avgLogprobs"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "avgLogprobs", &v);
+        }
+    }
+    match citation_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citationMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "citationMetadata", &v);
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "content", &v);
+        }
+    }
+    match continuation_token {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "continuationToken"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "continuationToken", &v);
+        }
+    }
+    match finish_message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "finishMessage"),
+        Field::Value(v) => {
+            out.stop.explanation = Some(v);
+        }
+    }
+    match finish_reason {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "finishReason"),
+        Field::Value(v) => {
+            let written = v.clone();
+            let meaning = read_candidate_finish_reason(v);
+            if write_candidate_finish_reason(&meaning).as_ref() != Some(&written) {
+                native.spelling(at, OWNER, "finishReason", &written);
+            }
+            out.stop.reason = Some(meaning);
+        }
+    }
+    match grounding_attributions {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "groundingAttributions"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "groundingAttributions", &v);
+        }
+    }
+    match grounding_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "groundingMetadata"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "groundingMetadata", &v);
+        }
+    }
+    match index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "index"),
+        Field::Value(v) => {
+            out.index = Some(v);
+        }
+    }
+    match logprobs_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "logprobsResult"),
+        Field::Value(v) => {
+            out.logprobs = Some(Json::written(v.to_json()));
+        }
+    }
+    match safety_ratings {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "safetyRatings"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "safetyRatings", &v);
+        }
+    }
+    match token_count {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tokenCount"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "tokenCount", &v);
+        }
+    }
+    match url_context_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "urlContextMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "urlContextMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Candidate` together from `Candidate`.
+pub fn write_candidate<'s>(
+    src: &'s ir::Candidate<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Candidate<'s> {
+    const OWNER: &str = "Candidate";
+    let mut wire = Candidate::default();
+    if let Some(v) = &src.stop.explanation {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.finish_message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Candidate",
+                        path: "stop.explanation",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.stop.reason {
+        match native
+            .spelled(OWNER, "finishReason")
+            .map(|raw| CandidateFinishReason::from_checked(raw.checked()))
+        {
+            Some(
+                Ok(w),
+            ) if cx.home() && read_candidate_finish_reason(w.clone()) == *v => {
+                wire.finish_reason = Field::Value(w);
+            }
+            _ => {
+                match write_candidate_finish_reason(v) {
+                    Some(w) => {
+                        wire.finish_reason = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Candidate",
+                                path: "stop.reason",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Candidate",
+                        path: "index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.logprobs {
+        match <LogprobsResult<'_> as Wire<'_>>::from_checked(v.checked()).ok() {
+            Some(w) => {
+                wire.logprobs_result = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Candidate",
+                        path: "logprobs",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.content.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Candidate",
+                path: "content",
+                reason: "parts are carried whole",
+            },
+            true,
+        );
+    }
+    if src.stop.category.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Candidate",
+                path: "stop.category",
+                reason: "Gemini has no category of a refusal",
+            },
+            false,
+        );
+    }
+    if src.stop.sequence.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Candidate",
+                path: "stop.sequence",
+                reason: "Gemini has no word for which stop sequence was hit",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ErrorResponse` apart into `Error`.
+pub fn read_error_response<'a>(
+    wire: ErrorResponse<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ErrorResponse";
+    let ErrorResponse { error, unknown } = wire;
+    match error {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "error"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "error", v.to_json());
+            } else {
+                let member = cx.member(at, "error");
+                read_status(v, out, native, cx, member);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ErrorResponse` together from `Error`.
+pub fn write_error_response<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ErrorResponse<'s> {
+    const OWNER: &str = "ErrorResponse";
+    let mut wire = ErrorResponse::default();
+    let w = write_status(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.error = Field::Value(w);
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.code.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "code",
+                reason: "Gemini has no code of an error",
+            },
+            false,
+        );
+    }
+    if src.param.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "param",
+                reason: "Gemini has no name of the field at fault",
+            },
+            false,
+        );
+    }
+    if src.request_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "request_id",
+                reason: "Gemini has no request id in an error body",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `GenerateContentRequest` apart into `Request`.
+pub fn read_generate_content_request<'a>(
+    wire: GenerateContentRequest<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "GenerateContentRequest";
+    let GenerateContentRequest {
+        cached_content,
+        contents,
+        continuation_token,
+        generation_config,
+        labels,
+        model,
+        safety_settings,
+        service_tier,
+        store,
+        system_instruction,
+        tool_config,
+        tools,
+        unknown,
+    } = wire;
+    match cached_content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cachedContent"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "cachedContent", &v);
+        }
+    }
+    match contents {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "contents"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "contents", &v);
+        }
+    }
+    match continuation_token {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "continuationToken"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "continuationToken", &v);
+        }
+    }
+    match generation_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "generationConfig"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Default::default() {
+                native.empty(at, OWNER, "generationConfig", v.to_json());
+            } else {
+                let member = cx.member(at, "generationConfig");
+                read_generation_config(v, out, native, cx, member);
+            }
+        }
+    }
+    match labels {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "labels"),
+        Field::Value(v) => {
+            out.metadata = Some(v);
+        }
+    }
+    match model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "model"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match safety_settings {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "safetySettings"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "safetySettings", &v);
+        }
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "serviceTier"),
+        Field::Value(v) => {
+            out.service_tier = Some(read_service_tier(v));
+        }
+    }
+    match store {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "store"),
+        Field::Value(v) => {
+            out.store = Some(v);
+        }
+    }
+    match system_instruction {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "systemInstruction"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "systemInstruction", &v);
+        }
+    }
+    match tool_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolConfig"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "toolConfig", &v);
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "tools", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `GenerateContentRequest` together from `Request`.
+pub fn write_generate_content_request<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> GenerateContentRequest<'s> {
+    const OWNER: &str = "GenerateContentRequest";
+    let mut wire = GenerateContentRequest::default();
+    let w = write_generation_config(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.generation_config = Field::Value(Box::new(w));
+    }
+    if let Some(v) = &src.metadata {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.labels = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "metadata",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.service_tier {
+        match write_service_tier(v) {
+            Some(w) => {
+                wire.service_tier = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.store {
+        match Some(*v) {
+            Some(w) => {
+                wire.store = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "store",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache_key.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_key",
+                reason: "Gemini has no cache keys",
+            },
+            false,
+        );
+    }
+    if src.cache_policy.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_policy.mode",
+                reason: "Gemini caches by itself or by a handle",
+            },
+            false,
+        );
+    }
+    if src.cache_policy.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_policy.ttl",
+                reason: "Gemini caches by itself or by a handle",
+            },
+            false,
+        );
+    }
+    if src.cache_retention.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache_retention",
+                reason: "Gemini has no setting for how long a prompt stays cached",
+            },
+            false,
+        );
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.mode",
+                reason: "Gemini has no way to say how citations are made",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.on",
+                reason: "Gemini grounds an answer by its own tools",
+            },
+            false,
+        );
+    }
+    if src.end_user.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "end_user",
+                reason: "Gemini has no id for the end user",
+            },
+            false,
+        );
+    }
+    if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "instructions",
+                reason: "parts are carried whole",
+            },
+            true,
+        );
+    }
+    if src.moderation.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "moderation",
+                reason: "Gemini has no moderation to ask for",
+            },
+            false,
+        );
+    }
+    if src.output.audio.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.audio",
+                reason: "the voices are carried whole",
+            },
+            false,
+        );
+    }
+    if src.output.format.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.format",
+                reason: "the format of the answer is carried whole",
+            },
+            false,
+        );
+    }
+    if src.output.prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.prediction",
+                reason: "Gemini has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.output.schema_description.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_description",
+                reason: "Gemini has no description of an output schema",
+            },
+            false,
+        );
+    }
+    if src.output.schema_name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_name",
+                reason: "Gemini has no name for an output schema",
+            },
+            false,
+        );
+    }
+    if src.output.schema_strict.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.schema_strict",
+                reason: "Gemini has no switch for enforcing an output schema",
+            },
+            false,
+        );
+    }
+    if src.output.verbosity.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.verbosity",
+                reason: "Gemini has no verbosity",
+            },
+            false,
+        );
+    }
+    if src.previous.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "previous",
+                reason: "Gemini continues no stored answer",
+            },
+            true,
+        );
+    }
+    if src.reasoning.display.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.display",
+                reason: "whether thoughts are shown is carried whole",
+            },
+            false,
+        );
+    }
+    if src.reasoning.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.mode",
+                reason: "Gemini turns thinking on and off by its budget",
+            },
+            false,
+        );
+    }
+    if src.safety_identifier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "safety_identifier",
+                reason: "Gemini has no safety identifier",
+            },
+            false,
+        );
+    }
+    if src.sampling.logit_bias.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.logit_bias",
+                reason: "Gemini has no logit bias",
+            },
+            false,
+        );
+    }
+    if src.strict_tools.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "strict_tools",
+                reason: "Gemini has no strict tools",
+            },
+            false,
+        );
+    }
+    if src.tool_choice.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.allowed",
+                reason: "the choice of tools is carried whole",
+            },
+            true,
+        );
+    }
+    if src.tool_choice.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.mode",
+                reason: "the choice of tools is carried whole",
+            },
+            false,
+        );
+    }
+    if src.tool_choice.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.name",
+                reason: "the choice of tools is carried whole",
+            },
+            true,
+        );
+    }
+    if src.tool_choice.parallel.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.parallel",
+                reason: "Gemini has no switch for parallel calls",
+            },
+            false,
+        );
+    }
+    if src.tool_choice.required.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tool_choice.required",
+                reason: "the choice of tools is carried whole",
+            },
+            true,
+        );
+    }
+    if src.tools.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "tools",
+                reason: "tools are carried whole",
+            },
+            true,
+        );
+    }
+    if src.turns.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "turns",
+                reason: "parts are carried whole",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `GenerateContentResponse` apart into `Response`.
+pub fn read_generate_content_response<'a>(
+    wire: GenerateContentResponse<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "GenerateContentResponse";
+    let GenerateContentResponse {
+        candidates,
+        create_time,
+        model_status,
+        model_version,
+        prompt_feedback,
+        response_id,
+        usage_metadata,
+        unknown,
+    } = wire;
+    match candidates {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "candidates"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "candidates", b"[]".to_vec());
+            }
+            let member = cx.member(at, "candidates");
+            let list = out.candidates.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Candidate {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_candidate(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match create_time {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "createTime"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "createTime", &v);
+        }
+    }
+    match model_status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "modelStatus"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "modelStatus", &v);
+        }
+    }
+    match model_version {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "modelVersion"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match prompt_feedback {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "promptFeedback"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "promptFeedback", &v);
+        }
+    }
+    match response_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "responseId"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match usage_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "usageMetadata"),
+        Field::Value(v) => {
+            let v = *v;
+            let at = cx.member(at, "usageMetadata");
+            let mut node = ir::Usage {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_generate_content_response_usage_metadata(
+                v,
+                &mut node,
+                &mut own,
+                cx,
+                at,
+            );
+            node.native.append(own);
+            out.usage = Some(Box::new(node));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `GenerateContentResponse` together from `Response`.
+pub fn write_generate_content_response<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> GenerateContentResponse<'s> {
+    const OWNER: &str = "GenerateContentResponse";
+    let mut wire = GenerateContentResponse::default();
+    if let Some(list) = &src.candidates {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    cx.leftovers(&node.native);
+                    Some(write_candidate(node, &node.native, cx, node.at))
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.candidates = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model_version = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.response_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(node) = src.usage.as_deref() {
+        let written = {
+            cx.leftovers(&node.native);
+            Some(
+                write_generate_content_response_usage_metadata(
+                    node,
+                    &node.native,
+                    cx,
+                    node.at,
+                ),
+            )
+        };
+        if let Some(w) = written {
+            wire.usage_metadata = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.created.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "created",
+                reason: "the time is carried whole",
+            },
+            false,
+        );
+    }
+    if src.fingerprint.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "fingerprint",
+                reason: "Gemini has no system fingerprint",
+            },
+            false,
+        );
+    }
+    if src.metadata.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "metadata",
+                reason: "Gemini has no labels for an answer",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "service_tier",
+                reason: "Gemini has no service tier in an answer",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `GenerateContentResponseUsageMetadata` apart into `Usage`.
+pub fn read_generate_content_response_usage_metadata<'a>(
+    wire: GenerateContentResponseUsageMetadata<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "GenerateContentResponseUsageMetadata";
+    let GenerateContentResponseUsageMetadata {
+        cache_tokens_details,
+        cached_content_token_count,
+        candidates_token_count,
+        candidates_tokens_details,
+        prompt_token_count,
+        prompt_tokens_details,
+        thoughts_token_count,
+        tool_use_prompt_token_count,
+        tool_use_prompt_tokens_details,
+        total_token_count,
+        traffic_type,
+        unknown,
+    } = wire;
+    match cache_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cacheTokensDetails"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "cacheTokensDetails", &v);
+        }
+    }
+    match cached_content_token_count {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cachedContentTokenCount"),
+        Field::Value(v) => {
+            out.cache_read = Some(v);
+        }
+    }
+    match candidates_token_count {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "candidatesTokenCount"),
+        Field::Value(v) => {
+            out.visible_output = Some(v);
+        }
+    }
+    match candidates_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "candidatesTokensDetails"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "candidatesTokensDetails", &v);
+        }
+    }
+    match prompt_token_count {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "promptTokenCount"),
+        Field::Value(v) => {
+            out.input = Some(v);
+        }
+    }
+    match prompt_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "promptTokensDetails"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "promptTokensDetails", &v);
+        }
+    }
+    match thoughts_token_count {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtsTokenCount"),
+        Field::Value(v) => {
+            out.reasoning = Some(v);
+        }
+    }
+    match tool_use_prompt_token_count {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolUsePromptTokenCount"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolUsePromptTokenCount", &v);
+        }
+    }
+    match tool_use_prompt_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolUsePromptTokensDetails"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolUsePromptTokensDetails", &v);
+        }
+    }
+    match total_token_count {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "totalTokenCount"),
+        Field::Value(v) => {
+            out.total = Some(v);
+        }
+    }
+    match traffic_type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "trafficType"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "trafficType", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::usage_with_total::after_read(out);
+}
+/// Puts a `GenerateContentResponseUsageMetadata` together from `Usage`.
+pub fn write_generate_content_response_usage_metadata<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> GenerateContentResponseUsageMetadata<'s> {
+    const OWNER: &str = "GenerateContentResponseUsageMetadata";
+    let mut wire = GenerateContentResponseUsageMetadata::default();
+    if let Some(v) = &src.cache_read {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cached_content_token_count = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_read",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.visible_output {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.candidates_token_count = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "visible_output",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.prompt_token_count = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.reasoning {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.thoughts_token_count = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "reasoning",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.total {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.total_token_count = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "total",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.accepted_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "accepted_prediction",
+                reason: "Gemini has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.audio_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_input",
+                reason: "counts by modality are carried whole",
+            },
+            false,
+        );
+    }
+    if src.audio_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_output",
+                reason: "counts by modality are carried whole",
+            },
+            false,
+        );
+    }
+    if src.cache_write.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write",
+                reason: "Gemini has no count of tokens written to a cache",
+            },
+            false,
+        );
+    }
+    if src.cache_write_1h.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_1h",
+                reason: "Gemini has no count of cache writes by time to live",
+            },
+            false,
+        );
+    }
+    if src.cache_write_5m.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_5m",
+                reason: "Gemini has no count of cache writes by time to live",
+            },
+            false,
+        );
+    }
+    if src.image_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "image_input",
+                reason: "counts by modality are carried whole",
+            },
+            false,
+        );
+    }
+    if src.rejected_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "rejected_prediction",
+                reason: "Gemini has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "service_tier",
+                reason: "Gemini has no service tier beside the counts",
+            },
+            false,
+        );
+    }
+    if src.text_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_input",
+                reason: "counts by modality are carried whole",
+            },
+            false,
+        );
+    }
+    if src.text_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_output",
+                reason: "counts by modality are carried whole",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `GenerationConfig` apart into `Request`.
+pub fn read_generation_config<'a>(
+    wire: GenerationConfig<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "GenerationConfig";
+    let GenerationConfig {
+        audio_transcription_config,
+        candidate_count,
+        enable_affective_dialog,
+        enable_enhanced_civic_answers,
+        frequency_penalty,
+        image_config,
+        logprobs,
+        max_output_tokens,
+        media_resolution,
+        model_selection_config,
+        presence_penalty,
+        response_format,
+        response_json_schema,
+        response_json_schema_ordered,
+        response_logprobs,
+        response_mime_type,
+        response_modalities,
+        response_schema,
+        seed,
+        speech_config,
+        stop_sequences,
+        temperature,
+        thinking_config,
+        top_k,
+        top_p,
+        translation_config,
+        unknown,
+    } = wire;
+    match audio_transcription_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscriptionConfig"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscriptionConfig", &v);
+        }
+    }
+    match candidate_count {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "candidateCount"),
+        Field::Value(v) => {
+            out.output.candidates = Some(v);
+        }
+    }
+    match enable_affective_dialog {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "enableAffectiveDialog"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "enableAffectiveDialog", &v);
+        }
+    }
+    match enable_enhanced_civic_answers {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "enableEnhancedCivicAnswers"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "enableEnhancedCivicAnswers", &v);
+        }
+    }
+    match frequency_penalty {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "frequencyPenalty"),
+        Field::Value(v) => {
+            out.sampling.frequency_penalty = Some(v);
+        }
+    }
+    match image_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "imageConfig"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "imageConfig", &v);
+        }
+    }
+    match logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "logprobs"),
+        Field::Value(v) => {
+            out.output.top_logprobs = Some(v);
+        }
+    }
+    match max_output_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "maxOutputTokens"),
+        Field::Value(v) => {
+            out.output.max_tokens = Some(v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match model_selection_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "modelSelectionConfig"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "modelSelectionConfig", &v);
+        }
+    }
+    match presence_penalty {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "presencePenalty"),
+        Field::Value(v) => {
+            out.sampling.presence_penalty = Some(v);
+        }
+    }
+    match response_format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "responseFormat"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "responseFormat", &v);
+        }
+    }
+    match response_json_schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "responseJsonSchema"),
+        Field::Value(v) => {
+            out.output.schema = Some(v);
+        }
+    }
+    match response_json_schema_ordered {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "responseJsonSchemaOrdered"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "responseJsonSchemaOrdered", &v);
+        }
+    }
+    match response_logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "responseLogprobs"),
+        Field::Value(v) => {
+            out.output.logprobs = Some(v);
+        }
+    }
+    match response_mime_type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "responseMimeType"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "responseMimeType", &v);
+        }
+    }
+    match response_modalities {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "responseModalities"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "responseModalities", b"[]".to_vec());
+            }
+            let member = cx.member(at, "responseModalities");
+            let _ = member;
+            out.output
+                .modalities
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v.text()));
+        }
+    }
+    match response_schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "responseSchema"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "responseSchema", &v);
+        }
+    }
+    match seed {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "seed"),
+        Field::Value(v) => {
+            out.sampling.seed = Some(v);
+        }
+    }
+    match speech_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechConfig"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "speechConfig", &v);
+        }
+    }
+    match stop_sequences {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stopSequences"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "stopSequences", b"[]".to_vec());
+            }
+            let member = cx.member(at, "stopSequences");
+            let _ = member;
+            out.output
+                .stop
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v));
+        }
+    }
+    match temperature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "temperature"),
+        Field::Value(v) => {
+            out.sampling.temperature = Some(v);
+        }
+    }
+    match thinking_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thinkingConfig"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "thinkingConfig", v.to_json());
+            } else {
+                let member = cx.member(at, "thinkingConfig");
+                read_thinking_config(v, out, native, cx, member);
+            }
+        }
+    }
+    match top_k {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "topK"),
+        Field::Value(v) => {
+            out.sampling.top_k = Some(v);
+        }
+    }
+    match top_p {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "topP"),
+        Field::Value(v) => {
+            out.sampling.top_p = Some(v);
+        }
+    }
+    match translation_config {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "translationConfig"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "translationConfig", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `GenerationConfig` together from `Request`.
+pub fn write_generation_config<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> GenerationConfig<'s> {
+    const OWNER: &str = "GenerationConfig";
+    let mut wire = GenerationConfig::default();
+    if let Some(v) = &src.output.candidates {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.candidate_count = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.candidates",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.frequency_penalty {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.frequency_penalty = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.frequency_penalty",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.top_logprobs {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.logprobs = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.top_logprobs",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.max_tokens {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.max_output_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.max_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.presence_penalty {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.presence_penalty = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.presence_penalty",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.response_json_schema = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.logprobs {
+        match Some(*v) {
+            Some(w) => {
+                wire.response_logprobs = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.logprobs",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.output.modalities {
+        let items: Vec<_> = list
+            .iter()
+            .filter_map(|v| Some(GenerationConfigModality::from_text(v.reborrow())))
+            .collect();
+        if !items.is_empty() {
+            wire.response_modalities = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.sampling.seed {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.seed = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.seed",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.output.stop {
+        let items: Vec<_> = list.iter().filter_map(|v| Some(v.reborrow())).collect();
+        if !items.is_empty() {
+            wire.stop_sequences = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.sampling.temperature {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.temperature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.temperature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_thinking_config(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.thinking_config = Field::Value(w);
+    }
+    if let Some(v) = &src.sampling.top_k {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_k = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_k",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.top_p {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_p = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_p",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Status` apart into `Error`.
+pub fn read_status<'a>(
+    wire: Status<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Status";
+    let Status { code, details, message, status, unknown } = wire;
+    match code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "code"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "code", &v);
+        }
+    }
+    match details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "details"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "details", &v);
+        }
+    }
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "status"),
+        Field::Value(v) => {
+            out.kind = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Status` together from `Error`.
+pub fn write_status<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Status<'s> {
+    const OWNER: &str = "Status";
+    let mut wire = Status::default();
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.kind {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.status = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "kind",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ThinkingConfig` apart into `Request`.
+pub fn read_thinking_config<'a>(
+    wire: ThinkingConfig<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ThinkingConfig";
+    let ThinkingConfig { include_thoughts, thinking_budget, thinking_level, unknown } = wire;
+    match include_thoughts {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "includeThoughts"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "includeThoughts", &v);
+        }
+    }
+    match thinking_budget {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thinkingBudget"),
+        Field::Value(v) => {
+            out.reasoning.budget_tokens = Some(v);
+        }
+    }
+    match thinking_level {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thinkingLevel"),
+        Field::Value(v) => {
+            let written = v.clone();
+            let meaning = read_thinking_level(v);
+            if write_thinking_level(&meaning).as_ref() != Some(&written) {
+                native.spelling(at, OWNER, "thinkingLevel", &written);
+            }
+            out.reasoning.effort = Some(meaning);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ThinkingConfig` together from `Request`.
+pub fn write_thinking_config<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ThinkingConfig<'s> {
+    const OWNER: &str = "ThinkingConfig";
+    let mut wire = ThinkingConfig::default();
+    if let Some(v) = &src.reasoning.budget_tokens {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.thinking_budget = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "reasoning.budget_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.reasoning.effort {
+        match native
+            .spelled(OWNER, "thinkingLevel")
+            .map(|raw| ThinkingLevel::from_checked(raw.checked()))
+        {
+            Some(Ok(w)) if cx.home() && read_thinking_level(w.clone()) == *v => {
+                wire.thinking_level = Field::Value(w);
+            }
+            _ => {
+                match write_thinking_level(v) {
+                    Some(w) => {
+                        wire.thinking_level = Field::Value(w);
+                    }
+                    None => {
+                        cx.lack(
+                            at,
+                            &Lack {
+                                ir: "Request",
+                                path: "reasoning.effort",
+                                reason: "this protocol has no word for the value",
+                            },
+                            false,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// The meaning of a word of `CandidateFinishReason`.
+pub fn read_candidate_finish_reason<'a>(
+    wire: CandidateFinishReason<'a>,
+) -> ir::StopReason<'a> {
+    match wire {
+        CandidateFinishReason::Blocklist => ir::StopReason::ContentFilter,
+        CandidateFinishReason::Continuation => ir::StopReason::Pause,
+        CandidateFinishReason::Escalation => ir::StopReason::Refusal,
+        CandidateFinishReason::FinishReasonUnspecified => ir::StopReason::Error,
+        CandidateFinishReason::ImageOther => ir::StopReason::Error,
+        CandidateFinishReason::ImageProhibitedContent => ir::StopReason::ContentFilter,
+        CandidateFinishReason::ImageRecitation => ir::StopReason::ContentFilter,
+        CandidateFinishReason::ImageSafety => ir::StopReason::ContentFilter,
+        CandidateFinishReason::Language => ir::StopReason::Error,
+        CandidateFinishReason::MalformedFunctionCall => ir::StopReason::Error,
+        CandidateFinishReason::MalformedResponse => ir::StopReason::Error,
+        CandidateFinishReason::MaxTokens => ir::StopReason::Length,
+        CandidateFinishReason::MissingThoughtSignature => ir::StopReason::Error,
+        CandidateFinishReason::ModelArmor => ir::StopReason::ContentFilter,
+        CandidateFinishReason::NoImage => ir::StopReason::Error,
+        CandidateFinishReason::OtherWord => ir::StopReason::Error,
+        CandidateFinishReason::ProhibitedContent => ir::StopReason::ContentFilter,
+        CandidateFinishReason::PupLimitedDisabled => ir::StopReason::ContentFilter,
+        CandidateFinishReason::Recitation => ir::StopReason::ContentFilter,
+        CandidateFinishReason::Safety => ir::StopReason::ContentFilter,
+        CandidateFinishReason::Spii => ir::StopReason::ContentFilter,
+        CandidateFinishReason::Stop => ir::StopReason::End,
+        CandidateFinishReason::TooManyToolCalls => ir::StopReason::Error,
+        CandidateFinishReason::UnexpectedToolCall => ir::StopReason::Error,
+        CandidateFinishReason::Other(text) => ir::StopReason::Other(text),
+    }
+}
+/// The word of `CandidateFinishReason` for a meaning.
+pub fn write_candidate_finish_reason<'s>(
+    value: &'s ir::StopReason<'s>,
+) -> Option<CandidateFinishReason<'s>> {
+    Some(
+        match value {
+            ir::StopReason::ContentFilter => CandidateFinishReason::Safety,
+            ir::StopReason::ContextWindow => CandidateFinishReason::MaxTokens,
+            ir::StopReason::End => CandidateFinishReason::Stop,
+            ir::StopReason::Error => CandidateFinishReason::OtherWord,
+            ir::StopReason::Length => CandidateFinishReason::MaxTokens,
+            ir::StopReason::Pause => CandidateFinishReason::Continuation,
+            ir::StopReason::Refusal => CandidateFinishReason::Safety,
+            ir::StopReason::StopSequence => CandidateFinishReason::Stop,
+            ir::StopReason::ToolCalls => CandidateFinishReason::Stop,
+            ir::StopReason::Other(text) => {
+                CandidateFinishReason::from_text(text.reborrow())
+            }
+        },
+    )
+}
+/// The meaning of a word of `ServiceTier`.
+pub fn read_service_tier<'a>(wire: ServiceTier<'a>) -> ir::ServiceTier<'a> {
+    match wire {
+        ServiceTier::Flex => ir::ServiceTier::Flex,
+        ServiceTier::Priority => ir::ServiceTier::Priority,
+        ServiceTier::Standard => ir::ServiceTier::Default,
+        ServiceTier::Unspecified => ir::ServiceTier::Auto,
+        ServiceTier::Other(text) => ir::ServiceTier::Other(text),
+    }
+}
+/// The word of `ServiceTier` for a meaning.
+pub fn write_service_tier<'s>(
+    value: &'s ir::ServiceTier<'s>,
+) -> Option<ServiceTier<'s>> {
+    Some(
+        match value {
+            ir::ServiceTier::Auto => ServiceTier::Unspecified,
+            ir::ServiceTier::Default => ServiceTier::Standard,
+            ir::ServiceTier::Flex => ServiceTier::Flex,
+            ir::ServiceTier::Priority => ServiceTier::Priority,
+            ir::ServiceTier::Other(text) => ServiceTier::from_text(text.reborrow()),
+            _ => return None,
+        },
+    )
+}
+/// The meaning of a word of `ThinkingLevel`.
+pub fn read_thinking_level<'a>(wire: ThinkingLevel<'a>) -> ir::Effort<'a> {
+    match wire {
+        ThinkingLevel::High => ir::Effort::High,
+        ThinkingLevel::Low => ir::Effort::Low,
+        ThinkingLevel::Medium => ir::Effort::Medium,
+        ThinkingLevel::Minimal => ir::Effort::Minimal,
+        ThinkingLevel::ThinkingLevelUnspecified => ir::Effort::Medium,
+        ThinkingLevel::Xhigh => ir::Effort::Xhigh,
+        ThinkingLevel::Other(text) => ir::Effort::Other(text),
+    }
+}
+/// The word of `ThinkingLevel` for a meaning.
+pub fn write_thinking_level<'s>(value: &'s ir::Effort<'s>) -> Option<ThinkingLevel<'s>> {
+    Some(
+        match value {
+            ir::Effort::High => ThinkingLevel::High,
+            ir::Effort::Low => ThinkingLevel::Low,
+            ir::Effort::Max => ThinkingLevel::Xhigh,
+            ir::Effort::Medium => ThinkingLevel::Medium,
+            ir::Effort::Minimal => ThinkingLevel::Minimal,
+            ir::Effort::Xhigh => ThinkingLevel::Xhigh,
+            ir::Effort::Other(text) => ThinkingLevel::from_text(text.reborrow()),
+            _ => return None,
+        },
+    )
+}

@@ -3,13 +3,830 @@
 
 use crate::prelude::{Fate, Lack, Row};
 /// Every row of the map: what each wire field means, or why it is carried as it is.
-pub const ROWS: &[Row] = &[];
+pub const ROWS: &[Row] = &[
+    Row {
+        wire: "Candidate",
+        field: "avgLogprobs",
+        ir: "Candidate",
+        fate: Fate::Keep("an average of token probabilities is given by Gemini alone"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "citationMetadata",
+        ir: "Candidate",
+        fate: Fate::Keep(
+            "sources by position in the answer, with licences, as Gemini gives them",
+        ),
+    },
+    Row {
+        wire: "Candidate",
+        field: "content",
+        ir: "Candidate",
+        fate: Fate::Keep("parts are carried whole"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "continuationToken",
+        ir: "Candidate",
+        fate: Fate::Keep("an opaque token that Gemini alone continues from"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "finishMessage",
+        ir: "Candidate",
+        fate: Fate::Ir("stop.explanation"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "finishReason",
+        ir: "Candidate",
+        fate: Fate::Ir("stop.reason"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "groundingAttributions",
+        ir: "Candidate",
+        fate: Fate::Keep("how Google's own retrieval grounds the answer"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "groundingMetadata",
+        ir: "Candidate",
+        fate: Fate::Keep("how Google's own search grounds the answer"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "index",
+        ir: "Candidate",
+        fate: Fate::Ir("index"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "logprobsResult",
+        ir: "Candidate",
+        fate: Fate::Ir("logprobs"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "safetyRatings",
+        ir: "Candidate",
+        fate: Fate::Keep("ratings in Gemini's own categories of harm"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "tokenCount",
+        ir: "Candidate",
+        fate: Fate::Keep("only Gemini counts the tokens of one candidate"),
+    },
+    Row {
+        wire: "Candidate",
+        field: "urlContextMetadata",
+        ir: "Candidate",
+        fate: Fate::Keep("which pages Google's own fetcher read"),
+    },
+    Row {
+        wire: "ErrorResponse",
+        field: "error",
+        ir: "Error",
+        fate: Fate::Inline,
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "cachedContent",
+        ir: "Request",
+        fate: Fate::Keep("the handle of a prompt that is cached at Google"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "contents",
+        ir: "Request",
+        fate: Fate::Keep("parts are carried whole"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "continuationToken",
+        ir: "Request",
+        fate: Fate::Keep("an opaque token that Gemini alone continues from"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "generationConfig",
+        ir: "Request",
+        fate: Fate::Inline,
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "labels",
+        ir: "Request",
+        fate: Fate::Ir("metadata"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "model",
+        ir: "Request",
+        fate: Fate::Gateway,
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "safetySettings",
+        ir: "Request",
+        fate: Fate::Keep("thresholds for Gemini's own categories of harm"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "serviceTier",
+        ir: "Request",
+        fate: Fate::Ir("service_tier"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "store",
+        ir: "Request",
+        fate: Fate::Ir("store"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "systemInstruction",
+        ir: "Request",
+        fate: Fate::Keep("parts are carried whole"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "toolConfig",
+        ir: "Request",
+        fate: Fate::Keep("the choice of tools is carried whole"),
+    },
+    Row {
+        wire: "GenerateContentRequest",
+        field: "tools",
+        ir: "Request",
+        fate: Fate::Keep("tools are carried whole"),
+    },
+    Row {
+        wire: "GenerateContentResponse",
+        field: "candidates",
+        ir: "Response",
+        fate: Fate::Ir("candidates"),
+    },
+    Row {
+        wire: "GenerateContentResponse",
+        field: "createTime",
+        ir: "Response",
+        fate: Fate::Keep("a time as text, where other protocols count seconds"),
+    },
+    Row {
+        wire: "GenerateContentResponse",
+        field: "modelStatus",
+        ir: "Response",
+        fate: Fate::Keep("how long Google keeps a model"),
+    },
+    Row {
+        wire: "GenerateContentResponse",
+        field: "modelVersion",
+        ir: "Response",
+        fate: Fate::Ir("model"),
+    },
+    Row {
+        wire: "GenerateContentResponse",
+        field: "promptFeedback",
+        ir: "Response",
+        fate: Fate::Keep("why Google blocked the prompt, by its own categories of harm"),
+    },
+    Row {
+        wire: "GenerateContentResponse",
+        field: "responseId",
+        ir: "Response",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "GenerateContentResponse",
+        field: "usageMetadata",
+        ir: "Response",
+        fate: Fate::Ir("usage"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "cacheTokensDetails",
+        ir: "Usage",
+        fate: Fate::Keep("counts by modality are a list here"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "cachedContentTokenCount",
+        ir: "Usage",
+        fate: Fate::Ir("cache_read"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "candidatesTokenCount",
+        ir: "Usage",
+        fate: Fate::Ir("visible_output"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "candidatesTokensDetails",
+        ir: "Usage",
+        fate: Fate::Keep("counts by modality are a list here"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "promptTokenCount",
+        ir: "Usage",
+        fate: Fate::Ir("input"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "promptTokensDetails",
+        ir: "Usage",
+        fate: Fate::Keep("counts by modality are a list here"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "thoughtsTokenCount",
+        ir: "Usage",
+        fate: Fate::Ir("reasoning"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "toolUsePromptTokenCount",
+        ir: "Usage",
+        fate: Fate::Keep("only Gemini counts the results of its own tools apart"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "toolUsePromptTokensDetails",
+        ir: "Usage",
+        fate: Fate::Keep("only Gemini counts the results of its own tools apart"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "totalTokenCount",
+        ir: "Usage",
+        fate: Fate::Ir("total"),
+    },
+    Row {
+        wire: "GenerateContentResponseUsageMetadata",
+        field: "trafficType",
+        ir: "Usage",
+        fate: Fate::Keep("how Google billed the request"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "audioTranscriptionConfig",
+        ir: "Request",
+        fate: Fate::Keep("only Gemini transcribes as it listens"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "candidateCount",
+        ir: "Request",
+        fate: Fate::Ir("output.candidates"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "enableAffectiveDialog",
+        ir: "Request",
+        fate: Fate::Keep("a mode of Gemini's own speech models"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "enableEnhancedCivicAnswers",
+        ir: "Request",
+        fate: Fate::Keep("a mode of Gemini's own answers"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "frequencyPenalty",
+        ir: "Request",
+        fate: Fate::Ir("sampling.frequency_penalty"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "imageConfig",
+        ir: "Request",
+        fate: Fate::Keep("the shape of a picture in the answer is said at Gemini alone"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "logprobs",
+        ir: "Request",
+        fate: Fate::Ir("output.top_logprobs"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "maxOutputTokens",
+        ir: "Request",
+        fate: Fate::Ir("output.max_tokens"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "mediaResolution",
+        ir: "Request",
+        fate: Fate::Keep(
+            "one resolution for all media of a request exists at Gemini alone",
+        ),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "modelSelectionConfig",
+        ir: "Request",
+        fate: Fate::Keep("Google chooses the model by preference"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "presencePenalty",
+        ir: "Request",
+        fate: Fate::Ir("sampling.presence_penalty"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "responseFormat",
+        ir: "Request",
+        fate: Fate::Keep(
+            "a list of formats, one for each kind of output, exists at Gemini alone",
+        ),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "responseJsonSchema",
+        ir: "Request",
+        fate: Fate::Ir("output.schema"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "responseJsonSchemaOrdered",
+        ir: "Request",
+        fate: Fate::Keep("an older name of the schema for the answer"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "responseLogprobs",
+        ir: "Request",
+        fate: Fate::Ir("output.logprobs"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "responseMimeType",
+        ir: "Request",
+        fate: Fate::Keep("the format of the answer is carried whole"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "responseModalities",
+        ir: "Request",
+        fate: Fate::Ir("output.modalities"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "responseSchema",
+        ir: "Request",
+        fate: Fate::Keep("a schema in Gemini's own dialect"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "seed",
+        ir: "Request",
+        fate: Fate::Ir("sampling.seed"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "speechConfig",
+        ir: "Request",
+        fate: Fate::Keep("the voices are Google's own"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "stopSequences",
+        ir: "Request",
+        fate: Fate::Ir("output.stop"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "temperature",
+        ir: "Request",
+        fate: Fate::Ir("sampling.temperature"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "thinkingConfig",
+        ir: "Request",
+        fate: Fate::Inline,
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "topK",
+        ir: "Request",
+        fate: Fate::Ir("sampling.top_k"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "topP",
+        ir: "Request",
+        fate: Fate::Ir("sampling.top_p"),
+    },
+    Row {
+        wire: "GenerationConfig",
+        field: "translationConfig",
+        ir: "Request",
+        fate: Fate::Keep("only Gemini translates as it listens"),
+    },
+    Row {
+        wire: "Status",
+        field: "code",
+        ir: "Error",
+        fate: Fate::Keep("the status of the HTTP response once more"),
+    },
+    Row {
+        wire: "Status",
+        field: "details",
+        ir: "Error",
+        fate: Fate::Keep("details of Google's own error types"),
+    },
+    Row {
+        wire: "Status",
+        field: "message",
+        ir: "Error",
+        fate: Fate::Ir("message"),
+    },
+    Row {
+        wire: "Status",
+        field: "status",
+        ir: "Error",
+        fate: Fate::Ir("kind"),
+    },
+    Row {
+        wire: "ThinkingConfig",
+        field: "includeThoughts",
+        ir: "Request",
+        fate: Fate::Keep(
+            "whether thoughts are shown is a switch here and a degree elsewhere",
+        ),
+    },
+    Row {
+        wire: "ThinkingConfig",
+        field: "thinkingBudget",
+        ir: "Request",
+        fate: Fate::Ir("reasoning.budget_tokens"),
+    },
+    Row {
+        wire: "ThinkingConfig",
+        field: "thinkingLevel",
+        ir: "Request",
+        fate: Fate::Ir("reasoning.effort"),
+    },
+    Row {
+        wire: "LogprobsResult",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "token probabilities are written in the tokens of the model that answered",
+        ),
+    },
+];
 /// Every part of the IR that this protocol has no form for, and why.
-pub const LACKS: &[Lack] = &[];
+pub const LACKS: &[Lack] = &[
+    Lack {
+        ir: "Candidate",
+        path: "content",
+        reason: "parts are carried whole",
+    },
+    Lack {
+        ir: "Candidate",
+        path: "stop.category",
+        reason: "Gemini has no category of a refusal",
+    },
+    Lack {
+        ir: "Candidate",
+        path: "stop.sequence",
+        reason: "Gemini has no word for which stop sequence was hit",
+    },
+    Lack {
+        ir: "Effort",
+        path: "none",
+        reason: "Gemini turns thinking off by a budget of 0",
+    },
+    Lack {
+        ir: "Error",
+        path: "code",
+        reason: "Gemini has no code of an error",
+    },
+    Lack {
+        ir: "Error",
+        path: "param",
+        reason: "Gemini has no name of the field at fault",
+    },
+    Lack {
+        ir: "Error",
+        path: "request_id",
+        reason: "Gemini has no request id in an error body",
+    },
+    Lack {
+        ir: "Request",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Request",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Request",
+        path: "cache_key",
+        reason: "Gemini has no cache keys",
+    },
+    Lack {
+        ir: "Request",
+        path: "cache_policy.mode",
+        reason: "Gemini caches by itself or by a handle",
+    },
+    Lack {
+        ir: "Request",
+        path: "cache_policy.ttl",
+        reason: "Gemini caches by itself or by a handle",
+    },
+    Lack {
+        ir: "Request",
+        path: "cache_retention",
+        reason: "Gemini has no setting for how long a prompt stays cached",
+    },
+    Lack {
+        ir: "Request",
+        path: "cite.mode",
+        reason: "Gemini has no way to say how citations are made",
+    },
+    Lack {
+        ir: "Request",
+        path: "cite.on",
+        reason: "Gemini grounds an answer by its own tools",
+    },
+    Lack {
+        ir: "Request",
+        path: "end_user",
+        reason: "Gemini has no id for the end user",
+    },
+    Lack {
+        ir: "Request",
+        path: "instructions",
+        reason: "parts are carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "moderation",
+        reason: "Gemini has no moderation to ask for",
+    },
+    Lack {
+        ir: "Request",
+        path: "output.audio",
+        reason: "the voices are carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "output.format",
+        reason: "the format of the answer is carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "output.prediction",
+        reason: "Gemini has no predicted output",
+    },
+    Lack {
+        ir: "Request",
+        path: "output.schema_description",
+        reason: "Gemini has no description of an output schema",
+    },
+    Lack {
+        ir: "Request",
+        path: "output.schema_name",
+        reason: "Gemini has no name for an output schema",
+    },
+    Lack {
+        ir: "Request",
+        path: "output.schema_strict",
+        reason: "Gemini has no switch for enforcing an output schema",
+    },
+    Lack {
+        ir: "Request",
+        path: "output.verbosity",
+        reason: "Gemini has no verbosity",
+    },
+    Lack {
+        ir: "Request",
+        path: "previous",
+        reason: "Gemini continues no stored answer",
+    },
+    Lack {
+        ir: "Request",
+        path: "reasoning.display",
+        reason: "whether thoughts are shown is carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "reasoning.mode",
+        reason: "Gemini turns thinking on and off by its budget",
+    },
+    Lack {
+        ir: "Request",
+        path: "safety_identifier",
+        reason: "Gemini has no safety identifier",
+    },
+    Lack {
+        ir: "Request",
+        path: "sampling.logit_bias",
+        reason: "Gemini has no logit bias",
+    },
+    Lack {
+        ir: "Request",
+        path: "stream",
+        reason: "Gemini streams by the address of a request",
+    },
+    Lack {
+        ir: "Request",
+        path: "strict_tools",
+        reason: "Gemini has no strict tools",
+    },
+    Lack {
+        ir: "Request",
+        path: "tool_choice.allowed",
+        reason: "the choice of tools is carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "tool_choice.mode",
+        reason: "the choice of tools is carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "tool_choice.name",
+        reason: "the choice of tools is carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "tool_choice.parallel",
+        reason: "Gemini has no switch for parallel calls",
+    },
+    Lack {
+        ir: "Request",
+        path: "tool_choice.required",
+        reason: "the choice of tools is carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "tools",
+        reason: "tools are carried whole",
+    },
+    Lack {
+        ir: "Request",
+        path: "turns",
+        reason: "parts are carried whole",
+    },
+    Lack {
+        ir: "Response",
+        path: "created",
+        reason: "the time is carried whole",
+    },
+    Lack {
+        ir: "Response",
+        path: "fingerprint",
+        reason: "Gemini has no system fingerprint",
+    },
+    Lack {
+        ir: "Response",
+        path: "metadata",
+        reason: "Gemini has no labels for an answer",
+    },
+    Lack {
+        ir: "Response",
+        path: "service_tier",
+        reason: "Gemini has no service tier in an answer",
+    },
+    Lack {
+        ir: "ServiceTier",
+        path: "batch",
+        reason: "batches are another operation of Gemini's",
+    },
+    Lack {
+        ir: "ServiceTier",
+        path: "fast",
+        reason: "Gemini's tiers are standard, flex and priority",
+    },
+    Lack {
+        ir: "ServiceTier",
+        path: "reserved",
+        reason: "Gemini's tiers are standard, flex and priority",
+    },
+    Lack {
+        ir: "ServiceTier",
+        path: "scale",
+        reason: "Gemini's tiers are standard, flex and priority",
+    },
+    Lack {
+        ir: "ServiceTier",
+        path: "ultrafast",
+        reason: "Gemini's tiers are standard, flex and priority",
+    },
+    Lack {
+        ir: "Usage",
+        path: "accepted_prediction",
+        reason: "Gemini has no predicted output",
+    },
+    Lack {
+        ir: "Usage",
+        path: "audio_input",
+        reason: "counts by modality are carried whole",
+    },
+    Lack {
+        ir: "Usage",
+        path: "audio_output",
+        reason: "counts by modality are carried whole",
+    },
+    Lack {
+        ir: "Usage",
+        path: "cache_write",
+        reason: "Gemini has no count of tokens written to a cache",
+    },
+    Lack {
+        ir: "Usage",
+        path: "cache_write_1h",
+        reason: "Gemini has no count of cache writes by time to live",
+    },
+    Lack {
+        ir: "Usage",
+        path: "cache_write_5m",
+        reason: "Gemini has no count of cache writes by time to live",
+    },
+    Lack {
+        ir: "Usage",
+        path: "image_input",
+        reason: "counts by modality are carried whole",
+    },
+    Lack {
+        ir: "Usage",
+        path: "rejected_prediction",
+        reason: "Gemini has no predicted output",
+    },
+    Lack {
+        ir: "Usage",
+        path: "service_tier",
+        reason: "Gemini has no service tier beside the counts",
+    },
+    Lack {
+        ir: "Usage",
+        path: "text_input",
+        reason: "counts by modality are carried whole",
+    },
+    Lack {
+        ir: "Usage",
+        path: "text_output",
+        reason: "counts by modality are carried whole",
+    },
+];
 /// The wire path, in its node, of a path of an IR type.
 pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
     Some(
         match (ir, path) {
+            ("Candidate", "index") => "index",
+            ("Candidate", "logprobs") => "logprobsResult",
+            ("Candidate", "stop.explanation") => "finishMessage",
+            ("Candidate", "stop.reason") => "finishReason",
+            ("Error", "kind") => "error.status",
+            ("Error", "message") => "error.message",
+            ("Request", "metadata") => "labels",
+            ("Request", "model") => "model",
+            ("Request", "output.candidates") => "generationConfig.candidateCount",
+            ("Request", "output.logprobs") => "generationConfig.responseLogprobs",
+            ("Request", "output.max_tokens") => "generationConfig.maxOutputTokens",
+            ("Request", "output.modalities") => "generationConfig.responseModalities",
+            ("Request", "output.schema") => "generationConfig.responseJsonSchema",
+            ("Request", "output.stop") => "generationConfig.stopSequences",
+            ("Request", "output.top_logprobs") => "generationConfig.logprobs",
+            ("Request", "reasoning.budget_tokens") => {
+                "generationConfig.thinkingConfig.thinkingBudget"
+            }
+            ("Request", "reasoning.effort") => {
+                "generationConfig.thinkingConfig.thinkingLevel"
+            }
+            ("Request", "sampling.frequency_penalty") => {
+                "generationConfig.frequencyPenalty"
+            }
+            ("Request", "sampling.presence_penalty") => {
+                "generationConfig.presencePenalty"
+            }
+            ("Request", "sampling.seed") => "generationConfig.seed",
+            ("Request", "sampling.temperature") => "generationConfig.temperature",
+            ("Request", "sampling.top_k") => "generationConfig.topK",
+            ("Request", "sampling.top_p") => "generationConfig.topP",
+            ("Request", "service_tier") => "serviceTier",
+            ("Request", "store") => "store",
+            ("Response", "candidates") => "candidates",
+            ("Response", "id") => "responseId",
+            ("Response", "model") => "modelVersion",
+            ("Response", "usage") => "usageMetadata",
+            ("Usage", "cache_read") => "cachedContentTokenCount",
+            ("Usage", "input") => "promptTokenCount",
+            ("Usage", "reasoning") => "thoughtsTokenCount",
+            ("Usage", "total") => "totalTokenCount",
+            ("Usage", "visible_output") => "candidatesTokenCount",
             _ => return None,
         },
     )

@@ -223,12 +223,7 @@ pub fn read_chat_completion<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "service_tier"),
         Field::Value(v) => {
-            let written = v.clone();
-            let meaning = read_chat_completion_service_tier(v);
-            if write_chat_completion_service_tier(&meaning).as_ref() != Some(&written) {
-                native.spelling(at, OWNER, "service_tier", &written);
-            }
-            out.service_tier = Some(meaning);
+            out.service_tier = Some(read_chat_completion_service_tier(v));
         }
     }
     match system_fingerprint {
@@ -363,32 +358,20 @@ pub fn write_chat_completion<'s>(
         };
     }
     if let Some(v) = &src.service_tier {
-        match native
-            .spelled(OWNER, "service_tier")
-            .map(|raw| ChatCompletionServiceTier::from_checked(raw.checked()))
-        {
-            Some(
-                Ok(w),
-            ) if cx.home() && read_chat_completion_service_tier(w.clone()) == *v => {
+        match write_chat_completion_service_tier(v) {
+            Some(w) => {
                 wire.service_tier = Field::Value(w);
             }
-            _ => {
-                match write_chat_completion_service_tier(v) {
-                    Some(w) => {
-                        wire.service_tier = Field::Value(w);
-                    }
-                    None => {
-                        cx.lack(
-                            at,
-                            &Lack {
-                                ir: "Response",
-                                path: "service_tier",
-                                reason: "this protocol has no word for the value",
-                            },
-                            false,
-                        );
-                    }
-                }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
             }
         }
     }
@@ -5651,7 +5634,18 @@ pub fn read_completion_create_params<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "prompt_cache_options"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "prompt_cache_options", &v);
+            if v == CompletionCreateParamsPromptCacheOptions::default() {
+                native.empty(at, OWNER, "prompt_cache_options", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "prompt_cache_options");
+                read_completion_create_params_prompt_cache_options(
+                    v,
+                    &mut out.cache_policy,
+                    native,
+                    cx,
+                    member,
+                );
+            }
         }
     }
     match prompt_cache_retention {
@@ -5710,12 +5704,7 @@ pub fn read_completion_create_params<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "service_tier"),
         Field::Value(v) => {
-            let written = v.clone();
-            let meaning = read_chat_completion_service_tier(v);
-            if write_chat_completion_service_tier(&meaning).as_ref() != Some(&written) {
-                native.spelling(at, OWNER, "service_tier", &written);
-            }
-            out.service_tier = Some(meaning);
+            out.service_tier = Some(read_chat_completion_service_tier(v));
         }
     }
     match stop {
@@ -6266,6 +6255,20 @@ pub fn write_completion_create_params<'s>(
             }
         }
     }
+    if src.cache_policy != Default::default()
+        || (cx.home() && native.owns("CompletionCreateParamsPromptCacheOptions"))
+    {
+        cx.enter(at, "Request", "cache_policy", &[]);
+        let w = write_completion_create_params_prompt_cache_options(
+            &src.cache_policy,
+            native,
+            cx,
+            at,
+        );
+        if w != Default::default() {
+            wire.prompt_cache_options = Field::Value(w);
+        }
+    }
     if let Some(v) = &src.cache_retention {
         match Some(CompletionCreateParamsPromptCacheRetention::from_text(v.reborrow())) {
             Some(w) => {
@@ -6401,32 +6404,20 @@ pub fn write_completion_create_params<'s>(
         }
     }
     if let Some(v) = &src.service_tier {
-        match native
-            .spelled(OWNER, "service_tier")
-            .map(|raw| ChatCompletionServiceTier::from_checked(raw.checked()))
-        {
-            Some(
-                Ok(w),
-            ) if cx.home() && read_chat_completion_service_tier(w.clone()) == *v => {
+        match write_chat_completion_service_tier(v) {
+            Some(w) => {
                 wire.service_tier = Field::Value(w);
             }
-            _ => {
-                match write_chat_completion_service_tier(v) {
-                    Some(w) => {
-                        wire.service_tier = Field::Value(w);
-                    }
-                    None => {
-                        cx.lack(
-                            at,
-                            &Lack {
-                                ir: "Request",
-                                path: "service_tier",
-                                reason: "this protocol has no word for the value",
-                            },
-                            false,
-                        );
-                    }
-                }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
             }
         }
     }
@@ -7005,6 +6996,86 @@ pub fn write_completion_create_params_function<'s>(
     }
     wire
 }
+/// Takes a `CompletionCreateParamsPromptCacheOptions` apart into `CachePolicy`.
+pub fn read_completion_create_params_prompt_cache_options<'a>(
+    wire: CompletionCreateParamsPromptCacheOptions<'a>,
+    out: &mut ir::CachePolicy<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionCreateParamsPromptCacheOptions";
+    let CompletionCreateParamsPromptCacheOptions { mode, ttl, unknown } = wire;
+    match mode {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mode"),
+        Field::Value(v) => {
+            out.mode = Some(v.text());
+        }
+    }
+    match ttl {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ttl"),
+        Field::Value(v) => {
+            out.ttl = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CompletionCreateParamsPromptCacheOptions` together from `CachePolicy`.
+pub fn write_completion_create_params_prompt_cache_options<'s>(
+    src: &'s ir::CachePolicy<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionCreateParamsPromptCacheOptions<'s> {
+    const OWNER: &str = "CompletionCreateParamsPromptCacheOptions";
+    let mut wire = CompletionCreateParamsPromptCacheOptions::default();
+    if let Some(v) = &src.mode {
+        match Some(
+            CompletionCreateParamsPromptCacheOptionsMode::from_text(v.reborrow()),
+        ) {
+            Some(w) => {
+                wire.mode = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "CachePolicy",
+                        path: "mode",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.ttl {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.ttl = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "CachePolicy",
+                        path: "ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
 /// Takes a `CompletionUsage` apart into `Usage`.
 pub fn read_completion_usage<'a>(
     wire: CompletionUsage<'a>,
@@ -7104,7 +7175,7 @@ pub fn read_completion_usage<'a>(
     for (name, value) in unknown {
         native.keep(at, OWNER, name, value);
     }
-    transforms::usage::after_read(out);
+    transforms::usage_with_total::after_read(out);
 }
 /// Puts a `CompletionUsage` together from `Usage`.
 pub fn write_completion_usage<'s>(

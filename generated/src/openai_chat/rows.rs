@@ -872,9 +872,7 @@ pub const ROWS: &[Row] = &[
         wire: "CompletionCreateParams",
         field: "prompt_cache_options",
         ir: "Request",
-        fate: Fate::Keep(
-            "placing cache marks by hand or by the provider is a choice of OpenAI alone",
-        ),
+        fate: Fate::Ir("cache_policy"),
     },
     Row {
         wire: "CompletionCreateParams",
@@ -1015,6 +1013,18 @@ pub const ROWS: &[Row] = &[
         field: "parameters",
         ir: "Tool.function",
         fate: Fate::Ir("parameters"),
+    },
+    Row {
+        wire: "CompletionCreateParamsPromptCacheOptions",
+        field: "mode",
+        ir: "CachePolicy",
+        fate: Fate::Ir("mode"),
+    },
+    Row {
+        wire: "CompletionCreateParamsPromptCacheOptions",
+        field: "ttl",
+        ir: "CachePolicy",
+        fate: Fate::Ir("ttl"),
     },
     Row {
         wire: "CompletionUsage",
@@ -1943,6 +1953,9 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Error", "message") => "error.message",
             ("Error", "param") => "error.param",
             ("Request", "cache_key") => "prompt_cache_key",
+            ("Request", "cache_policy") => "prompt_cache_options",
+            ("Request", "cache_policy.mode") => "prompt_cache_options.mode",
+            ("Request", "cache_policy.ttl") => "prompt_cache_options.ttl",
             ("Request", "cache_retention") => "prompt_cache_retention",
             ("Request", "end_user") => "user",
             ("Request", "metadata") => "metadata",

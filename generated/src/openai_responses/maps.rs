@@ -8,3 +8,4095 @@ use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
 const PROTOCOL: Protocol = super::PROTOCOL;
+/// Turns a request into the IR; nothing is lost.
+pub fn request_to_ir<'a>(
+    wire: ResponseCreateParams<'a>,
+    cx: &mut ReadCx,
+) -> ir::Request<'a> {
+    let mut node = ir::Request::default();
+    let mut native = Native::default();
+    read_response_create_params(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a request from the IR; `cx` reports what has no form here.
+pub fn request_from_ir<'s>(
+    node: &'s ir::Request<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ResponseCreateParams<'s> {
+    cx.leftovers(&node.native);
+    write_response_create_params(node, &node.native, cx, node.at)
+}
+/// Turns a buffered response into the IR; nothing is lost.
+pub fn response_to_ir<'a>(wire: Response<'a>, cx: &mut ReadCx) -> ir::Response<'a> {
+    let mut node = ir::Response::default();
+    let mut native = Native::default();
+    read_response(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes a buffered response from the IR; `cx` reports what has no form here.
+pub fn response_from_ir<'s>(
+    node: &'s ir::Response<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Response<'s> {
+    cx.leftovers(&node.native);
+    write_response(node, &node.native, cx, node.at)
+}
+/// Turns an error into the IR; nothing is lost.
+pub fn error_to_ir<'a>(wire: ErrorResponse<'a>, cx: &mut ReadCx) -> ir::Error<'a> {
+    let mut node = ir::Error::default();
+    let mut native = Native::default();
+    read_error_response(wire, &mut node, &mut native, cx, Paths::ROOT);
+    node.native = native;
+    node
+}
+/// Writes an error from the IR; `cx` reports what has no form here.
+pub fn error_from_ir<'s>(
+    node: &'s ir::Error<'s>,
+    cx: &mut WriteCx<'_>,
+) -> ErrorResponse<'s> {
+    cx.leftovers(&node.native);
+    write_error_response(node, &node.native, cx, node.at)
+}
+/// Takes a `CustomTool` apart into `Tool.custom`.
+pub fn read_custom_tool<'a>(
+    wire: CustomTool<'a>,
+    out: &mut ir::CustomTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CustomTool";
+    let CustomTool {
+        allowed_callers,
+        r#async,
+        defer_loading,
+        description,
+        format,
+        name,
+        r#type,
+        unknown,
+    } = wire;
+    match allowed_callers {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "allowed_callers"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "allowed_callers", &v);
+        }
+    }
+    match r#async {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "async"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "async", &v);
+        }
+    }
+    match defer_loading {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "defer_loading"),
+        Field::Value(v) => {
+            out.defer = Some(v);
+        }
+    }
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            out.format = Some(Json::written(v.to_json()));
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "custom" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CustomTool` together from `Tool.custom`.
+pub fn write_custom_tool<'s>(
+    src: &'s ir::CustomTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CustomTool<'s> {
+    const OWNER: &str = "CustomTool";
+    let mut wire = CustomTool::default();
+    if let Some(v) = &src.defer {
+        match Some(*v) {
+            Some(w) => {
+                wire.defer_loading = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.custom",
+                        path: "defer",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.custom",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.format {
+        match <CustomToolInputFormat<'_> as Wire<'_>>::from_checked(v.checked()).ok() {
+            Some(w) => {
+                wire.format = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.custom",
+                        path: "format",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.custom",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("custom")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ErrorObject` apart into `Error`.
+pub fn read_error_object<'a>(
+    wire: ErrorObject<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ErrorObject";
+    let ErrorObject { code, message, misalignment, param, r#type, unknown } = wire;
+    match code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "code"),
+        Field::Value(v) => {
+            out.code = Some(v);
+        }
+    }
+    match message {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "message"),
+        Field::Value(v) => {
+            out.message = Some(v);
+        }
+    }
+    match misalignment {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "misalignment"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "misalignment", &v);
+        }
+    }
+    match param {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "param"),
+        Field::Value(v) => {
+            out.param = Some(v);
+        }
+    }
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            out.kind = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ErrorObject` together from `Error`.
+pub fn write_error_object<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ErrorObject<'s> {
+    const OWNER: &str = "ErrorObject";
+    let mut wire = ErrorObject::default();
+    if let Some(v) = &src.code {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.code = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "code",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.message {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.message = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "message",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.param {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.param = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "param",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.kind {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.r#type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Error",
+                        path: "kind",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ErrorResponse` apart into `Error`.
+pub fn read_error_response<'a>(
+    wire: ErrorResponse<'a>,
+    out: &mut ir::Error<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ErrorResponse";
+    let ErrorResponse { error, unknown } = wire;
+    match error {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "error"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Default::default() {
+                native.empty(at, OWNER, "error", v.to_json());
+            } else {
+                let member = cx.member(at, "error");
+                read_error_object(v, out, native, cx, member);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ErrorResponse` together from `Error`.
+pub fn write_error_response<'s>(
+    src: &'s ir::Error<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ErrorResponse<'s> {
+    const OWNER: &str = "ErrorResponse";
+    let mut wire = ErrorResponse::default();
+    let w = write_error_object(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.error = Field::Value(Box::new(w));
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.request_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Error",
+                path: "request_id",
+                reason: "OpenAI says the request id in a header",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `FunctionTool` apart into `Tool.function`.
+pub fn read_function_tool<'a>(
+    wire: FunctionTool<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FunctionTool";
+    let FunctionTool {
+        allowed_callers,
+        r#async,
+        defer_loading,
+        description,
+        name,
+        output_schema,
+        parameters,
+        strict,
+        r#type,
+        unknown,
+    } = wire;
+    match allowed_callers {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "allowed_callers"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "allowed_callers", &v);
+        }
+    }
+    match r#async {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "async"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "async", &v);
+        }
+    }
+    match defer_loading {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "defer_loading"),
+        Field::Value(v) => {
+            out.defer = Some(v);
+        }
+    }
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match output_schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_schema"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "output_schema", &v);
+        }
+    }
+    match parameters {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parameters"),
+        Field::Value(v) => {
+            out.parameters = Some(v);
+        }
+    }
+    match strict {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict"),
+        Field::Value(v) => {
+            out.strict = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FunctionTool` together from `Tool.function`.
+pub fn write_function_tool<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FunctionTool<'s> {
+    const OWNER: &str = "FunctionTool";
+    let mut wire = FunctionTool::default();
+    if let Some(v) = &src.defer {
+        match Some(*v) {
+            Some(w) => {
+                wire.defer_loading = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "defer",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.parameters {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.parameters = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "parameters",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.strict {
+        match Some(*v) {
+            Some(w) => {
+                wire.strict = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "strict",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.kind",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `Reasoning` apart into `ReasoningAsk`.
+pub fn read_reasoning<'a>(
+    wire: Reasoning<'a>,
+    out: &mut ir::ReasoningAsk<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Reasoning";
+    let Reasoning { context, effort, generate_summary, mode, summary, unknown } = wire;
+    match context {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "context"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "context", &v);
+        }
+    }
+    match effort {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "effort"),
+        Field::Value(v) => {
+            out.effort = Some(read_reasoning_effort(v));
+        }
+    }
+    match mode {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mode", &v);
+        }
+    }
+    match summary {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "summary"),
+        Field::Value(v) => {
+            if out.display.is_some() {
+                native.keep_wire(at, OWNER, "summary", &v);
+            } else {
+                out.display = Some(v.text());
+            }
+        }
+    }
+    match generate_summary {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "generate_summary"),
+        Field::Value(v) => {
+            if out.display.is_some() {
+                native.keep_wire(at, OWNER, "generate_summary", &v);
+            } else {
+                native.spelling(at, OWNER, "generate_summary", &v);
+                out.display = Some(v.text());
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Reasoning` together from `ReasoningAsk`.
+pub fn write_reasoning<'s>(
+    src: &'s ir::ReasoningAsk<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Reasoning<'s> {
+    const OWNER: &str = "Reasoning";
+    let mut wire = Reasoning::default();
+    if let Some(v) = &src.effort {
+        match write_reasoning_effort(v) {
+            Some(w) => {
+                wire.effort = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ReasoningAsk",
+                        path: "effort",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() && native.is_spelled(OWNER, "generate_summary") {
+        if let Some(v) = &src.display {
+            match Some(ReasoningGenerateSummary::from_text(v.reborrow())) {
+                Some(w) => {
+                    wire.generate_summary = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "ReasoningAsk",
+                            path: "display",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if !(cx.home() && (native.is_spelled("Reasoning", "generate_summary"))) {
+        if let Some(v) = &src.display {
+            match Some(ReasoningSummary::from_text(v.reborrow())) {
+                Some(w) => {
+                    wire.summary = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "ReasoningAsk",
+                            path: "display",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.budget_tokens.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "budget_tokens",
+                reason: "OpenAI has an effort of reasoning and no budget",
+            },
+            false,
+        );
+    }
+    if src.mode.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ReasoningAsk",
+                path: "mode",
+                reason: "OpenAI has an effort of reasoning and no switch",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `Response` apart into `Response`.
+pub fn read_response<'a>(
+    wire: Response<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Response";
+    let Response {
+        access_programs,
+        background,
+        completed_at,
+        conversation,
+        created_at,
+        error,
+        id,
+        image,
+        incomplete_details,
+        input_transformations,
+        instructions,
+        max_output_tokens,
+        max_tool_calls,
+        metadata,
+        model,
+        moderation,
+        object,
+        output,
+        parallel_tool_calls,
+        previous_response_id,
+        prompt,
+        prompt_cache_diagnostics,
+        prompt_cache_key,
+        prompt_cache_options,
+        prompt_cache_retention,
+        reasoning,
+        safety_identifier,
+        service_tier,
+        status,
+        temperature,
+        text,
+        tool_choice,
+        tool_usage,
+        tools,
+        top_logprobs,
+        top_p,
+        truncation,
+        usage,
+        user,
+        unknown,
+    } = wire;
+    match access_programs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "access_programs"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "access_programs", &v);
+        }
+    }
+    match background {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "background"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "background", &v);
+        }
+    }
+    match completed_at {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "completed_at"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "completed_at", &v);
+        }
+    }
+    match conversation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "conversation"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "conversation", &v);
+        }
+    }
+    match created_at {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "created_at"),
+        Field::Value(v) => {
+            out.created = Some(v);
+        }
+    }
+    match error {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "error"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "error", &v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match image {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "image"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "image", &v);
+        }
+    }
+    match incomplete_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "incomplete_details"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "incomplete_details", &v);
+        }
+    }
+    match input_transformations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_transformations"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "input_transformations", &v);
+        }
+    }
+    match instructions {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "instructions"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "instructions", &v);
+        }
+    }
+    match max_output_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_output_tokens"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "max_output_tokens", &v);
+        }
+    }
+    match max_tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_tool_calls"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "max_tool_calls", &v);
+        }
+    }
+    match metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "metadata"),
+        Field::Value(v) => {
+            out.metadata = Some(v);
+        }
+    }
+    match model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "model"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match moderation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "moderation"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "moderation", &v);
+        }
+    }
+    match object {
+        Field::Value(v) if v == "response" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "object", &v),
+        Field::Null => native.null(at, OWNER, "object"),
+        Field::Absent => native.left(at, OWNER, "object"),
+    }
+    match output {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "output", &v);
+        }
+    }
+    match parallel_tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parallel_tool_calls"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "parallel_tool_calls", &v);
+        }
+    }
+    match previous_response_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "previous_response_id"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "previous_response_id", &v);
+        }
+    }
+    match prompt {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "prompt", &v);
+        }
+    }
+    match prompt_cache_diagnostics {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_diagnostics"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "prompt_cache_diagnostics", &v);
+        }
+    }
+    match prompt_cache_key {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_key"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "prompt_cache_key", &v);
+        }
+    }
+    match prompt_cache_options {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_options"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "prompt_cache_options", &v);
+        }
+    }
+    match prompt_cache_retention {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_retention"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "prompt_cache_retention", &v);
+        }
+    }
+    match reasoning {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "reasoning", &v);
+        }
+    }
+    match safety_identifier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "safety_identifier"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "safety_identifier", &v);
+        }
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "service_tier"),
+        Field::Value(v) => {
+            out.service_tier = Some(read_service_tier(v));
+        }
+    }
+    match status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "status"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "status", &v);
+        }
+    }
+    match temperature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "temperature"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "temperature", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "text", &v);
+        }
+    }
+    match tool_choice {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_choice"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "tool_choice", &v);
+        }
+    }
+    match tool_usage {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_usage"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "tool_usage", &v);
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "tools", &v);
+        }
+    }
+    match top_logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_logprobs"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "top_logprobs", &v);
+        }
+    }
+    match top_p {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_p"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "top_p", &v);
+        }
+    }
+    match truncation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "truncation"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "truncation", &v);
+        }
+    }
+    match usage {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "usage"),
+        Field::Value(v) => {
+            let v = *v;
+            let at = cx.member(at, "usage");
+            let mut node = ir::Usage {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_usage(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            out.usage = Some(Box::new(node));
+        }
+    }
+    match user {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "user"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "user", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Response` together from `Response`.
+pub fn write_response<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Response<'s> {
+    const OWNER: &str = "Response";
+    let mut wire = Response::default();
+    if let Some(v) = &src.created {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.created_at = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "created",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.metadata {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.metadata = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "metadata",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "object")) {
+        wire.object = match native
+            .spelled(OWNER, "object")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("response")),
+        };
+    }
+    if let Some(v) = &src.service_tier {
+        match write_service_tier(v) {
+            Some(w) => {
+                wire.service_tier = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(node) = src.usage.as_deref() {
+        let written = {
+            cx.leftovers(&node.native);
+            Some(write_response_usage(node, &node.native, cx, node.at))
+        };
+        if let Some(w) = written {
+            wire.usage = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.candidates.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "candidates",
+                reason: "items are carried whole",
+            },
+            true,
+        );
+    }
+    if src.fingerprint.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Response",
+                path: "fingerprint",
+                reason: "Responses has no system fingerprint",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseCreateParams` apart into `Request`.
+pub fn read_response_create_params<'a>(
+    wire: ResponseCreateParams<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseCreateParams";
+    let ResponseCreateParams {
+        access_programs,
+        background,
+        background_options,
+        context_management,
+        conversation,
+        image,
+        include,
+        input,
+        instructions,
+        max_output_tokens,
+        max_tool_calls,
+        metadata,
+        model,
+        moderation,
+        parallel_tool_calls,
+        previous_response_id,
+        prompt,
+        prompt_cache_key,
+        prompt_cache_options,
+        prompt_cache_retention,
+        reasoning,
+        safety_identifier,
+        service_tier,
+        store,
+        stream,
+        stream_options,
+        temperature,
+        text,
+        tool_choice,
+        tools,
+        top_logprobs,
+        top_p,
+        truncation,
+        user,
+        unknown,
+    } = wire;
+    match access_programs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "access_programs"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "access_programs", &v);
+        }
+    }
+    match background {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "background"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "background", &v);
+        }
+    }
+    match background_options {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "background_options"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "background_options", &v);
+        }
+    }
+    match context_management {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "context_management"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "context_management", &v);
+        }
+    }
+    match conversation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "conversation"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "conversation", &v);
+        }
+    }
+    match image {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "image"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "image", &v);
+        }
+    }
+    match include {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "include"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "include", &v);
+        }
+    }
+    match input {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "input", &v);
+        }
+    }
+    match instructions {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "instructions"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Text(element)) = map::element(
+                &mut out.instructions,
+                false,
+                |item| matches!(item, ir::Block::Text(_)),
+                || ir::Block::Text(ir::TextBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.text = Some(v);
+            }
+        }
+    }
+    match max_output_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_output_tokens"),
+        Field::Value(v) => {
+            out.output.max_tokens = Some(v);
+        }
+    }
+    match max_tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_tool_calls"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "max_tool_calls", &v);
+        }
+    }
+    match metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "metadata"),
+        Field::Value(v) => {
+            out.metadata = Some(v);
+        }
+    }
+    match model {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "model"),
+        Field::Value(v) => {
+            out.model = Some(v);
+        }
+    }
+    match moderation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "moderation"),
+        Field::Value(v) => {
+            out.moderation = Some(Json::written(v.to_json()));
+        }
+    }
+    match parallel_tool_calls {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parallel_tool_calls"),
+        Field::Value(v) => {
+            out.tool_choice.parallel = Some(v);
+        }
+    }
+    match previous_response_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "previous_response_id"),
+        Field::Value(v) => {
+            out.previous = Some(v);
+        }
+    }
+    match prompt {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "prompt", &v);
+        }
+    }
+    match prompt_cache_key {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_key"),
+        Field::Value(v) => {
+            out.cache_key = Some(v);
+        }
+    }
+    match prompt_cache_options {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_options"),
+        Field::Value(v) => {
+            if v == ResponsePromptCacheOptions::default() {
+                native.empty(at, OWNER, "prompt_cache_options", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "prompt_cache_options");
+                read_response_prompt_cache_options(
+                    v,
+                    &mut out.cache_policy,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match prompt_cache_retention {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_retention"),
+        Field::Value(v) => {
+            out.cache_retention = Some(v.text());
+        }
+    }
+    match reasoning {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Reasoning::default() {
+                native.empty(at, OWNER, "reasoning", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "reasoning");
+                read_reasoning(v, &mut out.reasoning, native, cx, member);
+            }
+        }
+    }
+    match safety_identifier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "safety_identifier"),
+        Field::Value(v) => {
+            out.safety_identifier = Some(v);
+        }
+    }
+    match service_tier {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "service_tier"),
+        Field::Value(v) => {
+            out.service_tier = Some(read_service_tier(v));
+        }
+    }
+    match store {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "store"),
+        Field::Value(v) => {
+            out.store = Some(v);
+        }
+    }
+    match stream {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stream"),
+        Field::Value(v) => {
+            out.stream = Some(v);
+        }
+    }
+    match stream_options {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "stream_options"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "stream_options", v.to_json());
+            } else {
+                let member = cx.member(at, "stream_options");
+                read_response_create_params_stream_options(v, out, native, cx, member);
+            }
+        }
+    }
+    match temperature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "temperature"),
+        Field::Value(v) => {
+            out.sampling.temperature = Some(v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "text", v.to_json());
+            } else {
+                let member = cx.member(at, "text");
+                read_response_text_config(v, out, native, cx, member);
+            }
+        }
+    }
+    match tool_choice {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tool_choice"),
+        Field::Value(v) => {
+            match v {
+                ResponseToolChoice::Object(v) => {
+                    let member = cx.member(at, "tool_choice");
+                    if let Err(v) = read_response_tool_choice_object(
+                        v,
+                        &mut out.tool_choice,
+                        native,
+                        cx,
+                        member,
+                    ) {
+                        native.keep_wire(at, OWNER, "tool_choice", &v);
+                    }
+                }
+                ResponseToolChoice::String(v) => {
+                    out.tool_choice.mode = Some(read_response_tool_choice_known(v));
+                }
+            }
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "tools", b"[]".to_vec());
+            }
+            let member = cx.member(at, "tools");
+            let list = out.tools.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_tool(v, cx, at));
+            }
+        }
+    }
+    match top_logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_logprobs"),
+        Field::Value(v) => {
+            out.output.top_logprobs = Some(v);
+        }
+    }
+    match top_p {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "top_p"),
+        Field::Value(v) => {
+            out.sampling.top_p = Some(v);
+        }
+    }
+    match truncation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "truncation"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "truncation", &v);
+        }
+    }
+    match user {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "user"),
+        Field::Value(v) => {
+            out.end_user = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseCreateParams` together from `Request`.
+pub fn write_response_create_params<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseCreateParams<'s> {
+    const OWNER: &str = "ResponseCreateParams";
+    let mut wire = ResponseCreateParams::default();
+    if let Some(element) = src
+        .instructions
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Text(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.text {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.instructions = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Request",
+                            path: "instructions[text].text",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.output.max_tokens {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.max_output_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.max_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.metadata {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.metadata = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "metadata",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.model {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.model = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "model",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.moderation {
+        match <ResponseCreateParamsModeration<'_> as Wire<'_>>::from_checked(v.checked())
+            .ok()
+        {
+            Some(w) => {
+                wire.moderation = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "moderation",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.tool_choice.parallel {
+        match Some(*v) {
+            Some(w) => {
+                wire.parallel_tool_calls = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "tool_choice.parallel",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.previous {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.previous_response_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "previous",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.cache_key {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.prompt_cache_key = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "cache_key",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.cache_policy != Default::default()
+        || (cx.home() && native.owns("ResponsePromptCacheOptions"))
+    {
+        cx.enter(at, "Request", "cache_policy", &[]);
+        let w = write_response_prompt_cache_options(&src.cache_policy, native, cx, at);
+        if w != Default::default() {
+            wire.prompt_cache_options = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.cache_retention {
+        match Some(ResponsePromptCacheRetention::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.prompt_cache_retention = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "cache_retention",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.reasoning != Default::default() || (cx.home() && native.owns("Reasoning")) {
+        cx.enter(at, "Request", "reasoning", &[]);
+        let w = write_reasoning(&src.reasoning, native, cx, at);
+        if w != Default::default() {
+            wire.reasoning = Field::Value(Box::new(w));
+        }
+    }
+    if let Some(v) = &src.safety_identifier {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.safety_identifier = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "safety_identifier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.service_tier {
+        match write_service_tier(v) {
+            Some(w) => {
+                wire.service_tier = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.store {
+        match Some(*v) {
+            Some(w) => {
+                wire.store = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "store",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.stream {
+        match Some(*v) {
+            Some(w) => {
+                wire.stream = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "stream",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_response_create_params_stream_options(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.stream_options = Field::Value(w);
+    }
+    if let Some(v) = &src.sampling.temperature {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.temperature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.temperature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_response_text_config(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.text = Field::Value(w);
+    }
+    if src.tool_choice != Default::default() {
+        cx.enter(at, "Request", "tool_choice", &["parallel"]);
+        if let Some(w) = write_response_tool_choice_object(
+            &src.tool_choice,
+            native,
+            cx,
+            at,
+        ) {
+            wire.tool_choice = Field::Value(ResponseToolChoice::Object(w));
+        } else {
+            match src
+                .tool_choice
+                .mode
+                .as_ref()
+                .and_then(|v| write_response_tool_choice_known(v))
+            {
+                Some(w) => {
+                    wire.tool_choice = Field::Value(ResponseToolChoice::String(w));
+                    cx.enter(at, "Request", "tool_choice", &["parallel"]);
+                    let src = &src.tool_choice;
+                    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "allowed",
+                                reason: "only a choice of allowed tools lists them",
+                            },
+                            true,
+                        );
+                    }
+                    if src.name.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "name",
+                                reason: "only the choice of one tool names it",
+                            },
+                            true,
+                        );
+                    }
+                    if src.parallel.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "parallel",
+                                reason: "parallel calls are turned off beside the choice",
+                            },
+                            false,
+                        );
+                    }
+                    if src.required.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "required",
+                                reason: "only a choice of allowed tools has a mode of its own",
+                            },
+                            true,
+                        );
+                    }
+                }
+                None => {
+                    cx.enter(at, "Request", "tool_choice", &["parallel"]);
+                    let src = &src.tool_choice;
+                    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "allowed",
+                                reason: "only a choice of allowed tools lists them",
+                            },
+                            true,
+                        );
+                    }
+                    if src.mode.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "mode",
+                                reason: "the choice is none, auto, required, one tool or a list of allowed tools",
+                            },
+                            false,
+                        );
+                    }
+                    if src.name.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "name",
+                                reason: "only the choice of one tool names it",
+                            },
+                            true,
+                        );
+                    }
+                    if src.parallel.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "parallel",
+                                reason: "parallel calls are turned off beside the choice",
+                            },
+                            false,
+                        );
+                    }
+                    if src.required.is_some() {
+                        cx.lack_in(
+                            &Lack {
+                                ir: "ToolChoice",
+                                path: "required",
+                                reason: "only a choice of allowed tools has a mode of its own",
+                            },
+                            true,
+                        );
+                    }
+                }
+            }
+        }
+    }
+    if let Some(list) = &src.tools {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter().filter_map(|node| { write_tool(node, cx) }).collect()
+        };
+        if !items.is_empty() {
+            wire.tools = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.output.top_logprobs {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_logprobs = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.top_logprobs",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.sampling.top_p {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.top_p = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "sampling.top_p",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end_user {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.user = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "end_user",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.kind",
+                reason: "OpenAI caches prompts by itself",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cache.ttl",
+                reason: "OpenAI caches prompts by itself",
+            },
+            false,
+        );
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.mode",
+                reason: "Responses has no way to say how citations are made",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "cite.on",
+                reason: "Responses has no setting for citations here",
+            },
+            false,
+        );
+    }
+    if src.output.audio.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.audio",
+                reason: "Responses has no spoken output",
+            },
+            false,
+        );
+    }
+    if src.output.candidates.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.candidates",
+                reason: "Responses has no way to ask for several answers",
+            },
+            false,
+        );
+    }
+    if src.output.logprobs.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.logprobs",
+                reason: "Responses asks for token probabilities by a list of members to include",
+            },
+            false,
+        );
+    }
+    if src.output.modalities.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.modalities",
+                reason: "Responses has no kinds of output to choose from",
+            },
+            false,
+        );
+    }
+    if src.output.prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.prediction",
+                reason: "Responses has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.output.stop.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.stop",
+                reason: "Responses has no stop sequences",
+            },
+            false,
+        );
+    }
+    if src.sampling.frequency_penalty.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.frequency_penalty",
+                reason: "Responses has no frequency penalty",
+            },
+            false,
+        );
+    }
+    if src.sampling.logit_bias.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.logit_bias",
+                reason: "Responses has no logit bias",
+            },
+            false,
+        );
+    }
+    if src.sampling.presence_penalty.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.presence_penalty",
+                reason: "Responses has no presence penalty",
+            },
+            false,
+        );
+    }
+    if src.sampling.seed.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.seed",
+                reason: "Responses has no seed",
+            },
+            false,
+        );
+    }
+    if src.sampling.top_k.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "sampling.top_k",
+                reason: "Responses has no top_k",
+            },
+            false,
+        );
+    }
+    if src.strict_tools.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "strict_tools",
+                reason: "strictness is set on each tool",
+            },
+            false,
+        );
+    }
+    if src.turns.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "turns",
+                reason: "items are carried whole",
+            },
+            true,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.instructions.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::Text(_))) => Some("text"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => seen.push(tag),
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
+    }
+    wire
+}
+/// Takes a `ResponseCreateParamsStreamOptions` apart into `Request`.
+pub fn read_response_create_params_stream_options<'a>(
+    wire: ResponseCreateParamsStreamOptions<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseCreateParamsStreamOptions";
+    let ResponseCreateParamsStreamOptions { include_obfuscation, unknown } = wire;
+    match include_obfuscation {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "include_obfuscation"),
+        Field::Value(v) => {
+            out.stream_obfuscation = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseCreateParamsStreamOptions` together from `Request`.
+pub fn write_response_create_params_stream_options<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseCreateParamsStreamOptions<'s> {
+    const OWNER: &str = "ResponseCreateParamsStreamOptions";
+    let mut wire = ResponseCreateParamsStreamOptions::default();
+    if let Some(v) = &src.stream_obfuscation {
+        match Some(*v) {
+            Some(w) => {
+                wire.include_obfuscation = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "stream_obfuscation",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseFormatJSONObject` apart into `Request`.
+pub fn read_response_format_json_object<'a>(
+    wire: ResponseFormatJSONObject<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseFormatJSONObject";
+    let ResponseFormatJSONObject { r#type, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "json_object" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::Json);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseFormatJSONObject` together from `Request`.
+pub fn write_response_format_json_object<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseFormatJSONObject<'s> {
+    const OWNER: &str = "ResponseFormatJSONObject";
+    let mut wire = ResponseFormatJSONObject::default();
+    if src.output.format == Some(ir::OutputFormat::Json)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("json_object")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseFormatText` apart into `Request`.
+pub fn read_response_format_text<'a>(
+    wire: ResponseFormatText<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseFormatText";
+    let ResponseFormatText { r#type, unknown } = wire;
+    match r#type {
+        Field::Value(v) if v == "text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::Text);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseFormatText` together from `Request`.
+pub fn write_response_format_text<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseFormatText<'s> {
+    const OWNER: &str = "ResponseFormatText";
+    let mut wire = ResponseFormatText::default();
+    if src.output.format == Some(ir::OutputFormat::Text)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseFormatTextJSONSchemaConfig` apart into `Request`.
+pub fn read_response_format_text_json_schema_config<'a>(
+    wire: ResponseFormatTextJSONSchemaConfig<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseFormatTextJSONSchemaConfig";
+    let ResponseFormatTextJSONSchemaConfig {
+        description,
+        name,
+        schema,
+        strict,
+        r#type,
+        unknown,
+    } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.output.schema_description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.output.schema_name = Some(v);
+        }
+    }
+    match schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "schema"),
+        Field::Value(v) => {
+            out.output.schema = Some(v);
+        }
+    }
+    match strict {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict"),
+        Field::Value(v) => {
+            out.output.schema_strict = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "json_schema" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.output.format = Some(ir::OutputFormat::JsonSchema);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseFormatTextJSONSchemaConfig` together from `Request`.
+pub fn write_response_format_text_json_schema_config<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseFormatTextJSONSchemaConfig<'s> {
+    const OWNER: &str = "ResponseFormatTextJSONSchemaConfig";
+    let mut wire = ResponseFormatTextJSONSchemaConfig::default();
+    if let Some(v) = &src.output.schema_description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema_name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.schema = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema_strict {
+        match Some(*v) {
+            Some(w) => {
+                wire.strict = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_strict",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.output.format == Some(ir::OutputFormat::JsonSchema)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("json_schema")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponsePromptCacheOptions` apart into `CachePolicy`.
+pub fn read_response_prompt_cache_options<'a>(
+    wire: ResponsePromptCacheOptions<'a>,
+    out: &mut ir::CachePolicy<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponsePromptCacheOptions";
+    let ResponsePromptCacheOptions {
+        comparison_response_id,
+        mode,
+        prewarm,
+        ttl,
+        unknown,
+    } = wire;
+    match comparison_response_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "comparison_response_id"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "comparison_response_id", &v);
+        }
+    }
+    match mode {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mode"),
+        Field::Value(v) => {
+            out.mode = Some(v.text());
+        }
+    }
+    match prewarm {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prewarm"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "prewarm", &v);
+        }
+    }
+    match ttl {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ttl"),
+        Field::Value(v) => {
+            out.ttl = Some(v.text());
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponsePromptCacheOptions` together from `CachePolicy`.
+pub fn write_response_prompt_cache_options<'s>(
+    src: &'s ir::CachePolicy<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponsePromptCacheOptions<'s> {
+    const OWNER: &str = "ResponsePromptCacheOptions";
+    let mut wire = ResponsePromptCacheOptions::default();
+    if let Some(v) = &src.mode {
+        match Some(ResponsePromptCacheOptionsMode::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.mode = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "CachePolicy",
+                        path: "mode",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.ttl {
+        match Some(PromptCacheBreakpointTtl::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.ttl = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "CachePolicy",
+                        path: "ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseTextConfig` apart into `Request`.
+pub fn read_response_text_config<'a>(
+    wire: ResponseTextConfig<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseTextConfig";
+    let ResponseTextConfig { format, verbosity, unknown } = wire;
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            let v = *v;
+            let member = cx.member(at, "format");
+            if let Err(v) = read_response_format_text_config(
+                v,
+                out,
+                native,
+                cx,
+                member,
+            ) {
+                native.keep_wire(at, OWNER, "format", &v);
+            }
+        }
+    }
+    match verbosity {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "verbosity"),
+        Field::Value(v) => {
+            out.output.verbosity = Some(v.text());
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseTextConfig` together from `Request`.
+pub fn write_response_text_config<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseTextConfig<'s> {
+    const OWNER: &str = "ResponseTextConfig";
+    let mut wire = ResponseTextConfig::default();
+    match write_response_format_text_config(src, native, cx, at) {
+        Some(w) => {
+            wire.format = Field::Value(Box::new(w));
+        }
+        None => {
+            if src.output.format.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.format",
+                        reason: "the format is text, JSON or a JSON schema",
+                    },
+                    false,
+                );
+            }
+            if src.output.schema.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "only a JSON schema format has a schema",
+                    },
+                    true,
+                );
+            }
+            if src.output.schema_description.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_description",
+                        reason: "only a JSON schema format has a description",
+                    },
+                    false,
+                );
+            }
+            if src.output.schema_name.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_name",
+                        reason: "only a JSON schema format has a name",
+                    },
+                    false,
+                );
+            }
+            if src.output.schema_strict.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_strict",
+                        reason: "only a JSON schema format can be strict",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.verbosity {
+        match Some(ResponseTextConfigVerbosity::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.verbosity = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.verbosity",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseUsage` apart into `Usage`.
+pub fn read_response_usage<'a>(
+    wire: ResponseUsage<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseUsage";
+    let ResponseUsage {
+        input_tokens,
+        input_tokens_details,
+        output_tokens,
+        output_tokens_details,
+        total_tokens,
+        unknown,
+    } = wire;
+    match input_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_tokens"),
+        Field::Value(v) => {
+            out.input = Some(v);
+        }
+    }
+    match input_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input_tokens_details"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Default::default() {
+                native.empty(at, OWNER, "input_tokens_details", v.to_json());
+            } else {
+                let member = cx.member(at, "input_tokens_details");
+                read_response_usage_input_tokens_details(v, out, native, cx, member);
+            }
+        }
+    }
+    match output_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_tokens"),
+        Field::Value(v) => {
+            out.output = Some(v);
+        }
+    }
+    match output_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_tokens_details"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "output_tokens_details", v.to_json());
+            } else {
+                let member = cx.member(at, "output_tokens_details");
+                read_response_usage_output_tokens_details(v, out, native, cx, member);
+            }
+        }
+    }
+    match total_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "total_tokens"),
+        Field::Value(v) => {
+            out.total = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::usage_with_total::after_read(out);
+}
+/// Puts a `ResponseUsage` together from `Usage`.
+pub fn write_response_usage<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseUsage<'s> {
+    const OWNER: &str = "ResponseUsage";
+    let mut wire = ResponseUsage::default();
+    if let Some(v) = &src.input {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.input_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_response_usage_input_tokens_details(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.input_tokens_details = Field::Value(Box::new(w));
+    }
+    if let Some(v) = &src.output {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.output_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "output",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_response_usage_output_tokens_details(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.output_tokens_details = Field::Value(w);
+    }
+    if let Some(v) = &src.total {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.total_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "total",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.accepted_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "accepted_prediction",
+                reason: "Responses has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.audio_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_input",
+                reason: "Responses has no count of sound",
+            },
+            false,
+        );
+    }
+    if src.audio_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "audio_output",
+                reason: "Responses has no count of sound",
+            },
+            false,
+        );
+    }
+    if src.cache_write_1h.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_1h",
+                reason: "OpenAI splits cache writes by its own times to live",
+            },
+            false,
+        );
+    }
+    if src.cache_write_5m.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "cache_write_5m",
+                reason: "OpenAI splits cache writes by its own times to live",
+            },
+            false,
+        );
+    }
+    if src.image_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "image_input",
+                reason: "Responses has no count of pictures",
+            },
+            false,
+        );
+    }
+    if src.rejected_prediction.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "rejected_prediction",
+                reason: "Responses has no predicted output",
+            },
+            false,
+        );
+    }
+    if src.service_tier.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "service_tier",
+                reason: "OpenAI says the tier in the answer and not beside the counts",
+            },
+            false,
+        );
+    }
+    if src.text_input.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_input",
+                reason: "Responses has no count of text alone",
+            },
+            false,
+        );
+    }
+    if src.text_output.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Usage",
+                path: "text_output",
+                reason: "Responses has no count of text alone",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseUsageInputTokensDetails` apart into `Usage`.
+pub fn read_response_usage_input_tokens_details<'a>(
+    wire: ResponseUsageInputTokensDetails<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseUsageInputTokensDetails";
+    let ResponseUsageInputTokensDetails {
+        cache_write_tokens,
+        cache_write_tokens_details,
+        cached_tokens,
+        unknown,
+    } = wire;
+    match cache_write_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_write_tokens"),
+        Field::Value(v) => {
+            out.cache_write = Some(v);
+        }
+    }
+    match cache_write_tokens_details {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_write_tokens_details"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "cache_write_tokens_details", &v);
+        }
+    }
+    match cached_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cached_tokens"),
+        Field::Value(v) => {
+            out.cache_read = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseUsageInputTokensDetails` together from `Usage`.
+pub fn write_response_usage_input_tokens_details<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseUsageInputTokensDetails<'s> {
+    const OWNER: &str = "ResponseUsageInputTokensDetails";
+    let mut wire = ResponseUsageInputTokensDetails::default();
+    if let Some(v) = &src.cache_write {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cache_write_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_write",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.cache_read {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.cached_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "cache_read",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseUsageOutputTokensDetails` apart into `Usage`.
+pub fn read_response_usage_output_tokens_details<'a>(
+    wire: ResponseUsageOutputTokensDetails<'a>,
+    out: &mut ir::Usage<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseUsageOutputTokensDetails";
+    let ResponseUsageOutputTokensDetails { reasoning_tokens, unknown } = wire;
+    match reasoning_tokens {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "reasoning_tokens"),
+        Field::Value(v) => {
+            out.reasoning = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseUsageOutputTokensDetails` together from `Usage`.
+pub fn write_response_usage_output_tokens_details<'s>(
+    src: &'s ir::Usage<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseUsageOutputTokensDetails<'s> {
+    const OWNER: &str = "ResponseUsageOutputTokensDetails";
+    let mut wire = ResponseUsageOutputTokensDetails::default();
+    if let Some(v) = &src.reasoning {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.reasoning_tokens = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Usage",
+                        path: "reasoning",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ToolChoiceAllowed` apart into `ToolChoice`.
+pub fn read_tool_choice_allowed<'a>(
+    wire: ToolChoiceAllowed<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolChoiceAllowed";
+    let ToolChoiceAllowed { mode, tools, r#type, unknown } = wire;
+    match mode {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mode"),
+        Field::Value(v) => {
+            let v = v.text();
+            match transforms::auto_or_required::read(v) {
+                Ok(value) => out.required = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "mode", &v),
+            }
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            match transforms::flat_tool_names::read(v) {
+                Ok(value) => out.allowed = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "tools", &v),
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "allowed_tools" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Allowed);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolChoiceAllowed` together from `ToolChoice`.
+pub fn write_tool_choice_allowed<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolChoiceAllowed<'s> {
+    const OWNER: &str = "ToolChoiceAllowed";
+    let mut wire = ToolChoiceAllowed::default();
+    if let Some(v) = &src.required {
+        match transforms::auto_or_required::write(v) {
+            Some(v) => {
+                wire.mode = Field::Value(ToolChoiceAllowedMode::from_text(v));
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "required",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.allowed {
+        match transforms::flat_tool_names::write(v) {
+            Some(v) => {
+                wire.tools = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "allowed",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.mode == Some(ir::ChoiceMode::Allowed)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("allowed_tools")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.name.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "name",
+                reason: "only the choice of one tool names it",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "parallel calls are turned off beside the choice",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ToolChoiceCustom` apart into `ToolChoice`.
+pub fn read_tool_choice_custom<'a>(
+    wire: ToolChoiceCustom<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolChoiceCustom";
+    let ToolChoiceCustom { name, r#type, unknown } = wire;
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "custom" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Named);
+    out.kind = Some(ir::ToolKind::Custom);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolChoiceCustom` together from `ToolChoice`.
+pub fn write_tool_choice_custom<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolChoiceCustom<'s> {
+    const OWNER: &str = "ToolChoiceCustom";
+    let mut wire = ToolChoiceCustom::default();
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.mode == Some(ir::ChoiceMode::Named) && src.kind == Some(ir::ToolKind::Custom)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("custom")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "only a choice of allowed tools lists them",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "parallel calls are turned off beside the choice",
+            },
+            false,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "only a choice of allowed tools has a mode of its own",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `ToolChoiceFunction` apart into `ToolChoice`.
+pub fn read_tool_choice_function<'a>(
+    wire: ToolChoiceFunction<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolChoiceFunction";
+    let ToolChoiceFunction { name, r#type, unknown } = wire;
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.mode = Some(ir::ChoiceMode::Named);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolChoiceFunction` together from `ToolChoice`.
+pub fn write_tool_choice_function<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolChoiceFunction<'s> {
+    const OWNER: &str = "ToolChoiceFunction";
+    let mut wire = ToolChoiceFunction::default();
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.mode == Some(ir::ChoiceMode::Named)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "only a choice of allowed tools lists them",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "parallel calls are turned off beside the choice",
+            },
+            false,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "only a choice of allowed tools has a mode of its own",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Turns a `NamespaceToolTool` into a `Tool`; a form without a meaning is carried as it is.
+pub fn read_namespace_tool_tool<'a>(
+    wire: NamespaceToolTool<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Tool<'a> {
+    match wire {
+        NamespaceToolTool::Custom(v) => {
+            let mut node = ir::CustomTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_custom_tool(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Custom(node)
+        }
+        other => {
+            let value = match other {
+                NamespaceToolTool::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Tool::Native(ir::NativeTool {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `NamespaceToolTool` for a `Tool`; reports one that has none.
+pub fn write_namespace_tool_tool<'s>(
+    src: &'s ir::Tool<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<NamespaceToolTool<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Tool::Custom(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                NamespaceToolTool::Custom(
+                    write_custom_tool(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Tool::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| NamespaceToolTool::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Tool::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ResponseConfigurationUpdateItemTextFormat` apart into `Request`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_response_configuration_update_item_text_format<'a>(
+    wire: ResponseConfigurationUpdateItemTextFormat<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ResponseConfigurationUpdateItemTextFormat<'a>> {
+    match wire {
+        ResponseConfigurationUpdateItemTextFormat::JsonSchema(v) => {
+            read_response_format_text_json_schema_config(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseConfigurationUpdateItemTextFormat::Text(v) => {
+            read_response_format_text(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ResponseConfigurationUpdateItemTextFormat` that says what `Request` says, if there is one.
+pub fn write_response_configuration_update_item_text_format<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ResponseConfigurationUpdateItemTextFormat<'s>> {
+    if cx.home()
+        && let Some(whole) = native.whole("ResponseConfigurationUpdateItemTextFormat")
+        && let Ok(wire) = ResponseConfigurationUpdateItemTextFormat::from_checked(
+            whole.checked(),
+        )
+    {
+        return Some(wire);
+    }
+    if src.output.format == Some(ir::OutputFormat::JsonSchema) {
+        return Some(
+            ResponseConfigurationUpdateItemTextFormat::JsonSchema(
+                write_response_format_text_json_schema_config(src, native, cx, at),
+            ),
+        );
+    }
+    if src.output.format == Some(ir::OutputFormat::Text) {
+        if src.output.schema.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema",
+                    reason: "only a JSON schema format has a schema",
+                },
+                true,
+            );
+        }
+        if src.output.schema_description.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_description",
+                    reason: "only a JSON schema format has a description",
+                },
+                false,
+            );
+        }
+        if src.output.schema_name.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_name",
+                    reason: "only a JSON schema format has a name",
+                },
+                false,
+            );
+        }
+        if src.output.schema_strict.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_strict",
+                    reason: "only a JSON schema format can be strict",
+                },
+                false,
+            );
+        }
+        return Some(
+            ResponseConfigurationUpdateItemTextFormat::Text(
+                write_response_format_text(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `ResponseFormatTextConfig` apart into `Request`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_response_format_text_config<'a>(
+    wire: ResponseFormatTextConfig<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ResponseFormatTextConfig<'a>> {
+    match wire {
+        ResponseFormatTextConfig::JsonObject(v) => {
+            read_response_format_json_object(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseFormatTextConfig::JsonSchema(v) => {
+            read_response_format_text_json_schema_config(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseFormatTextConfig::Text(v) => {
+            read_response_format_text(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ResponseFormatTextConfig` that says what `Request` says, if there is one.
+pub fn write_response_format_text_config<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ResponseFormatTextConfig<'s>> {
+    if cx.home() && let Some(whole) = native.whole("ResponseFormatTextConfig")
+        && let Ok(wire) = ResponseFormatTextConfig::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.output.format == Some(ir::OutputFormat::Json) {
+        if src.output.schema.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema",
+                    reason: "only a JSON schema format has a schema",
+                },
+                true,
+            );
+        }
+        if src.output.schema_description.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_description",
+                    reason: "only a JSON schema format has a description",
+                },
+                false,
+            );
+        }
+        if src.output.schema_name.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_name",
+                    reason: "only a JSON schema format has a name",
+                },
+                false,
+            );
+        }
+        if src.output.schema_strict.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_strict",
+                    reason: "only a JSON schema format can be strict",
+                },
+                false,
+            );
+        }
+        return Some(
+            ResponseFormatTextConfig::JsonObject(
+                write_response_format_json_object(src, native, cx, at),
+            ),
+        );
+    }
+    if src.output.format == Some(ir::OutputFormat::JsonSchema) {
+        return Some(
+            ResponseFormatTextConfig::JsonSchema(
+                write_response_format_text_json_schema_config(src, native, cx, at),
+            ),
+        );
+    }
+    if src.output.format == Some(ir::OutputFormat::Text) {
+        if src.output.schema.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema",
+                    reason: "only a JSON schema format has a schema",
+                },
+                true,
+            );
+        }
+        if src.output.schema_description.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_description",
+                    reason: "only a JSON schema format has a description",
+                },
+                false,
+            );
+        }
+        if src.output.schema_name.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_name",
+                    reason: "only a JSON schema format has a name",
+                },
+                false,
+            );
+        }
+        if src.output.schema_strict.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Request",
+                    path: "output.schema_strict",
+                    reason: "only a JSON schema format can be strict",
+                },
+                false,
+            );
+        }
+        return Some(
+            ResponseFormatTextConfig::Text(
+                write_response_format_text(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Takes a `ResponseToolChoiceObject` apart into `ToolChoice`; gives back a form that is no part of it.
+#[expect(
+    clippy::result_large_err,
+    reason = "the error is the value itself, handed back"
+)]
+pub fn read_response_tool_choice_object<'a>(
+    wire: ResponseToolChoiceObject<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ResponseToolChoiceObject<'a>> {
+    match wire {
+        ResponseToolChoiceObject::AllowedTools(v) => {
+            read_tool_choice_allowed(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseToolChoiceObject::Custom(v) => {
+            read_tool_choice_custom(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseToolChoiceObject::Function(v) => {
+            read_tool_choice_function(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ResponseToolChoiceObject` that says what `ToolChoice` says, if there is one.
+pub fn write_response_tool_choice_object<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ResponseToolChoiceObject<'s>> {
+    if src.mode == Some(ir::ChoiceMode::Named) && src.kind == Some(ir::ToolKind::Custom)
+    {
+        return Some(
+            ResponseToolChoiceObject::Custom(
+                write_tool_choice_custom(src, native, cx, at),
+            ),
+        );
+    }
+    if src.mode == Some(ir::ChoiceMode::Allowed) {
+        return Some(
+            ResponseToolChoiceObject::AllowedTools(
+                write_tool_choice_allowed(src, native, cx, at),
+            ),
+        );
+    }
+    if src.mode == Some(ir::ChoiceMode::Named) {
+        return Some(
+            ResponseToolChoiceObject::Function(
+                write_tool_choice_function(src, native, cx, at),
+            ),
+        );
+    }
+    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+}
+/// Turns a `Tool` into a `Tool`; a form without a meaning is carried as it is.
+pub fn read_tool<'a>(wire: Tool<'a>, cx: &mut ReadCx, at: At) -> ir::Tool<'a> {
+    match wire {
+        Tool::Custom(v) => {
+            let mut node = ir::CustomTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_custom_tool(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Custom(node)
+        }
+        Tool::Function(v) => {
+            let mut node = ir::FunctionTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_function_tool(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Function(node)
+        }
+        other => {
+            let value = match other {
+                Tool::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Tool::Native(ir::NativeTool {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `Tool` for a `Tool`; reports one that has none.
+pub fn write_tool<'s>(src: &'s ir::Tool<'s>, cx: &mut WriteCx<'_>) -> Option<Tool<'s>> {
+    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
+    match src {
+        ir::Tool::Custom(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                Tool::Custom(write_custom_tool(node, &node.native, cx, node.at)),
+            );
+        }
+        ir::Tool::Function(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                Tool::Function(write_function_tool(node, &node.native, cx, node.at)),
+            );
+        }
+        ir::Tool::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| Tool::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Tool::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// The meaning of a word of `ReasoningEffort`.
+pub fn read_reasoning_effort<'a>(wire: ReasoningEffort<'a>) -> ir::Effort<'a> {
+    match wire {
+        ReasoningEffort::High => ir::Effort::High,
+        ReasoningEffort::Low => ir::Effort::Low,
+        ReasoningEffort::Max => ir::Effort::Max,
+        ReasoningEffort::Medium => ir::Effort::Medium,
+        ReasoningEffort::Minimal => ir::Effort::Minimal,
+        ReasoningEffort::None => ir::Effort::None,
+        ReasoningEffort::Xhigh => ir::Effort::Xhigh,
+        ReasoningEffort::Other(text) => ir::Effort::Other(text),
+    }
+}
+/// The word of `ReasoningEffort` for a meaning.
+pub fn write_reasoning_effort<'s>(
+    value: &'s ir::Effort<'s>,
+) -> Option<ReasoningEffort<'s>> {
+    Some(
+        match value {
+            ir::Effort::High => ReasoningEffort::High,
+            ir::Effort::Low => ReasoningEffort::Low,
+            ir::Effort::Max => ReasoningEffort::Max,
+            ir::Effort::Medium => ReasoningEffort::Medium,
+            ir::Effort::Minimal => ReasoningEffort::Minimal,
+            ir::Effort::None => ReasoningEffort::None,
+            ir::Effort::Xhigh => ReasoningEffort::Xhigh,
+            ir::Effort::Other(text) => ReasoningEffort::from_text(text.reborrow()),
+        },
+    )
+}
+/// The meaning of a word of `ResponseToolChoiceKnown`.
+pub fn read_response_tool_choice_known<'a>(
+    wire: ResponseToolChoiceKnown<'a>,
+) -> ir::ChoiceMode<'a> {
+    match wire {
+        ResponseToolChoiceKnown::Auto => ir::ChoiceMode::Auto,
+        ResponseToolChoiceKnown::None => ir::ChoiceMode::None,
+        ResponseToolChoiceKnown::Required => ir::ChoiceMode::Required,
+        ResponseToolChoiceKnown::Other(text) => ir::ChoiceMode::Other(text),
+    }
+}
+/// The word of `ResponseToolChoiceKnown` for a meaning.
+pub fn write_response_tool_choice_known<'s>(
+    value: &'s ir::ChoiceMode<'s>,
+) -> Option<ResponseToolChoiceKnown<'s>> {
+    Some(
+        match value {
+            ir::ChoiceMode::Auto => ResponseToolChoiceKnown::Auto,
+            ir::ChoiceMode::None => ResponseToolChoiceKnown::None,
+            ir::ChoiceMode::Required => ResponseToolChoiceKnown::Required,
+            ir::ChoiceMode::Other(text) => {
+                ResponseToolChoiceKnown::from_text(text.reborrow())
+            }
+            _ => return None,
+        },
+    )
+}
+/// The meaning of a word of `ServiceTier`.
+pub fn read_service_tier<'a>(wire: ServiceTier<'a>) -> ir::ServiceTier<'a> {
+    match wire {
+        ServiceTier::Auto => ir::ServiceTier::Auto,
+        ServiceTier::Default => ir::ServiceTier::Default,
+        ServiceTier::Fast => ir::ServiceTier::Fast,
+        ServiceTier::Flex => ir::ServiceTier::Flex,
+        ServiceTier::Priority => ir::ServiceTier::Priority,
+        ServiceTier::Scale => ir::ServiceTier::Scale,
+        ServiceTier::Ultrafast => ir::ServiceTier::Ultrafast,
+        ServiceTier::Other(text) => ir::ServiceTier::Other(text),
+    }
+}
+/// The word of `ServiceTier` for a meaning.
+pub fn write_service_tier<'s>(
+    value: &'s ir::ServiceTier<'s>,
+) -> Option<ServiceTier<'s>> {
+    Some(
+        match value {
+            ir::ServiceTier::Auto => ServiceTier::Auto,
+            ir::ServiceTier::Default => ServiceTier::Default,
+            ir::ServiceTier::Fast => ServiceTier::Fast,
+            ir::ServiceTier::Flex => ServiceTier::Flex,
+            ir::ServiceTier::Priority => ServiceTier::Priority,
+            ir::ServiceTier::Scale => ServiceTier::Scale,
+            ir::ServiceTier::Ultrafast => ServiceTier::Ultrafast,
+            ir::ServiceTier::Other(text) => ServiceTier::from_text(text.reborrow()),
+            _ => return None,
+        },
+    )
+}

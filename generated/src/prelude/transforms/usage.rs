@@ -3,13 +3,22 @@
 use crate::ir::Usage;
 use crate::prelude::Num;
 
-/// Fills in what follows from the counts that are there.
+/// Fills in what follows from the counts that are there, the total of all included.
+pub fn after_read(usage: &mut Usage<'_>) {
+    parts(usage);
+    let count = |n: &Option<Num<'_>>| n.as_ref().and_then(Num::as_u64);
+    if let (None, Some(input), Some(output)) = (&usage.total, count(&usage.input), count(&usage.output)) {
+        usage.total = Some(Num::from(input.saturating_add(output)));
+    }
+}
+
+/// Fills in what follows from the counts that are there, except the total of all.
 ///
 /// Some providers count cached input apart from fresh input, others within one total. Both are kept, so
 /// that each protocol's rows find the count that it writes: `input = fresh_input + cache_read +
-/// cache_write`, `output = visible_output + reasoning`, `total = input + output`. Counts that would be
-/// negative, which no provider means, become 0.
-pub fn after_read(usage: &mut Usage<'_>) {
+/// cache_write`, `output = visible_output + reasoning`. Counts that would be negative, which no provider
+/// means, become 0.
+pub(super) fn parts(usage: &mut Usage<'_>) {
     let count = |n: &Option<Num<'_>>| n.as_ref().and_then(Num::as_u64);
     let cached = count(&usage.cache_read).unwrap_or(0).saturating_add(count(&usage.cache_write).unwrap_or(0));
     match (count(&usage.input), count(&usage.fresh_input)) {
@@ -21,10 +30,8 @@ pub fn after_read(usage: &mut Usage<'_>) {
     match (count(&usage.output), count(&usage.visible_output)) {
         (None, Some(visible)) => usage.output = Some(Num::from(visible.saturating_add(reasoning))),
         (Some(output), None) => usage.visible_output = Some(Num::from(output.saturating_sub(reasoning))),
+        (None, None) if usage.output.is_none() => usage.output = usage.reasoning.clone(),
         _ => {}
-    }
-    if let (None, Some(input), Some(output)) = (&usage.total, count(&usage.input), count(&usage.output)) {
-        usage.total = Some(Num::from(input.saturating_add(output)));
     }
 }
 
@@ -57,13 +64,13 @@ mod tests {
 
     #[test]
     fn reasoning_apart_becomes_a_total() {
-        let mut usage = Usage {
-            visible_output: Some(Num::from(20)),
-            reasoning: Some(Num::from(30)),
-            ..Usage::default()
-        };
+        let mut usage =
+            Usage { visible_output: Some(Num::from(20)), reasoning: Some(Num::from(30)), ..Usage::default() };
         after_read(&mut usage);
         assert_eq!(usage.output.unwrap().as_u64(), Some(50));
+        let mut usage = Usage { reasoning: Some(Num::from(30)), ..Usage::default() };
+        after_read(&mut usage);
+        assert_eq!(usage.output.unwrap().as_u64(), Some(30));
         let mut usage =
             Usage { output: Some(Num::from(50)), reasoning: Some(Num::from(30)), ..Usage::default() };
         after_read(&mut usage);
