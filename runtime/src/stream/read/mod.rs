@@ -95,8 +95,7 @@ impl Reader {
 
     /// Some servers write several JSON values as one event.
     fn several(&mut self, data: &[u8], notes: &mut Notes, sink: Sink<'_>) -> Result<(), StreamFault> {
-        let mut values =
-            serde_json::Deserializer::from_slice(data).into_iter::<&serde_json::value::RawValue>();
+        let values = serde_json::Deserializer::from_slice(data).into_iter::<&serde_json::value::RawValue>();
         let mut any = false;
         for value in values {
             let value = value.map_err(|_| StreamFault::NotJson)?;

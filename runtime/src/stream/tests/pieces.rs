@@ -4,8 +4,9 @@ use proptest::prelude::*;
 
 use super::fixtures::{ANTHROPIC_TEXT, ANTHROPIC_TOOLS, CHAT_TEXT, CHAT_TOOLS};
 use super::{run, run_pieces, to_anthropic, to_chat};
-use crate::stream::Limits;
-use crate::translate::CallState;
+use crate::Protocol;
+use crate::stream::{Limits, Transcoder};
+use crate::translate::{CallState, Carriage};
 
 fn streams() -> Vec<(CallState, &'static [u8])> {
     let cutting = CallState { stops: vec!["京 😀\n".into(), "ask".into()], ..to_anthropic() };
@@ -52,6 +53,25 @@ proptest! {
             }
             let cut = run_pieces(&call, &pieces, Limits::default());
             prop_assert_eq!((cut.text, cut.result, cut.counts), (whole.text, whole.result, whole.counts));
+        }
+    }
+
+    #[test]
+    fn garbage_is_a_fault_or_a_whole_answer(
+        changes in proptest::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        for (call, stream) in streams() {
+            let mut stream = stream.to_vec();
+            for (place, byte) in &changes {
+                let place = place.index(stream.len());
+                stream[place] = *byte;
+            }
+            let mut out = Vec::new();
+            let mut transcoder = Transcoder::new(call.clone(), Limits::default(), Carriage::default()).unwrap();
+            let result = transcoder.push(&stream, &mut out).and_then(|_| transcoder.finish(&mut out));
+            let text = String::from_utf8(out).unwrap();
+            let end = if call.client == Protocol::OpenaiChat { "[DONE]" } else { "\"message_stop\"" };
+            prop_assert_eq!(result.is_ok_and(|progress| progress.done), text.contains(end));
         }
     }
 }
