@@ -14,6 +14,7 @@ pub const RULES: Rules = Rules {
         Pass::FitErrors,
         Pass::RenderDocuments,
         Pass::FitMedia,
+        Pass::FitRefusals,
         Pass::FitNames,
         Pass::DropCacheMarks,
         Pass::FitHistoryReasoning,

@@ -218,6 +218,8 @@ pub enum Pass {
     FitMedia,
     /// Says that a result is an error where there is no mark for it.
     FitErrors,
+    /// Makes text of earlier refusals.
+    FitRefusals,
     /// Names speakers where there is no place for it.
     FitNames,
     /// Leaves out cache marks.

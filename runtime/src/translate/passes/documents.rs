@@ -35,6 +35,7 @@ fn render_all<'a>(blocks: &mut Vec<ir::Block<'a>>, shape: &mut Shape<'_>) {
             },
             ir::Block::SearchResult(node) if !shape.to.media.search_results => {
                 shape.report.node(EffectKind::Emulated, node.at, "the search result stands as marked text");
+                report_cite(std::mem::take(&mut node.cite), node.at, "Block.search_result", shape);
                 let said = text::joined(node.content.as_deref().unwrap_or_default(), "\n");
                 let attributes = [("title", &node.title), ("source", &node.source)];
                 rendered.push(marked("search_result", &attributes, &said, node.at));
@@ -62,7 +63,6 @@ fn document<'a>(node: &mut ir::DocumentBlock<'a>, shape: &mut Shape<'_>) -> Opti
         if let Some(plain) = plain_text(&kind, node.source.data.as_ref()) {
             node.source = ir::Source {
                 kind: Some(ir::SourceKind::Text),
-                media_type: Some(Text::plain("text/plain")),
                 text: Some(Text::plain(plain)),
                 filename: node.source.filename.take(),
                 ..ir::Source::default()
@@ -99,11 +99,19 @@ fn fit_title(node: &mut ir::DocumentBlock<'_>, shape: &Shape<'_>) {
 
 fn stand_in<'a>(node: &mut ir::DocumentBlock<'a>, said: &str, shape: &mut Shape<'_>) -> ir::Block<'a> {
     shape.report.node(EffectKind::Emulated, node.at, "the document stands as marked text");
+    report_cite(std::mem::take(&mut node.cite), node.at, "Block.document", shape);
     let title = node.title.take().or_else(|| node.source.filename.take());
     let mut block =
         marked("document", &[("title", &title), ("context", &node.context.take())], said, node.at);
     block.native_mut().append(std::mem::take(&mut node.native));
     block
+}
+
+/// Marked text can be quoted and not cited.
+fn report_cite(cite: ir::Cite<'_>, at: At, kind: &str, shape: &mut Shape<'_>) {
+    if cite != ir::Cite::default() {
+        shape.report.member(EffectKind::Dropped, at, kind, "cite.on", "marked text is not cited from");
+    }
 }
 
 /// Text between marks that say what it is.

@@ -36,6 +36,16 @@ pub(super) fn hoist_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
     let leading = turns.iter().take_while(|turn| is_system(turn)).count();
     let mut hoisted = Vec::new();
     for mut turn in turns.drain(..leading) {
+        super::marks::mark_last(&mut turn);
+        if turn.name.take().is_some() {
+            shape.report.member(
+                EffectKind::Dropped,
+                turn.at,
+                "Turn",
+                "name",
+                "system text outside the turns has no speaker",
+            );
+        }
         for block in turn.content.iter_mut().flatten() {
             // The turn's own leftovers are reported with its first block.
             block.native_mut().append(std::mem::take(&mut turn.native));

@@ -36,20 +36,21 @@ pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<
     });
 }
 
-/// A mark of a whole turn stands at the turn's last block, where blocks alone have marks.
 fn mark_blocks(request: &mut ir::Request<'_>) {
-    for turn in request.turns.iter_mut().flatten() {
-        if turn.cache == ir::CacheMark::default() {
-            continue;
-        }
-        let marked = std::mem::take(&mut turn.cache);
-        let last = turn.content.iter_mut().flatten().rev().find_map(mark);
-        match last {
-            Some((cache, _)) if *cache == ir::CacheMark::default() => *cache = marked,
-            Some(_) => {}
-            // Nothing in the turn can be marked; what is left is reported by the map.
-            None => turn.cache = marked,
-        }
+    request.turns.iter_mut().flatten().for_each(mark_last);
+}
+
+/// A mark of a whole turn stands at the turn's last block, where blocks alone have marks.
+pub(super) fn mark_last(turn: &mut ir::Turn<'_>) {
+    if turn.cache == ir::CacheMark::default() {
+        return;
+    }
+    let marked = std::mem::take(&mut turn.cache);
+    match turn.content.iter_mut().flatten().rev().find_map(mark) {
+        Some((cache, _)) if *cache == ir::CacheMark::default() => *cache = marked,
+        Some(_) => {}
+        // Nothing in the turn can be marked; what is left is reported by the map.
+        None => turn.cache = marked,
     }
 }
 

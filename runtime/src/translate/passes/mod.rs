@@ -55,6 +55,7 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::RenderDocuments => documents::render_documents(request, shape),
         Pass::FitMedia => media::fit_media(request, shape),
         Pass::FitErrors => errors::fit_errors(request, shape),
+        Pass::FitRefusals => turns::fit_refusals(request, shape),
         Pass::FitNames => names::fit_names(request, shape),
         Pass::DropCacheMarks => marks::drop_cache_marks(request, shape),
         Pass::DropEmpty => empty::drop_empty(request, shape),

@@ -1,6 +1,6 @@
 //! The order of turns and of what is in them.
 
-use busbar_protocols::ir;
+use busbar_protocols::{EffectKind, ir};
 
 use super::super::shape::Shape;
 
@@ -20,6 +20,23 @@ pub(super) fn order_content(request: &mut ir::Request<'_>, shape: &mut Shape<'_>
                 _ => 1,
             });
         }
+    }
+}
+
+/// Makes text of refusals in the history, where the target knows a refusal only as a reason to stop.
+pub(super) fn fit_refusals(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    if shape.to.answer.refusal_content {
+        return;
+    }
+    for block in request.turns.iter_mut().flatten().flat_map(|turn| turn.content.iter_mut().flatten()) {
+        let ir::Block::Refusal(node) = block else { continue };
+        shape.report.node(EffectKind::Adapted, node.at, "an earlier refusal stands as text");
+        *block = ir::Block::Text(ir::TextBlock {
+            text: node.text.take(),
+            at: node.at,
+            native: std::mem::take(&mut node.native),
+            ..ir::TextBlock::default()
+        });
     }
 }
 

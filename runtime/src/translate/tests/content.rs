@@ -97,6 +97,17 @@ fn text_documents_and_search_results_stand_as_marked_text() {
 }
 
 #[test]
+fn citing_from_marked_text_is_reported() {
+    let up = messages(parts(json!([
+        { "type": "document", "citations": { "enabled": true }, "source": { "type": "text", "media_type": "text/plain", "data": "body" } },
+    ])));
+    assert_eq!(
+        up.effects,
+        ["emulated messages[0].content[0]", "dropped messages[0].content[0].citations.enabled"]
+    );
+}
+
+#[test]
 fn what_would_be_lost_is_refused_by_name() {
     for (from, part, reason) in [
         (

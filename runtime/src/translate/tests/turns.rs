@@ -173,3 +173,35 @@ fn a_begun_answer_goes_up_trimmed_or_as_a_question() {
     assert_eq!(up.body["messages"][2]["role"], "user");
     assert_eq!(up.effects, ["adapted messages[1]", "emulated messages[1]"]);
 }
+
+#[test]
+fn a_mark_or_a_name_at_a_system_message_is_not_lost_in_silence() {
+    let mark = json!({ "type": "ephemeral" });
+    let up = chat(
+        json!({ "messages": [{ "role": "system", "name": "s", "content": "A", "cache_control": mark }, user("hi")] }),
+    );
+    assert_eq!(up.body["system"], json!([{ "type": "text", "text": "A", "cache_control": mark }]));
+    assert_eq!(up.effects, ["dropped messages[0].name"]);
+}
+
+#[test]
+fn an_earlier_refusal_stands_as_text() {
+    let up = chat(json!({ "messages": [
+        user("a"), { "role": "assistant", "content": null, "refusal": "No." },
+        user("b"), { "role": "assistant", "content": [{ "type": "refusal", "refusal": "Never." }] }, user("c"),
+    ] }));
+    let text = |text: &str| json!({ "role": "assistant", "content": [{ "type": "text", "text": text }] });
+    assert_eq!((&up.body["messages"][1], &up.body["messages"][3]), (&text("No."), &text("Never.")));
+    assert_eq!(up.effects, ["adapted messages[1]", "adapted messages[3].content[0]"]);
+}
+
+#[test]
+fn a_turn_of_nothing_but_reasoning_has_a_text() {
+    let up = messages(json!({ "messages": [
+        user("a"), { "role": "assistant", "content": [{ "type": "thinking", "thinking": "hm", "signature": "S" }] }, user("b"),
+    ] }));
+    assert_eq!(
+        up.body["messages"][1],
+        json!({ "role": "assistant", "content": "", "reasoning_content": "hm" })
+    );
+}

@@ -176,6 +176,10 @@ pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>
     for (said, text) in answers.zip(reasoning) {
         if let Some(text) = text {
             said.reasoning_content = Field::Value(text);
+            if said.content.is_absent() && said.tool_calls.is_absent() {
+                said.content =
+                    Field::Value(wire::ChatCompletionAssistantMessageContent::String(Text::plain("")));
+            }
         }
     }
     document.to_json()
