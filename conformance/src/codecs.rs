@@ -71,6 +71,11 @@ pub struct Outcome {
     pub ledger: Ledger,
 }
 
+/// Whether the protocol's map is in this build.
+pub fn is_mapped(protocol: Protocol) -> bool {
+    matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic)
+}
+
 /// `from_ir(to_ir(document))`, towards the same protocol. Stream events have no map of their own.
 pub fn through_ir(protocol: Protocol, root: Root, body: &[u8]) -> Result<Outcome, WireError> {
     let mut read = ReadCx::default();

@@ -25,11 +25,19 @@ fn the_ir_loses_nothing() {
                 if canonical(&before).unwrap() != canonical(&after).unwrap() {
                     failures.push(format!("{protocol} {kind:?} seed {seed}:\n  {before}\n  {after}"));
                 } else if !outcome.ledger.is_empty() {
-                    failures.push(format!("{protocol} {kind:?} seed {seed}: reported {:?}\n  {before}", outcome.ledger));
+                    failures.push(format!(
+                        "{protocol} {kind:?} seed {seed}: reported {:?}\n  {before}",
+                        outcome.ledger
+                    ));
                 }
             }
         }
     }
     failures.sort_by_key(String::len);
-    assert!(failures.is_empty(), "{} documents changed; the shortest:\n{}", failures.len(), failures[..failures.len().min(12)].join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} documents changed; the shortest:\n{}",
+        failures.len(),
+        failures[..failures.len().min(12)].join("\n")
+    );
 }

@@ -1,0 +1,79 @@
+//! The checks that a run is made of.
+
+use anyhow::Result;
+use busbar::Protocol;
+use busbar_codegen::schema::Schema;
+
+use crate::canon::canonical;
+use crate::codecs::{is_mapped, through_ir};
+use crate::docs::{Extras, Root, document};
+use crate::exceptions::Exceptions;
+use crate::judge::judge;
+use crate::report::Report;
+use crate::{data, suite};
+
+/// Every case of every suite, or of one, towards every target.
+///
+/// # Errors
+/// When a case cannot be read.
+pub fn suites(only: Option<&str>, exceptions: &mut Exceptions, report: &mut Report) -> Result<()> {
+    for case in suite::load(&data("suites"), only)? {
+        for verdict in judge(&case)? {
+            if !verdict.failures.is_empty() {
+                report.fail(exceptions, &verdict.id, verdict.target.name(), verdict.failures.join("\n  "));
+            } else if verdict.judged {
+                report.pass();
+            } else {
+                report.unjudged += 1;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// `from_ir(to_ir(document))` is the document, over documents that the schema allows.
+///
+/// # Errors
+/// When a schema cannot be read.
+pub fn round_trips(seed: u64, cases: u64, exceptions: &mut Exceptions, report: &mut Report) -> Result<()> {
+    for protocol in Protocol::ALL.into_iter().filter(|protocol| is_mapped(*protocol)) {
+        let schema = schema(protocol)?;
+        for kind in [Root::Request, Root::Response, Root::Error] {
+            for seed in seed..seed.saturating_add(cases) {
+                let extras = Extras { unknown: seed % 2 == 0, nulls: seed % 3 == 0 };
+                let before = document(&schema, kind, seed, extras);
+                match round_trip(protocol, kind, &before) {
+                    Ok(()) => report.pass(),
+                    Err(found) => {
+                        let check = format!("round trip {kind:?}");
+                        let found = format!("seed {seed}: {found}");
+                        report.fail(exceptions, &check, protocol.name(), found);
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What is wrong with one round trip.
+fn round_trip(protocol: Protocol, kind: Root, before: &str) -> Result<(), String> {
+    let outcome = through_ir(protocol, kind, before.as_bytes()).map_err(|error| error.to_string())?;
+    let after = String::from_utf8(outcome.body).map_err(|error| error.to_string())?;
+    let spelled = |json: &str| canonical(json).map_err(|error| error.to_string());
+    if spelled(before)? != spelled(&after)? {
+        return Err(format!("the document changed\n  {before}\n  {after}"));
+    }
+    if !outcome.ledger.is_empty() {
+        return Err(format!("reported {:?}\n  {before}", outcome.ledger));
+    }
+    Ok(())
+}
+
+/// The interface facts of a protocol.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn schema(protocol: Protocol) -> Result<Schema> {
+    Schema::load(&data("../schemas").join(protocol.name()).join("schema.json"))
+}

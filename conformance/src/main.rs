@@ -1,0 +1,70 @@
+//! `busbar-conformance`: judges what the gateway makes of requests, answers and streams.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context;
+use busbar_conformance::exceptions::Exceptions;
+use busbar_conformance::report::Report;
+use busbar_conformance::{checks, data};
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs the suites and the schema-driven checks, and fails when one of them does.
+    Run {
+        /// This suite alone, and no schema-driven check.
+        #[arg(long)]
+        suite: Option<String>,
+        /// Documents made for each protocol and kind.
+        #[arg(long, default_value_t = 200)]
+        cases: u64,
+        /// Seed of the first document.
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Writes what was found to this file, as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+    },
+}
+
+#[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(report) => {
+            for failure in &report.failed {
+                println!("FAILED {} > {}\n  {}", failure.check, failure.target, failure.found);
+            }
+            println!("{}", report.summary());
+            if report.failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<Report> {
+    let Command::Run { suite, cases, seed, json } = command;
+    let mut exceptions = Exceptions::load(&data("exceptions.toml"))?;
+    let mut report = Report::default();
+    checks::suites(suite.as_deref(), &mut exceptions, &mut report)?;
+    if suite.is_none() {
+        checks::round_trips(seed, cases, &mut exceptions, &mut report)?;
+    }
+    let only = suite.map(|suite| format!("{suite}/"));
+    report.check_exceptions(&exceptions, |check| only.as_ref().is_none_or(|only| check.starts_with(only)));
+    if let Some(path) = json {
+        let text = serde_json::to_string_pretty(&report)?;
+        std::fs::write(&path, text).with_context(|| path.display().to_string())?;
+    }
+    Ok(report)
+}

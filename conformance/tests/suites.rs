@@ -1,0 +1,55 @@
+//! Every case of every suite, towards every target, by what it expects and by a snapshot that a reader accepted.
+
+use busbar_conformance::canon::pretty;
+use busbar_conformance::exceptions::Exceptions;
+use busbar_conformance::judge::judge;
+use busbar_conformance::suite::{Input, load};
+use busbar_conformance::{data, targets};
+use busbar_protocols::Protocol;
+
+#[test]
+fn suites() {
+    let mut exceptions = Exceptions::load(&data("exceptions.toml")).unwrap();
+    let mut failures = Vec::new();
+    let mut snapshots = insta::Settings::new();
+    snapshots.set_snapshot_path(data("snapshots"));
+    snapshots.set_prepend_module_to_snapshot(false);
+    snapshots.set_omit_expression(true);
+    for case in load(&data("suites"), None).unwrap() {
+        let input = match &case.input {
+            Input::Request(body) | Input::Response(body) => pretty(body).unwrap_or_else(|_| body.clone()),
+            Input::Stream(stream) => stream.clone(),
+        };
+        for verdict in judge(&case).unwrap() {
+            let name = format!("{}.{}", case.id.replace('/', "."), verdict.target);
+            let mut header = snapshots.clone();
+            header.set_description(&*case.why);
+            header.set_info(&input.lines().collect::<Vec<_>>());
+            header.bind(|| insta::assert_snapshot!(name.as_str(), verdict.shown));
+            if !verdict.failures.is_empty() && !exceptions.excuse(&verdict.id, verdict.target.name()) {
+                failures.push(format!("{name}\n  {}\n{}", verdict.failures.join("\n  "), verdict.shown));
+            }
+            assert!(verdict.judged, "{name}: the case does not say what it expects");
+        }
+    }
+    assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n\n"));
+    let idle: Vec<_> = exceptions.idle(|check| !check.starts_with("leaf ")).collect();
+    assert!(idle.is_empty(), "exceptions that nothing needs: {idle:?}");
+}
+
+#[test]
+fn what_the_gateway_declares_is_what_it_does() {
+    use busbar::translate::{Carriage, request};
+    let facts = busbar_conformance::suite::facts();
+    let mut pairs = 0;
+    for client in Protocol::ALL {
+        for backend in Protocol::ALL.into_iter().filter(|backend| *backend != client) {
+            let declared = targets(client).any(|target| target == backend);
+            let refused = request(client, backend, b"{}", &facts, &Carriage::default());
+            let unable = refused.is_err_and(|refusal| refusal.message.contains("cannot be translated"));
+            assert_eq!(declared, !unable, "{client} {backend}");
+            pairs += usize::from(declared);
+        }
+    }
+    assert!(pairs >= 2);
+}
