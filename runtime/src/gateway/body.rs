@@ -8,6 +8,7 @@ use hyper::body::{Frame, SizeHint};
 
 use super::settle::Settlement;
 use super::translated::Transcoding;
+use super::watch::Watch;
 use crate::fault::stream_event;
 use crate::observe::metrics::Outcome;
 use crate::upstream;
@@ -45,6 +46,8 @@ pub struct Pump {
     pub(super) is_events: bool,
     /// What makes the caller's stream of the provider's; none where they speak the same.
     pub(super) transcoding: Option<Box<Transcoding>>,
+    /// What looks at an answer that passes unread.
+    pub(super) watch: Option<Watch>,
     pub(super) settlement: Settlement,
 }
 
@@ -68,6 +71,9 @@ impl Pump {
         }
         Poll::Ready(match piece {
             Some(Ok(bytes)) => {
+                if let Some(watch) = &mut self.watch {
+                    watch.push(&bytes);
+                }
                 if settlement.first_byte.is_none() {
                     settlement.first_byte = Some(settlement.started.elapsed());
                 }
@@ -83,6 +89,18 @@ impl Pump {
             }
             None => None,
         })
+    }
+}
+
+impl Drop for Pump {
+    /// The settlement, which goes next, is told what the answer has shown, whole or not.
+    fn drop(&mut self) {
+        if let Some(transcoding) = &mut self.transcoding {
+            transcoding.settle(&mut self.settlement);
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.settle(&mut self.settlement);
+        }
     }
 }
 

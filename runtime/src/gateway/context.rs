@@ -9,11 +9,13 @@ use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use super::body::{Body, Pump};
+use super::caller::Caller;
 use super::lane::FIDELITY_HEADER;
 use super::settle::Settlement;
 use super::translated;
+use super::watch::Watch;
 use super::{LANE_HEADER, REQUEST_ID_HEADER, Shared};
-use crate::dialect::{headers, request_id_header};
+use crate::dialect::{Operation, headers, request_id_header};
 use crate::fault::{Fault, render};
 use crate::observe::metrics::Outcome;
 use crate::upstream;
@@ -22,13 +24,15 @@ use crate::upstream;
 pub(super) const MAX_EXCERPT: usize = 128;
 
 /// The longest report of what was changed in a header, in bytes.
-const MAX_FIDELITY: usize = 1024;
+pub(super) const MAX_FIDELITY: usize = 1024;
 
 /// One request, from its head to its answer.
 #[derive(Debug)]
 pub(super) struct Ctx {
     /// What will be counted and recorded; travels with the answer's body.
     pub(super) settlement: Settlement,
+    /// Whose request it is.
+    pub(super) caller: Caller,
     /// What a wrong method's answer says is allowed.
     pub(super) allow: Option<&'static str>,
 }
@@ -36,7 +40,7 @@ pub(super) struct Ctx {
 impl Ctx {
     pub(super) fn new<B>(shared: &Arc<Shared>, request: &Request<B>) -> Self {
         let id = headers::caller_request_id(request.headers()).map_or_else(new_request_id, str::to_owned);
-        Self { settlement: Settlement::new(shared, id), allow: None }
+        Self { settlement: Settlement::new(shared, id), caller: Caller::default(), allow: None }
     }
 
     /// A failure, in the caller's own dialect.
@@ -71,11 +75,15 @@ impl Ctx {
         self.stamp(&mut response);
         let mut settlement = self.settlement;
         settlement.status = answer.status.as_u16();
+        let mut watch = None;
         if !answer.status.is_success() {
             settlement.upstream_failed(answer.status.as_u16());
+        } else if settlement.operation != Some(Operation::CountTokens) {
+            watch = Some(Watch::new(settlement.protocol, is_events, answer.body.length()));
         }
+        let (body, transcoding) = (answer.body, None);
         *response.body_mut() =
-            Body::Pump(Box::new(Pump { first, body: answer.body, is_events, transcoding: None, settlement }));
+            Body::Pump(Box::new(Pump { first, body, is_events, transcoding, watch, settlement }));
         response
     }
 
@@ -84,7 +92,7 @@ impl Ctx {
         self,
         answer: upstream::Answer,
         made: translated::Answer,
-        ledger: &Ledger,
+        ledger: Ledger,
     ) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = answer.status;
@@ -105,18 +113,23 @@ impl Ctx {
         settlement.first_byte = Some(settlement.started.elapsed());
         settlement.bytes_out = 0;
         *response.body_mut() = match made {
-            translated::Answer::Whole(body, _) => {
+            translated::Answer::Whole(body, _, tokens) => {
+                settlement.tokens = tokens;
                 settlement.outcome = Outcome::Complete;
                 settlement.bytes_out = body.len() as u64;
                 Body::full(body.into())
             }
-            translated::Answer::Stream(first, transcoding) => Body::Pump(Box::new(Pump {
-                first: Some(first.into()),
-                body: answer.body,
-                is_events: true,
-                transcoding: Some(transcoding),
-                settlement,
-            })),
+            translated::Answer::Stream(first, mut transcoding) => {
+                transcoding.ledger = ledger;
+                Body::Pump(Box::new(Pump {
+                    first: Some(first.into()),
+                    body: answer.body,
+                    is_events: true,
+                    transcoding: Some(transcoding),
+                    watch: None,
+                    settlement,
+                }))
+            }
         };
         response
     }

@@ -1,11 +1,13 @@
 //! The walk: one request from its head to its last byte, read top to bottom.
 
 mod body;
+mod caller;
 mod context;
 mod lane;
 mod read;
 mod settle;
 mod translated;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -17,6 +19,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
 use tokio::time::Instant;
 
 pub use self::body::{Aborted, Body};
+use self::caller::Caller;
 use self::context::Ctx;
 pub use self::lane::FIDELITY_HEADER;
 use crate::config::{Limits, Settings};
@@ -98,7 +101,7 @@ impl Gateway {
         let mut ctx = Ctx::new(&self.shared, &request);
         match self.walk(&mut ctx, request).await {
             Ok(Committed::Forwarded(answer, first)) => ctx.forward(answer, first),
-            Ok(Committed::Translated(answer, made, ledger)) => ctx.translate(answer, made, &ledger),
+            Ok(Committed::Translated(answer, made, ledger)) => ctx.translate(answer, made, ledger),
             Err(fault) => ctx.refuse(&fault),
         }
     }
@@ -131,7 +134,7 @@ impl Gateway {
 
         // 2. Admit: bounded in number; the caller's key is recognised in any carrier, and goes no further.
         ctx.settlement.admit(self.limits.concurrent_requests)?;
-
+        ctx.caller = Caller::of(&parts);
         let fidelity = lane::Fidelity::asked(&parts.headers)?;
 
         // 3. Read the body; find model and streaming, where the body and not the path names them.
@@ -172,8 +175,10 @@ impl Gateway {
             (lane::forward(&call, &parts, &choice, &sniffed, body)?, None)
         } else {
             let carriage = &self.shared.carriage;
-            let made = translated::request(&call, backend, &choice, &body, streamed, fidelity, carriage)?;
-            ctx.settlement.note_effects(call.protocol, backend, &made.ledger);
+            let scope = ctx.caller.scope();
+            let facts = translated::facts(&choice, &scope);
+            let made = translated::request(&call, backend, &facts, &body, streamed, fidelity, carriage)?;
+            ctx.settlement.note_effects(&made.ledger);
             (made.plan, Some((made.state, made.ledger)))
         };
 
@@ -203,8 +208,8 @@ impl Gateway {
         }
         let limits = &self.limits;
         let made = translated::answer(&mut answer, state, streamed, limits, &self.shared.carriage).await?;
-        if let translated::Answer::Whole(_, effects) = &made {
-            ctx.settlement.note_effects(backend, call.protocol, effects);
+        if let translated::Answer::Whole(_, effects, _) = &made {
+            ctx.settlement.note_answer_effects(effects);
             ledger.extend(effects.clone());
         }
         Ok(Committed::Translated(answer, made, ledger))

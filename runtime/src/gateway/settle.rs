@@ -12,7 +12,7 @@ use crate::Protocol;
 use crate::dialect::Operation;
 use crate::fault::{Blame, Class, Fault};
 use crate::observe::access::{self, Record};
-use crate::observe::metrics::{self, Counted, Outcome};
+use crate::observe::metrics::{self, Counted, Outcome, Tokens};
 
 /// The most of a failure's text that a record holds, in bytes.
 const MAX_ERROR: usize = 256;
@@ -39,6 +39,7 @@ pub(super) struct Settlement {
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     pub(super) first_byte: Option<Duration>,
+    pub(super) tokens: Tokens,
     /// Whether a provider has answered, so that a failure's words may be the provider's.
     pub(super) answered: bool,
     failure: Option<(Blame, Class)>,
@@ -65,6 +66,7 @@ impl Settlement {
             bytes_in: 0,
             bytes_out: 0,
             first_byte: None,
+            tokens: Tokens::default(),
             answered: false,
             failure: None,
             error: String::new(),
@@ -94,8 +96,17 @@ impl Settlement {
         Ok(())
     }
 
-    /// Counts what a translation changed, from one protocol to the other.
-    pub(super) fn note_effects(&self, from: Protocol, to: Protocol, ledger: &Ledger) {
+    /// Counts what was changed on the way to the backend.
+    pub(super) fn note_effects(&self, ledger: &Ledger) {
+        Self::count_effects(self.protocol, self.backend.unwrap_or(self.protocol), ledger);
+    }
+
+    /// Counts what was changed on the way back.
+    pub(super) fn note_answer_effects(&self, ledger: &Ledger) {
+        Self::count_effects(self.backend.unwrap_or(self.protocol), self.protocol, ledger);
+    }
+
+    fn count_effects(from: Protocol, to: Protocol, ledger: &Ledger) {
         for effect in ledger.effects() {
             // The top of the path alone: what is below may be the caller's own words, and without bound.
             let top = effect.path.split(['.', '[']).next().unwrap_or_default();
@@ -121,6 +132,13 @@ impl Settlement {
         self.failure =
             Some((if status < 500 && status != 429 { Blame::Client } else { fault.blame }, fault.class));
     }
+
+    /// Notes that an answer told of an error after it had begun.
+    pub(super) fn failed_within(&mut self) {
+        if self.failure.is_none() {
+            self.upstream_failed(500);
+        }
+    }
 }
 
 impl Drop for Settlement {
@@ -133,6 +151,7 @@ impl Drop for Settlement {
             outcome: self.outcome,
             duration,
             first_byte: self.first_byte,
+            tokens: self.tokens,
         });
         let log = self.shared.settings.log;
         if !log.access {
@@ -157,6 +176,7 @@ impl Drop for Settlement {
                 error: &self.error,
                 bytes_in: self.bytes_in,
                 bytes_out: self.bytes_out,
+                tokens: self.tokens,
                 first_byte_us: self.first_byte.map(access::micros),
                 duration_us: access::micros(duration),
             },

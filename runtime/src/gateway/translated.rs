@@ -9,13 +9,15 @@ use busbar_protocols::{EffectKind, Ledger};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
+use super::context::MAX_FIDELITY;
 use super::lane::{Fidelity, Plan};
 use super::settle::Settlement;
+use super::watch;
 use crate::Protocol;
 use crate::config::Limits;
 use crate::dialect::{self, Call, Operation, headers};
 use crate::fault::{Class, Fault};
-use crate::observe::metrics::Outcome;
+use crate::observe::metrics::{Outcome, Tokens};
 use crate::route::Choice;
 use crate::stream::{self, Transcoder};
 use crate::translate::{self, CallState, Carriage, TargetFacts};
@@ -40,7 +42,7 @@ pub(super) struct Translated {
 #[derive(Debug)]
 pub(super) enum Answer {
     /// All of it.
-    Whole(Vec<u8>, Ledger),
+    Whole(Vec<u8>, Ledger, Tokens),
     /// Its beginning, and what makes the rest.
     Stream(Vec<u8>, Box<Transcoding>),
 }
@@ -49,6 +51,8 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Transcoding {
     transcoder: Transcoder,
+    /// What was changed on the way there.
+    pub(super) ledger: Ledger,
     /// What is still to be told after what was sent.
     failed: Option<Fault>,
     over: bool,
@@ -57,7 +61,13 @@ pub(super) struct Transcoding {
 
 impl Transcoding {
     fn new(transcoder: Transcoder, failed: Option<Fault>, limits: &Limits) -> Self {
-        Self { transcoder, failed, over: false, silence: Silence::new(limits.keep_alive) }
+        Self {
+            transcoder,
+            ledger: Ledger::default(),
+            failed,
+            over: false,
+            silence: Silence::new(limits.keep_alive),
+        }
     }
 
     /// What the next piece of the provider's stream, or its end, becomes; none when the caller's stream is over.
@@ -76,6 +86,17 @@ impl Transcoding {
         let mut out = Vec::new();
         self.transcoder.keep_alive(&mut out);
         Poll::Ready(Some(Bytes::from(out)))
+    }
+
+    /// Tells the settlement what the stream has shown.
+    pub(super) fn settle(&mut self, settlement: &mut Settlement) {
+        settlement.tokens = watch::tokens(self.transcoder.usage());
+        let effects = self.transcoder.ledger();
+        if !effects.is_empty() {
+            settlement.note_answer_effects(effects);
+            self.ledger.extend(effects.clone());
+            settlement.fidelity = self.ledger.summary(MAX_FIDELITY);
+        }
     }
 
     fn poll_content(
@@ -178,11 +199,17 @@ fn drain(cx: &mut Context<'_>, body: &mut upstream::Body) {
     }
 }
 
+/// What is known about the model that was chosen; `scope` is whose request it is.
+pub(super) fn facts<'a>(choice: &'a Choice<'_>, scope: &'a str) -> TargetFacts<'a> {
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
+    TargetFacts { upstream_model: &choice.upstream_model, now, scope, ..TargetFacts::default() }
+}
+
 /// Makes a request into one for the backend.
 pub(super) fn request(
     call: &Call<'_>,
     backend: Protocol,
-    choice: &Choice<'_>,
+    facts: &TargetFacts<'_>,
     body: &[u8],
     streamed: bool,
     fidelity: Fidelity,
@@ -192,9 +219,7 @@ pub(super) fn request(
         let message = format!("tokens cannot be counted by a provider that speaks {backend}");
         return Err(Fault::gateway(Class::Unsupported, message));
     }
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
-    let facts = TargetFacts { upstream_model: &choice.upstream_model, now, ..TargetFacts::default() };
-    let outbound = translate::request(call.protocol, backend, body, &facts, carriage).map_err(|refusal| {
+    let outbound = translate::request(call.protocol, backend, body, facts, carriage).map_err(|refusal| {
         let mut fault = Fault::client(Class::InvalidRequest, refusal.to_string());
         fault.retry_safe = refusal.semantic;
         if refusal.path.is_empty() { fault } else { fault.with_param(refusal.path) }
@@ -210,7 +235,7 @@ pub(super) fn request(
     }
     let in_path = !dialect::model_in_body(backend);
     let operation = if in_path && streamed { Operation::GenerateStream } else { Operation::Generate };
-    let mut path = dialect::upstream_path(backend, operation, &choice.upstream_model, "").into_owned();
+    let mut path = dialect::upstream_path(backend, operation, facts.upstream_model, "").into_owned();
     if backend == Protocol::Gemini && streamed {
         path.push_str("?alt=sse");
     }
@@ -243,9 +268,10 @@ pub(super) async fn answer(
 ) -> Result<Answer, Fault> {
     if !streamed {
         let body = whole(&mut answer.body, limits.response).await?;
+        let tokens = watch::tokens_of(state.backend, &body);
         let (body, ledger) = translate::response(&body, &state, carriage)
             .map_err(|malformed| Fault::upstream(Class::BadGateway, malformed.to_string()))?;
-        return Ok(Answer::Whole(body, ledger));
+        return Ok(Answer::Whole(body, ledger, tokens));
     }
     let bounds = stream::Limits {
         line: limits.stream_line,

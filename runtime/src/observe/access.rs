@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::metrics;
+use super::metrics::{self, Tokens};
 use crate::config::raw::LogFormat;
 
 /// A thread's records are written once they have this many bytes.
@@ -58,6 +58,9 @@ pub struct Record<'a> {
     pub bytes_in: u64,
     /// Bytes of the answer's body.
     pub bytes_out: u64,
+    /// What the provider says that it read and wrote.
+    #[serde(flatten)]
+    pub tokens: Tokens,
     /// Microseconds to the first byte of a provider's answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub first_byte_us: Option<u64>,
@@ -144,6 +147,11 @@ fn text(out: &mut Vec<u8>, record: &Record<'_>) -> std::io::Result<()> {
             write!(out, " {name}={value:?}")?;
         }
     }
+    for (kind, count) in Tokens::KINDS.into_iter().zip(record.tokens.counts()) {
+        if let Some(count) = count {
+            write!(out, " {kind}_tokens={count}")?;
+        }
+    }
     write!(out, " in={} out={}", record.bytes_in, record.bytes_out)
 }
 
@@ -170,6 +178,7 @@ mod tests {
             error: "",
             bytes_in: 1,
             bytes_out: 2,
+            tokens: Tokens { input: Some(7), ..Tokens::default() },
             first_byte_us: None,
             duration_us: 1_234,
         };
@@ -177,7 +186,7 @@ mod tests {
         text(&mut out, &record).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
-            r#"t r cohere 404 refused 1.234ms model="a b\n\"c\"" lane=l blame=client class=not_found in=1 out=2"#
+            r#"t r cohere 404 refused 1.234ms model="a b\n\"c\"" lane=l blame=client class=not_found input_tokens=7 in=1 out=2"#
         );
     }
 }

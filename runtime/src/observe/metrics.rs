@@ -28,6 +28,7 @@ struct Metrics {
     duration: HistogramVec,
     first_byte: HistogramVec,
     faults: IntCounterVec,
+    tokens: IntCounterVec,
     effects: IntCounterVec,
     dropped_records: IntCounter,
     running: IntGauge,
@@ -64,10 +65,15 @@ impl Metrics {
                 "Failures, by who is to blame and their class.",
                 &["blame", "class"],
             ),
+            tokens: counters(
+                "busbar_tokens_total",
+                "Tokens as providers count them, by lane and kind; `input` and `output` hold the other kinds.",
+                &["lane", "kind"],
+            ),
             effects: counters(
                 "busbar_fidelity_effects_total",
-                "What translation changed, by pair of protocols, kind and path.",
-                &["client", "backend", "kind", "path"],
+                "What translation changed, of requests towards the backend's protocol and of answers back.",
+                &["from", "to", "kind", "path"],
             ),
             dropped_records: register(
                 &registry,
@@ -121,6 +127,36 @@ impl Outcome {
     }
 }
 
+/// Token counts of an answer; none is unknown, which is not 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tokens {
+    /// Input, cached tokens included.
+    #[serde(rename = "input_tokens", skip_serializing_if = "Option::is_none")]
+    pub input: Option<u64>,
+    /// Output, reasoning included.
+    #[serde(rename = "output_tokens", skip_serializing_if = "Option::is_none")]
+    pub output: Option<u64>,
+    /// Input read from a cache.
+    #[serde(rename = "cache_read_tokens", skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<u64>,
+    /// Input written to a cache.
+    #[serde(rename = "cache_write_tokens", skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<u64>,
+    /// Output spent on reasoning.
+    #[serde(rename = "reasoning_tokens", skip_serializing_if = "Option::is_none")]
+    pub reasoning: Option<u64>,
+}
+
+impl Tokens {
+    /// The kinds, in the order of [`Tokens::counts`].
+    pub const KINDS: [&str; 5] = ["input", "output", "cache_read", "cache_write", "reasoning"];
+
+    /// The counts, in the order of [`Tokens::KINDS`].
+    pub const fn counts(&self) -> [Option<u64>; 5] {
+        [self.input, self.output, self.cache_read, self.cache_write, self.reasoning]
+    }
+}
+
 /// What is counted about a request.
 #[derive(Clone, Copy, Debug)]
 pub struct Counted<'a> {
@@ -136,10 +172,14 @@ pub struct Counted<'a> {
     pub duration: Duration,
     /// From head to the first byte of a provider's answer.
     pub first_byte: Option<Duration>,
+    /// What the provider says that it read and wrote.
+    pub tokens: Tokens,
 }
 
 struct Handles {
     requests: IntCounter,
+    /// Made when there is something to count.
+    tokens: [Option<IntCounter>; Tokens::KINDS.len()],
     duration: Histogram,
     first_byte: Histogram,
 }
@@ -166,11 +206,18 @@ pub fn count(counted: &Counted<'_>) {
             of_lane.push((key, resolve(counted)));
             of_lane.len() - 1
         });
-        let (_, handles) = &of_lane[at];
+        let (_, handles) = &mut of_lane[at];
         handles.requests.inc();
         handles.duration.observe(counted.duration.as_secs_f64());
         if let Some(first_byte) = counted.first_byte {
             handles.first_byte.observe(first_byte.as_secs_f64());
+        }
+        let counts = counted.tokens.counts().into_iter().zip(Tokens::KINDS);
+        for ((count, kind), handle) in counts.zip(&mut handles.tokens) {
+            if let Some(count) = count.filter(|count| *count > 0) {
+                let resolve = || METRICS.tokens.with_label_values(&[counted.lane, kind]);
+                handle.get_or_insert_with(resolve).inc_by(count);
+            }
         }
     });
 }
@@ -181,6 +228,7 @@ fn resolve(counted: &Counted<'_>) -> Handles {
     let labels = [protocol, counted.lane, status.as_str(), counted.outcome.name()];
     Handles {
         requests: METRICS.requests.with_label_values(&labels),
+        tokens: [const { None }; Tokens::KINDS.len()],
         duration: METRICS.duration.with_label_values(&[protocol, counted.lane]),
         first_byte: METRICS.first_byte.with_label_values(&[protocol, counted.lane]),
     }
@@ -194,13 +242,13 @@ pub fn count_fault(fault: &Fault) {
 /// Counts what a translation changed.
 ///
 /// A path may hold a caller's own word for a field, so only so many are told apart.
-pub fn count_effect(client: Protocol, backend: Protocol, kind: &str, path: &str) {
+pub fn count_effect(from: Protocol, to: Protocol, kind: &str, path: &str) {
     static PATHS: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
     let mut paths = PATHS.lock().unwrap_or_else(PoisonError::into_inner);
     let known = paths.contains(path) || (paths.len() < MAX_PATHS && paths.insert(path.to_owned()));
     drop(paths);
     let path = if known { path } else { "other" };
-    METRICS.effects.with_label_values(&[client.name(), backend.name(), kind, path]).inc();
+    METRICS.effects.with_label_values(&[from.name(), to.name(), kind, path]).inc();
 }
 
 /// Counts access records that were lost.
@@ -232,6 +280,7 @@ mod tests {
             outcome: Outcome::Complete,
             duration: Duration::from_millis(30),
             first_byte: Some(Duration::from_millis(20)),
+            tokens: Tokens { input: Some(9), output: Some(4), cache_read: Some(0), ..Tokens::default() },
         };
         count(&counted);
         count(&counted);
@@ -243,6 +292,9 @@ mod tests {
                 r#"busbar_request_seconds_bucket{lane="metrics-test",protocol="cohere",le="0.05"} 2"#
             )
         );
+        assert!(text.contains(r#"busbar_tokens_total{kind="input",lane="metrics-test"} 18"#), "{text}");
+        assert!(text.contains(r#"busbar_tokens_total{kind="output",lane="metrics-test"} 8"#), "{text}");
+        assert!(!text.contains(r#"busbar_tokens_total{kind="cache_read",lane="metrics-test"}"#), "{text}");
         assert!(text.contains("busbar_requests_running 3"));
     }
 

@@ -5,5 +5,6 @@ mod command;
 mod forward;
 mod lifecycle;
 mod limits;
+mod metering;
 mod tls;
 mod translate;

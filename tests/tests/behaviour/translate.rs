@@ -442,7 +442,7 @@ fn post(gateway: &Gateway, client: Dialect, body: &str) -> Message {
     http::send(gateway.address, &raw(client, body)).unwrap()
 }
 
-fn buffered(protocol: Dialect) -> String {
+pub(super) fn buffered(protocol: Dialect) -> String {
     let answer = match protocol {
         Anthropic => json!({
             "id": "msg_1", "type": "message", "role": "assistant", "model": UPSTREAM_MODEL,
@@ -462,7 +462,7 @@ fn buffered(protocol: Dialect) -> String {
 }
 
 /// A stream of the protocol whose third event holds the beginning of the text.
-fn events(protocol: Dialect) -> Vec<String> {
+pub(super) fn events(protocol: Dialect) -> Vec<String> {
     let (first, second) = TEXT.split_at(TEXT.find("done").unwrap());
     match protocol {
         Anthropic => [
