@@ -396,12 +396,12 @@ pub(crate) fn write_num<'s>(value: &'s Num<'_>, home: bool) -> Num<'s> {
 }
 
 /// The element of a list for which `is` holds, made when there is none, at the `front` or at the end.
-pub(crate) fn element<'l, T>(
-    list: &'l mut Option<Vec<T>>,
+pub(crate) fn element<T>(
+    list: &mut Option<Vec<T>>,
     front: bool,
     is: impl Fn(&T) -> bool,
     make: impl FnOnce() -> T,
-) -> Option<&'l mut T> {
+) -> Option<&mut T> {
     let list = list.get_or_insert_with(Vec::new);
     let index = match list.iter().position(is) {
         Some(index) => index,

@@ -4,9 +4,14 @@ use std::collections::BTreeSet;
 
 use anyhow::{Context, Result};
 use busbar::Protocol;
-use busbar::translate::{self, Carriage};
+use busbar::stream::{Limits, Transcoder};
+use busbar::translate::{self, CallState, Carriage};
 use busbar_protocols::Ledger;
+use busbar_protocols::prelude::Checked;
 
+use serde_json::Value;
+
+use crate::accumulate::{accumulate, comparable};
 use crate::canon::{at, canonical, pretty};
 use crate::suite::{Case, Expect, Input};
 
@@ -100,7 +105,8 @@ fn outcome(case: &Case, target: Protocol, failures: &mut Vec<String>) -> Result<
     let carriage = Carriage::default();
     match &case.input {
         Input::Request(body) => {
-            match translate::request(case.source, target, body.as_bytes(), &case.facts(), &carriage) {
+            let document = Checked::new(body.as_bytes()).map_err(|error| error.to_string())?;
+            match translate::request(case.source, target, document, &case.facts(), &carriage) {
                 Ok(out) => done(out.body, out.ledger),
                 Err(refusal) => Ok(Outcome::Refused { path: refusal.path, message: refusal.message }),
             }
@@ -110,12 +116,86 @@ fn outcome(case: &Case, target: Protocol, failures: &mut Vec<String>) -> Result<
                 .map_err(|malformed| malformed.to_string())?;
             done(body, ledger)
         }
-        Input::Stream(_) => {
-            let _ = failures;
-            Err("streams are not judged".to_owned())
-        }
+        Input::Stream(stream) => streamed(case, target, stream, failures),
     }
 }
+
+/// The stream made into the client's, which must be the same however it is cut, and add up to what the buffered
+/// answer would have become.
+fn streamed(
+    case: &Case,
+    target: Protocol,
+    stream: &str,
+    failures: &mut Vec<String>,
+) -> Result<Outcome, String> {
+    let state = case.state(target);
+    let (out, ledger) = transcode(&state, &[stream.as_bytes()])?;
+    for (how, pieces) in cuts(stream.as_bytes()) {
+        match transcode(&state, &pieces) {
+            Ok((other, _)) if other == out => {}
+            Ok(_) => failures.push(format!("another stream comes out when it is cut {how}")),
+            Err(error) => failures.push(format!("cut {how}: {error}")),
+        }
+    }
+    let returns = stream.replace('\n', "\r\n");
+    let bytes: Vec<&[u8]> = returns.as_bytes().chunks(1).collect();
+    if transcode(&state, &bytes)?.0 != out {
+        failures.push("another stream comes out when lines end in CR and LF".to_owned());
+    }
+    let out = String::from_utf8(out).map_err(|error| error.to_string())?;
+    let whole = accumulate(target, &out)?;
+    let buffered = accumulate(case.source, stream).map_err(|error| format!("the case itself: {error}"))?;
+    let (buffered, _) = translate::response(buffered.to_string().as_bytes(), &state, &Carriage::default())
+        .map_err(|malformed| malformed.to_string())?;
+    let mut buffered: Value = serde_json::from_slice(&buffered).map_err(|error| error.to_string())?;
+    if target == Protocol::OpenaiChat && !state.include_usage {
+        // A stream tells its usage only when it is asked to.
+        buffered["usage"] = Value::Null;
+    }
+    let (buffered, seen) = (comparable(&buffered), comparable(&whole));
+    if buffered != seen {
+        failures.push(format!("the stream adds up to\n  {seen}\nand the buffered answer is\n  {buffered}"));
+    }
+    Ok(Outcome::Done { body: whole.to_string(), stream: Some(out), ledger })
+}
+
+fn transcode(state: &CallState, pieces: &[&[u8]]) -> Result<(Vec<u8>, Ledger), String> {
+    let mut transcoder = Transcoder::new(state.clone(), Limits::default(), Carriage::default())
+        .map_err(|fault| format!("{fault:?}"))?;
+    let mut out = Vec::new();
+    for piece in pieces {
+        transcoder.push(piece, &mut out).map_err(|fault| format!("{fault:?}"))?;
+    }
+    transcoder.finish(&mut out).map_err(|fault| format!("{fault:?}"))?;
+    Ok((out, transcoder.ledger().clone()))
+}
+
+/// Ways to cut a stream: equal pieces, random ones, and in two at each of many places.
+fn cuts(stream: &[u8]) -> Vec<(String, Vec<&[u8]>)> {
+    let mut cuts = Vec::new();
+    for size in [1, 2, 3, 7, 64] {
+        cuts.push((format!("in pieces of {size}"), stream.chunks(size).collect()));
+    }
+    for seed in 0..20 {
+        let mut rng = fastrand::Rng::with_seed(seed);
+        let mut pieces = Vec::new();
+        let mut rest = stream;
+        while !rest.is_empty() {
+            let (piece, after) = rest.split_at(rng.usize(1..=rest.len().min(90)));
+            pieces.push(piece);
+            rest = after;
+        }
+        cuts.push((format!("by chance (seed {seed})"), pieces));
+    }
+    let step = stream.len() / MAX_HALVES + 1;
+    for at in (1..stream.len()).step_by(step) {
+        cuts.push((format!("at byte {at}"), vec![&stream[..at], &stream[at..]]));
+    }
+    cuts
+}
+
+/// Places at which a stream is cut in two, at most.
+const MAX_HALVES: usize = 500;
 
 fn done(body: Vec<u8>, ledger: Ledger) -> Result<Outcome, String> {
     let body = String::from_utf8(body).map_err(|error| error.to_string())?;

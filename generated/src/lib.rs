@@ -26,6 +26,8 @@
 //! Not here: I/O, streams' framing, and the shape passes that a translation needs between reading and
 //! writing (turn order, tool results, signatures); the gateway `busbar` has those.
 
+#![cfg_attr(rustfmt, rustfmt_skip)]
+
 #[cfg(feature = "openai_chat")]
 #[rustfmt::skip]
 pub mod openai_chat;
@@ -46,6 +48,7 @@ pub mod bedrock;
 pub mod cohere;
 #[rustfmt::skip]
 pub mod ir;
+#[allow(dead_code, reason = "one protocol alone needs a part of it")]
 pub mod prelude;
 pub use prelude::{
     AnswerPass, Effect, EffectKind, Fate, Field, Json, Lack, Ledger, Num, Object, Pass,

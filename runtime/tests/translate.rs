@@ -2,13 +2,20 @@
 
 use busbar::Protocol::{self, Anthropic, OpenaiChat};
 use busbar::translate::{self, CallState, Carriage, TargetFacts};
+use busbar_protocols::prelude::Checked;
 use serde_json::{Value, json};
 
 fn up(from: Protocol, to: Protocol, body: &Value, carriage: &Carriage) -> (Value, Vec<String>, CallState) {
     let facts =
         TargetFacts { upstream_model: "upstream-model", now: 1_700_000_000, ..TargetFacts::default() };
-    let out = translate::request(from, to, body.to_string().as_bytes(), &facts, carriage)
-        .unwrap_or_else(|refusal| panic!("{refusal}"));
+    let out = translate::request(
+        from,
+        to,
+        Checked::new(body.to_string().as_bytes()).expect("JSON"),
+        &facts,
+        carriage,
+    )
+    .unwrap_or_else(|refusal| panic!("{refusal}"));
     (serde_json::from_slice(&out.body).expect("JSON"), effects(&out.ledger), out.state)
 }
 
@@ -242,9 +249,15 @@ fn the_same_history_gives_the_same_bytes() {
     {
         let facts = TargetFacts::default();
         let send = || {
-            translate::request(from, to, body.to_string().as_bytes(), &facts, &Carriage::default())
-                .map(|out| out.body)
-                .expect("a request")
+            translate::request(
+                from,
+                to,
+                Checked::new(body.to_string().as_bytes()).expect("JSON"),
+                &facts,
+                &Carriage::default(),
+            )
+            .map(|out| out.body)
+            .expect("a request")
         };
         assert_eq!(send(), send());
     }

@@ -69,8 +69,6 @@ pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> Result<TokenStream>
         use crate::prelude::transforms;
         use crate::prelude::wire::Int64;
 
-        const PROTOCOL: Protocol = super::PROTOCOL;
-
         #roots
         #(#items)*
     })

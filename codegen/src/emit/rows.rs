@@ -76,6 +76,7 @@ pub(crate) fn lib_module(protocols: &[&str]) -> TokenStream {
         )*
         #[rustfmt::skip]
         pub mod ir;
+        #[allow(dead_code, reason = "one protocol alone needs a part of it")]
         pub mod prelude;
 
         pub use prelude::{

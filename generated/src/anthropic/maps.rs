@@ -7,7 +7,6 @@ use crate::prelude::*;
 use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
-const PROTOCOL: Protocol = super::PROTOCOL;
 /// Turns a request into the IR; nothing is lost.
 pub fn request_to_ir<'a>(
     wire: MessageCreateParams<'a>,
@@ -9963,7 +9962,6 @@ pub fn write_content_block<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ContentBlock<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Reasoning(node) => {
             cx.leftovers(&node.native);
@@ -10122,7 +10120,6 @@ pub fn write_content_block_param<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ContentBlockParam<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Document(node) => {
             cx.leftovers(&node.native);
@@ -10255,7 +10252,6 @@ pub fn write_content_block_source_content_item<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ContentBlockSourceContentItem<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Image(node) => {
             cx.leftovers(&node.native);
@@ -10296,10 +10292,6 @@ pub fn write_content_block_source_content_item<'s>(
     None
 }
 /// Takes a `DocumentBlockParamSource` apart into `Source`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_document_block_param_source<'a>(
     wire: DocumentBlockParamSource<'a>,
     out: &mut ir::Source<'a>,
@@ -10371,13 +10363,9 @@ pub fn write_document_block_param_source<'s>(
             DocumentBlockParamSource::Url(write_urlpdf_source(src, native, cx, at)),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `DocumentBlockSource` apart into `Source`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_document_block_source<'a>(
     wire: DocumentBlockSource<'a>,
     out: &mut ir::Source<'a>,
@@ -10416,13 +10404,9 @@ pub fn write_document_block_source<'s>(
             DocumentBlockSource::Text(write_plain_text_source(src, native, cx, at)),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `ErrorObject` apart into `Error`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_error_object<'a>(
     wire: ErrorObject<'a>,
     out: &mut ir::Error<'a>,
@@ -10537,13 +10521,9 @@ pub fn write_error_object<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `ImageBlockSource` apart into `Source`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_image_block_source<'a>(
     wire: ImageBlockSource<'a>,
     out: &mut ir::Source<'a>,
@@ -10587,13 +10567,9 @@ pub fn write_image_block_source<'s>(
     if src.kind == Some(ir::SourceKind::Url) {
         return Some(ImageBlockSource::Url(write_url_image_source(src, native, cx, at)));
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `MessageCreateParamsToolChoice` apart into `ToolChoice`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_message_create_params_tool_choice<'a>(
     wire: MessageCreateParamsToolChoice<'a>,
     out: &mut ir::ToolChoice<'a>,
@@ -10656,13 +10632,9 @@ pub fn write_message_create_params_tool_choice<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `MessageParam` apart into `Turn`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_message_param<'a>(
     wire: MessageParam<'a>,
     out: &mut ir::Turn<'a>,
@@ -10709,7 +10681,7 @@ pub fn write_message_param<'s>(
     if src.role == Some(ir::Role::User) {
         return Some(MessageParam::User(write_user_message(src, native, cx, at)));
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Turns a `SystemMessageContentBlock` into a `Block`; a form without a meaning is carried as it is.
 pub fn read_system_message_content_block<'a>(
@@ -10748,7 +10720,6 @@ pub fn write_system_message_content_block<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<SystemMessageContentBlock<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Text(node) => {
             cx.leftovers(&node.native);
@@ -10779,10 +10750,6 @@ pub fn write_system_message_content_block<'s>(
     None
 }
 /// Takes a `TextCitation` apart into `Citation`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_text_citation<'a>(
     wire: TextCitation<'a>,
     out: &mut ir::Citation<'a>,
@@ -10857,13 +10824,9 @@ pub fn write_text_citation<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `TextCitationParam` apart into `Citation`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_text_citation_param<'a>(
     wire: TextCitationParam<'a>,
     out: &mut ir::Citation<'a>,
@@ -10942,13 +10905,9 @@ pub fn write_text_citation_param<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `ThinkingConfig` apart into `ReasoningAsk`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_thinking_config<'a>(
     wire: ThinkingConfig<'a>,
     out: &mut ir::ReasoningAsk<'a>,
@@ -10994,7 +10953,7 @@ pub fn write_thinking_config<'s>(
             ThinkingConfig::Enabled(write_thinking_config_enabled(src, native, cx, at)),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Turns a `ToolResultBlockContentItem` into a `Block`; a form without a meaning is carried as it is.
 pub fn read_tool_result_block_content_item<'a>(
@@ -11063,7 +11022,6 @@ pub fn write_tool_result_block_content_item<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ToolResultBlockContentItem<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Document(node) => {
             cx.leftovers(&node.native);
@@ -11156,7 +11114,6 @@ pub fn write_tool_union<'s>(
     src: &'s ir::Tool<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ToolUnion<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Tool::Function(node) => {
             cx.leftovers(&node.native);

@@ -7,7 +7,6 @@ use crate::prelude::*;
 use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
-const PROTOCOL: Protocol = super::PROTOCOL;
 /// Turns a request into the IR; nothing is lost.
 pub fn request_to_ir<'a>(wire: ChatRequest<'a>, cx: &mut ReadCx) -> ir::Request<'a> {
     let mut node = ir::Request::default();
@@ -3684,7 +3683,6 @@ pub fn write_assistant_content<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<AssistantContent<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Reasoning(node) => {
             cx.leftovers(&node.native);
@@ -3725,10 +3723,6 @@ pub fn write_assistant_content<'s>(
     None
 }
 /// Takes a `ChatMessageV2` apart into `Turn`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_chat_message_v2<'a>(
     wire: ChatMessageV2<'a>,
     out: &mut ir::Turn<'a>,
@@ -3782,7 +3776,7 @@ pub fn write_chat_message_v2<'s>(
     if src.role == Some(ir::Role::User) {
         return Some(ChatMessageV2::User(write_user_message_v2(src, native, cx, at)));
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Turns a `Content` into a `Block`; a form without a meaning is carried as it is.
 pub fn read_content<'a>(wire: Content<'a>, cx: &mut ReadCx, at: At) -> ir::Block<'a> {
@@ -3827,7 +3821,6 @@ pub fn write_content<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<Content<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Image(node) => {
             cx.leftovers(&node.native);
@@ -3864,10 +3857,6 @@ pub fn write_content<'s>(
     None
 }
 /// Takes a `ResponseFormatV2` apart into `Request`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_response_format_v2<'a>(
     wire: ResponseFormatV2<'a>,
     out: &mut ir::Request<'a>,
@@ -3922,7 +3911,7 @@ pub fn write_response_format_v2<'s>(
             ResponseFormatV2::Text(write_text_response_format_v2(src, native, cx, at)),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Turns a `ToolContent` into a `Block`; a form without a meaning is carried as it is.
 pub fn read_tool_content<'a>(
@@ -3961,7 +3950,6 @@ pub fn write_tool_content<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ToolContent<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Text(node) => {
             cx.leftovers(&node.native);

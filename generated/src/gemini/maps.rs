@@ -7,7 +7,6 @@ use crate::prelude::*;
 use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
-const PROTOCOL: Protocol = super::PROTOCOL;
 /// Turns a request into the IR; nothing is lost.
 pub fn request_to_ir<'a>(
     wire: GenerateContentRequest<'a>,

@@ -7,7 +7,6 @@ use crate::prelude::*;
 use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
-const PROTOCOL: Protocol = super::PROTOCOL;
 /// Turns a request into the IR; nothing is lost.
 pub fn request_to_ir<'a>(
     wire: CompletionCreateParams<'a>,
@@ -8375,7 +8374,6 @@ pub fn write_chat_completion_assistant_content_part<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ChatCompletionAssistantContentPart<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Refusal(node) => {
             cx.leftovers(&node.native);
@@ -8504,7 +8502,6 @@ pub fn write_chat_completion_content_part<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ChatCompletionContentPart<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::Audio(node) => {
             if node.source.kind == Some(ir::SourceKind::Bytes) {
@@ -8587,10 +8584,6 @@ pub fn write_chat_completion_content_part<'s>(
     None
 }
 /// Takes a `ChatCompletionMessageParam` apart into `Turn`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_chat_completion_message_param<'a>(
     wire: ChatCompletionMessageParam<'a>,
     out: &mut ir::Turn<'a>,
@@ -8670,7 +8663,7 @@ pub fn write_chat_completion_message_param<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Turns a `ChatCompletionMessageToolCallUnion` into a `Block`; a form without a meaning is carried as it is.
 pub fn read_chat_completion_message_tool_call_union<'a>(
@@ -8731,7 +8724,6 @@ pub fn write_chat_completion_message_tool_call_union<'s>(
     src: &'s ir::Block<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ChatCompletionMessageToolCallUnion<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Block::ToolCall(node) => {
             if node.kind == Some(ir::ToolKind::Custom) {
@@ -8788,10 +8780,6 @@ pub fn write_chat_completion_message_tool_call_union<'s>(
     None
 }
 /// Takes a `ChatCompletionToolChoiceOptionObject` apart into `ToolChoice`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_chat_completion_tool_choice_option_object<'a>(
     wire: ChatCompletionToolChoiceOptionObject<'a>,
     out: &mut ir::ToolChoice<'a>,
@@ -8844,7 +8832,7 @@ pub fn write_chat_completion_tool_choice_option_object<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Turns a `ChatCompletionToolUnion` into a `Tool`; a form without a meaning is carried as it is.
 pub fn read_chat_completion_tool_union<'a>(
@@ -8893,7 +8881,6 @@ pub fn write_chat_completion_tool_union<'s>(
     src: &'s ir::Tool<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<ChatCompletionToolUnion<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Tool::Custom(node) => {
             cx.leftovers(&node.native);
@@ -8927,10 +8914,6 @@ pub fn write_chat_completion_tool_union<'s>(
     None
 }
 /// Takes a `CompletionCreateParamsResponseFormat` apart into `Request`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_completion_create_params_response_format<'a>(
     wire: CompletionCreateParamsResponseFormat<'a>,
     out: &mut ir::Request<'a>,
@@ -9078,7 +9061,7 @@ pub fn write_completion_create_params_response_format<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// The meaning of a word of `ChatCompletionChoiceFinishReason`.
 pub fn read_chat_completion_choice_finish_reason<'a>(

@@ -7,7 +7,6 @@ use crate::prelude::*;
 use crate::prelude::map::{self, write_num};
 use crate::prelude::transforms;
 use crate::prelude::wire::Int64;
-const PROTOCOL: Protocol = super::PROTOCOL;
 /// Turns a request into the IR; nothing is lost.
 pub fn request_to_ir<'a>(
     wire: ResponseCreateParams<'a>,
@@ -3609,7 +3608,6 @@ pub fn write_namespace_tool_tool<'s>(
     src: &'s ir::Tool<'s>,
     cx: &mut WriteCx<'_>,
 ) -> Option<NamespaceToolTool<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Tool::Custom(node) => {
             cx.leftovers(&node.native);
@@ -3635,10 +3633,6 @@ pub fn write_namespace_tool_tool<'s>(
     None
 }
 /// Takes a `ResponseConfigurationUpdateItemTextFormat` apart into `Request`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_response_configuration_update_item_text_format<'a>(
     wire: ResponseConfigurationUpdateItemTextFormat<'a>,
     out: &mut ir::Request<'a>,
@@ -3731,13 +3725,9 @@ pub fn write_response_configuration_update_item_text_format<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `ResponseFormatTextConfig` apart into `Request`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_response_format_text_config<'a>(
     wire: ResponseFormatTextConfig<'a>,
     out: &mut ir::Request<'a>,
@@ -3882,13 +3872,9 @@ pub fn write_response_format_text_config<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Takes a `ResponseToolChoiceObject` apart into `ToolChoice`; gives back a form that is no part of it.
-#[expect(
-    clippy::result_large_err,
-    reason = "the error is the value itself, handed back"
-)]
 pub fn read_response_tool_choice_object<'a>(
     wire: ResponseToolChoiceObject<'a>,
     out: &mut ir::ToolChoice<'a>,
@@ -3941,7 +3927,7 @@ pub fn write_response_tool_choice_object<'s>(
             ),
         );
     }
-    #[allow(unreachable_code, reason = "a form without conditions comes last")] None
+    None
 }
 /// Turns a `Tool` into a `Tool`; a form without a meaning is carried as it is.
 pub fn read_tool<'a>(wire: Tool<'a>, cx: &mut ReadCx, at: At) -> ir::Tool<'a> {
@@ -3983,7 +3969,6 @@ pub fn read_tool<'a>(wire: Tool<'a>, cx: &mut ReadCx, at: At) -> ir::Tool<'a> {
 }
 /// The form of `Tool` for a `Tool`; reports one that has none.
 pub fn write_tool<'s>(src: &'s ir::Tool<'s>, cx: &mut WriteCx<'_>) -> Option<Tool<'s>> {
-    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
     match src {
         ir::Tool::Custom(node) => {
             cx.leftovers(&node.native);

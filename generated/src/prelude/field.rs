@@ -3,9 +3,10 @@
 use super::{Json, Text};
 
 /// A declared member: absent, null, and a value are three different things.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum Field<T> {
     /// The member is not there.
+    #[default]
     Absent,
     /// The member is there and null.
     Null,
@@ -33,12 +34,6 @@ impl<T> Field<T> {
     /// Whether the member is not there.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)
-    }
-}
-
-impl<T> Default for Field<T> {
-    fn default() -> Self {
-        Self::Absent
     }
 }
 

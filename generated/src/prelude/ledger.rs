@@ -61,9 +61,10 @@ impl Ledger {
         }
         // What a policy decides by is listed even when there is no room left.
         let decides = effect.kind == EffectKind::Dropped
-            && !self.effects.iter().any(|seen| {
-                seen.kind == EffectKind::Dropped && (seen.semantic || !effect.semantic)
-            });
+            && !self
+                .effects
+                .iter()
+                .any(|seen| seen.kind == EffectKind::Dropped && (seen.semantic || !effect.semantic));
         if self.effects.len() < MAX_EFFECTS || decides {
             self.effects.push(effect);
         } else {

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use busbar_protocols::prelude::Checked;
 use busbar_protocols::{EffectKind, Ledger};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
@@ -14,13 +15,14 @@ use super::lane::{Fidelity, Plan};
 use super::settle::Settlement;
 use super::watch;
 use crate::Protocol;
-use crate::config::Limits;
+use crate::config::raw::{MaxTokensField, Reasoning};
+use crate::config::{Limits, Settings};
 use crate::dialect::{self, Call, Operation, headers};
 use crate::fault::{Class, Fault};
 use crate::observe::metrics::{Outcome, Tokens};
 use crate::route::Choice;
 use crate::stream::{self, Transcoder};
-use crate::translate::{self, CallState, Carriage, TargetFacts};
+use crate::translate::{self, CallState, Carriage, ReasoningForm, TargetFacts};
 use crate::upstream;
 
 /// Most bytes of a translated stream that wait for its first content.
@@ -200,9 +202,29 @@ fn drain(cx: &mut Context<'_>, body: &mut upstream::Body) {
 }
 
 /// What is known about the model that was chosen; `scope` is whose request it is.
-pub(super) fn facts<'a>(choice: &'a Choice<'_>, scope: &'a str) -> TargetFacts<'a> {
-    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs());
-    TargetFacts { upstream_model: &choice.upstream_model, now, scope, ..TargetFacts::default() }
+pub(super) fn facts<'a>(settings: &Settings, choice: &'a Choice<'_>, scope: &'a str) -> TargetFacts<'a> {
+    let known = match choice.lane {
+        Some(lane) => settings.lanes[lane].facts,
+        None => settings.providers[choice.provider].facts,
+    };
+    TargetFacts {
+        upstream_model: &choice.upstream_model,
+        max_output_tokens: known.max_output_tokens,
+        max_tokens_field_legacy: known.max_tokens_field == MaxTokensField::MaxTokens,
+        reasoning: match known.reasoning {
+            Reasoning::Budget => ReasoningForm::Budget,
+            Reasoning::Adaptive => ReasoningForm::Adaptive,
+            Reasoning::None => ReasoningForm::None,
+        },
+        reasoning_off: known.reasoning_off,
+        reasoning_history: known.reasoning_history,
+        sampling: known.sampling,
+        sampling_together: known.sampling_together,
+        prefill: known.prefill,
+        now: std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
+        scope,
+        allow_semantic_loss: false,
+    }
 }
 
 /// Makes a request into one for the backend.
@@ -219,11 +241,15 @@ pub(super) fn request(
         let message = format!("tokens cannot be counted by a provider that speaks {backend}");
         return Err(Fault::gateway(Class::Unsupported, message));
     }
-    let outbound = translate::request(call.protocol, backend, body, facts, carriage).map_err(|refusal| {
-        let mut fault = Fault::client(Class::InvalidRequest, refusal.to_string());
-        fault.retry_safe = refusal.semantic;
-        if refusal.path.is_empty() { fault } else { fault.with_param(refusal.path) }
-    })?;
+    // The walk has checked the syntax when it looked for the model.
+    let document =
+        Checked::assume(body).map_err(|error| Fault::client(Class::InvalidRequest, error.to_string()))?;
+    let outbound =
+        translate::request(call.protocol, backend, document, facts, carriage).map_err(|refusal| {
+            let mut fault = Fault::client(Class::InvalidRequest, refusal.to_string());
+            fault.retry_safe = refusal.semantic;
+            if refusal.path.is_empty() { fault } else { fault.with_param(refusal.path) }
+        })?;
     if fidelity == Fidelity::Strict {
         let lost = outbound.ledger.effects().iter().find(|effect| effect.kind == EffectKind::Dropped);
         if let Some(lost) = lost {

@@ -27,6 +27,7 @@ pub(crate) use wire::DETAILS_FORMAT;
 
 use std::fmt;
 
+use busbar_protocols::prelude::Checked;
 use busbar_protocols::{Ledger, Text};
 
 use self::shape::Shape;
@@ -89,7 +90,7 @@ impl std::error::Error for Malformed {}
 pub fn request(
     client: Protocol,
     backend: Protocol,
-    body: &[u8],
+    body: Checked<'_>,
     facts: &TargetFacts<'_>,
     carriage: &Carriage,
 ) -> Result<Outbound, Refusal> {

@@ -461,7 +461,6 @@ pub(super) fn union(
                 format!(" Takes a `{name}` apart into `{object}`; gives back a form that is no part of it.");
             Ok(quote! {
                 #[doc = #doc]
-                #[expect(clippy::result_large_err, reason = "the error is the value itself, handed back")]
                 pub fn #function<'a>(
                     wire: #wire_ty<'a>,
                     out: &mut ir::#ir_ty<'a>,

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use proc_macro2::TokenStream;
 use quote::quote;
 
-use super::{Becomes, Cx, beside, element_ir, leaf_type, read_fn, scalar, slot, write_fn};
+use super::{Becomes, Cx, beside, leaf_type, read_fn, scalar, slot, write_fn};
 use crate::emit::names;
 use crate::ir::{IrDef, IrType};
 use crate::map::{FieldFate, IrPath, TypeMap};
@@ -736,12 +736,15 @@ fn stray_blocks(
     })
 }
 
+/// A variant that writes an IR type: its tag, its wire type, and its conditions.
+type Candidate<'m> = (&'m str, &'m str, Vec<(&'m str, &'m str)>);
+
 /// `write_<union>` of a tagged union with mapped variants.
 pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>) -> Result<TokenStream> {
     let wire_ty = names::ty(name);
     let function = write_fn(name);
     // By IR type: the variants that write it, the ones with conditions first.
-    let mut by_ir: BTreeMap<&str, Vec<(&str, &str, Vec<(&str, &str)>)>> = BTreeMap::new();
+    let mut by_ir: BTreeMap<&str, Vec<Candidate<'_>>> = BTreeMap::new();
     for (tag, target) in variants {
         if let Some(ty) = cx.map.ty(target) {
             by_ir.entry(&ty.ir).or_default().push((tag, target, cx.conditions(ty)));
@@ -820,7 +823,6 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
                 ) -> Option<#wire_ty<'s>> {
                     #whole
                     #(#arms)*
-                    #[allow(unreachable_code, reason = "a form without conditions comes last")]
                     None
                 }
             })
@@ -875,7 +877,6 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
             Ok(quote! {
                 #[doc = #doc]
                 pub fn #function<'s>(src: &'s ir::#ir_ty<'s>, cx: &mut WriteCx<'_>) -> Option<#wire_ty<'s>> {
-                    #[allow(unreachable_code, reason = "a variant may have a form whatever it says")]
                     match src {
                         #(#arms)*
                         ir::#ir_ty::Native(node) if cx.home() => {

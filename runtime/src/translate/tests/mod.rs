@@ -8,9 +8,10 @@ mod reasoning;
 mod tools;
 mod turns;
 
+use busbar_protocols::prelude::Checked;
 use serde_json::{Value, json};
 
-use super::{CallState, Carriage, Outbound, Refusal, TargetFacts, request, response};
+use super::{CallState, Carriage, Outbound, Refusal, TargetFacts, response};
 use crate::Protocol::{self, Anthropic, OpenaiChat};
 
 /// A request that went up.
@@ -18,6 +19,17 @@ struct Up {
     body: Value,
     effects: Vec<String>,
     state: CallState,
+}
+
+/// A request of bytes that are JSON.
+fn request(
+    from: Protocol,
+    to: Protocol,
+    body: &[u8],
+    facts: &TargetFacts<'_>,
+    carriage: &Carriage,
+) -> Result<Outbound, Refusal> {
+    super::request(from, to, Checked::new(body).expect("a body is JSON"), facts, carriage)
 }
 
 fn facts() -> TargetFacts<'static> {

@@ -1,15 +1,15 @@
 //! What only the words of `anthropic` can say.
 
 use busbar_protocols::anthropic as wire;
-use busbar_protocols::prelude::{ReadCx, Wire as _};
+use busbar_protocols::prelude::{Checked, ReadCx, Wire as _};
 use busbar_protocols::{Field, Num, WireError, ir};
 
 use super::super::shape::Shape;
 use super::{Malformed, Request, Response, malformed, no_answer};
 
-pub(super) fn read_request(body: &[u8]) -> Result<Request<'_>, WireError> {
+pub(super) fn read_request(body: Checked<'_>) -> Result<Request<'_>, WireError> {
     let mut cx = ReadCx::default();
-    let document = wire::root::Request::parse(body)?;
+    let document = wire::root::Request::from_checked(body)?;
     let ir = wire::request_to_ir(document, &mut cx);
     Ok(Request { ir, cx, legacy_calls: false })
 }

@@ -5,7 +5,7 @@ mod openai_chat;
 
 pub(crate) use openai_chat::DETAILS_FORMAT;
 
-use busbar_protocols::prelude::ReadCx;
+use busbar_protocols::prelude::{Checked, ReadCx};
 use busbar_protocols::{Ledger, WireError, ir};
 
 use super::{Malformed, Refusal, Shape};
@@ -39,7 +39,11 @@ impl Response<'_> {
     }
 }
 
-pub(super) fn read_request(client: Protocol, backend: Protocol, body: &[u8]) -> Result<Request<'_>, Refusal> {
+pub(super) fn read_request(
+    client: Protocol,
+    backend: Protocol,
+    body: Checked<'_>,
+) -> Result<Request<'_>, Refusal> {
     let read = match client {
         Protocol::OpenaiChat => openai_chat::read_request(body, client == backend),
         Protocol::Anthropic => anthropic::read_request(body),

@@ -1,7 +1,7 @@
 //! What only the words of `openai_chat` can say.
 
 use busbar_protocols::openai_chat as wire;
-use busbar_protocols::prelude::{ReadCx, Wire as _, transforms};
+use busbar_protocols::prelude::{Checked, ReadCx, Wire as _, transforms};
 use busbar_protocols::{Field, Json, Text, WireError, ir};
 use serde_json::{Value, json};
 
@@ -12,9 +12,9 @@ use super::{Malformed, Request, Response, malformed, no_answer};
 /// Where reasoning is listed that the gateway sealed; other servers list theirs in forms of their own.
 pub(crate) const DETAILS_FORMAT: &str = "busbar-v1";
 
-pub(super) fn read_request(body: &[u8], home: bool) -> Result<Request<'_>, WireError> {
+pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>, WireError> {
     let mut cx = ReadCx::default();
-    let mut document = wire::root::Request::parse(body)?;
+    let mut document = wire::root::Request::from_checked(body)?;
     let legacy_calls = !home && modernise(&mut document);
     let choice = if legacy_calls { take(&mut document.function_call) } else { None };
     let mut ir = wire::request_to_ir(document, &mut cx);
