@@ -306,6 +306,6 @@ mod tests {
         let text = String::from_utf8(render(0).unwrap()).unwrap();
         let lines = text.lines().filter(|line| line.starts_with("busbar_fidelity_effects_total{")).count();
         assert_eq!(lines, MAX_PATHS + 1);
-        assert!(text.contains(r#"path="other"} 10"#), "{text}");
+        assert!(text.contains(r#"path="other",to="gemini"} 10"#), "{text}");
     }
 }
