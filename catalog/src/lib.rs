@@ -87,6 +87,27 @@ pub struct Provider {
     /// Environment variables that may name the region.
     #[serde(default)]
     pub region_env: Vec<String>,
+    /// Under which name its chat servers read the bound of an answer.
+    #[serde(default)]
+    pub max_tokens_field: MaxTokensField,
+    /// Whether its chat servers take reasoning of earlier turns back.
+    #[serde(default = "yes")]
+    pub reasoning_history: bool,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// The name under which a chat server reads the bound of its answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// The older name, which servers that follow OpenAI from afar read.
+    MaxTokens,
+    /// The newer name, the only one that OpenAI's reasoning models take.
+    #[default]
+    MaxCompletionTokens,
 }
 
 /// All providers known to this build.
@@ -139,6 +160,16 @@ mod tests {
             assert!(!provider.base_url.ends_with('/'), "{}", provider.name);
             assert!(!provider.name.contains('/'), "{} can stand before a slash", provider.name);
         }
+    }
+
+    #[test]
+    fn facts_are_read() {
+        let catalog = Catalog::embedded().unwrap();
+        let field = |name: &str| catalog.provider(name).unwrap().max_tokens_field;
+        assert_eq!(field("ollama"), MaxTokensField::MaxTokens);
+        assert_eq!(field("openai"), MaxTokensField::MaxCompletionTokens);
+        assert!(catalog.provider("anthropic").unwrap().reasoning_history);
+        assert!(!catalog.provider("mistral").unwrap().reasoning_history);
     }
 
     #[test]

@@ -195,6 +195,12 @@ pub struct Provider {
     /// File of PEM certificates that are trusted besides the public ones.
     #[serde(default)]
     pub ca_file: Option<PathBuf>,
+    /// Under which name its chat servers read the bound of an answer; from the catalog, else `max_tokens`.
+    #[serde(default)]
+    pub max_tokens_field: Option<MaxTokensField>,
+    /// Whether its chat servers take reasoning of earlier turns back; from the catalog, else true.
+    #[serde(default)]
+    pub reasoning_history: Option<bool>,
 }
 
 /// A protocol, by the name it has everywhere.
@@ -228,6 +234,54 @@ pub struct Model {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max_concurrent: Option<usize>,
+    /// Most tokens that it answers with; where a protocol demands a bound and the caller names none, this is sent.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub max_output_tokens: Option<u64>,
+    /// Under which name its chat server reads the bound of an answer; the provider's when absent.
+    #[serde(default)]
+    pub max_tokens_field: Option<MaxTokensField>,
+    /// How it takes the wish to reason, where its protocol knows several ways; `budget` when absent.
+    #[serde(default)]
+    pub reasoning: Option<Reasoning>,
+    /// Whether it knows a word for "do not reason"; false when absent.
+    #[serde(default)]
+    pub reasoning_off: Option<bool>,
+    /// Whether it takes reasoning of earlier turns back; the provider's when absent.
+    #[serde(default)]
+    pub reasoning_history: Option<bool>,
+    /// Whether it takes temperature and the like; true when absent.
+    #[serde(default)]
+    pub sampling: Option<bool>,
+    /// Whether it takes `temperature` and `top_p` together; true when absent.
+    #[serde(default)]
+    pub sampling_together: Option<bool>,
+    /// Whether it goes on with an answer that is begun for it; true when absent.
+    #[serde(default)]
+    pub prefill: Option<bool>,
+}
+
+/// The name under which a chat server reads the bound of its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// The older name, which servers that follow OpenAI from afar read.
+    MaxTokens,
+    /// The newer name, the only one that OpenAI's reasoning models take.
+    MaxCompletionTokens,
+}
+
+/// How a model takes the wish to reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Reasoning {
+    /// By a number of tokens.
+    #[default]
+    Budget,
+    /// By a word for the effort; the model decides how much.
+    Adaptive,
+    /// Not at all.
+    None,
 }
 
 /// A group of models that clients may name.

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use serde_saphyr::{Location, Spanned};
 
 use super::settings::{
-    BaseUrl, Credential, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings,
+    BaseUrl, Credential, Facts, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings,
 };
 use super::{ConfigError, raw};
 use crate::Protocol;
@@ -83,6 +83,7 @@ pub fn with_simulator(settings: &mut Settings, address: SocketAddr) {
         },
         credential: Credential::Key(SecretString::from("simulator")),
         ca_file: None,
+        facts: Facts { max_tokens_field: raw::MaxTokensField::MaxCompletionTokens, ..Facts::default() },
     });
 }
 
@@ -207,7 +208,14 @@ impl Resolver<'_> {
         let base = parse_base_url(&base_url)
             .map_err(|reason| self.error(at, format!("{path}.base_url: `{base_url}` {reason}")))?;
         let credential = self.credential(&path, raw, known, region.as_deref(), &base, at)?;
-        Ok(Provider { name: name.to_owned(), protocols, base, credential, ca_file: raw.ca_file.clone() })
+        Ok(Provider {
+            name: name.to_owned(),
+            protocols,
+            base,
+            credential,
+            ca_file: raw.ca_file.clone(),
+            facts: provider_facts(raw, known),
+        })
     }
 
     fn credential(
@@ -326,11 +334,15 @@ impl Resolver<'_> {
             if model.max_concurrent == Some(0) {
                 return Err(self.error(at, format!("models.{name}.max_concurrent: must be 1 or more")));
             }
+            if model.max_output_tokens == Some(0) {
+                return Err(self.error(at, format!("models.{name}.max_output_tokens: must be 1 or more")));
+            }
             lanes.push(Lane {
                 name: name.clone(),
                 provider,
                 upstream_model: model.upstream_model.clone().unwrap_or_else(|| name.clone()),
                 max_concurrent: model.max_concurrent,
+                facts: model_facts(model, providers[provider].facts),
             });
         }
         Ok(lanes)
@@ -371,6 +383,35 @@ impl Resolver<'_> {
             pools.push(Pool { name: name.clone(), members });
         }
         Ok(pools)
+    }
+}
+
+/// What the configuration says of a provider's models, else the catalog.
+fn provider_facts(raw: &raw::Provider, known: Option<&busbar_catalog::Provider>) -> Facts {
+    let mut facts = Facts::default();
+    if let Some(known) = known {
+        facts.max_tokens_field = match known.max_tokens_field {
+            busbar_catalog::MaxTokensField::MaxTokens => raw::MaxTokensField::MaxTokens,
+            busbar_catalog::MaxTokensField::MaxCompletionTokens => raw::MaxTokensField::MaxCompletionTokens,
+        };
+        facts.reasoning_history = known.reasoning_history;
+    }
+    facts.max_tokens_field = raw.max_tokens_field.unwrap_or(facts.max_tokens_field);
+    facts.reasoning_history = raw.reasoning_history.unwrap_or(facts.reasoning_history);
+    facts
+}
+
+/// What the configuration says of a model, else what is known of its provider.
+fn model_facts(raw: &raw::Model, provider: Facts) -> Facts {
+    Facts {
+        max_output_tokens: raw.max_output_tokens.or(provider.max_output_tokens),
+        max_tokens_field: raw.max_tokens_field.unwrap_or(provider.max_tokens_field),
+        reasoning: raw.reasoning.unwrap_or(provider.reasoning),
+        reasoning_off: raw.reasoning_off.unwrap_or(provider.reasoning_off),
+        reasoning_history: raw.reasoning_history.unwrap_or(provider.reasoning_history),
+        sampling: raw.sampling.unwrap_or(provider.sampling),
+        sampling_together: raw.sampling_together.unwrap_or(provider.sampling_together),
+        prefill: raw.prefill.unwrap_or(provider.prefill),
     }
 }
 

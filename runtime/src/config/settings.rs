@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::Protocol;
 use secrecy::SecretString;
 
-use super::raw::{LogFormat, LogLevel};
+use super::raw::{LogFormat, LogLevel, MaxTokensField, Reasoning};
 
 /// All that a gateway needs to know.
 #[derive(Clone, Debug)]
@@ -114,6 +114,8 @@ pub struct Provider {
     pub credential: Credential,
     /// Certificates that are trusted besides the public ones.
     pub ca_file: Option<PathBuf>,
+    /// What is known about those of its models that are not configured.
+    pub facts: Facts,
 }
 
 impl Provider {
@@ -158,6 +160,43 @@ pub enum Credential {
     },
 }
 
+/// What translation must know about a model: data, never a guess by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Facts {
+    /// Most tokens that it answers with, if that is known.
+    pub max_output_tokens: Option<u64>,
+    /// Under which name its chat server reads the bound of an answer.
+    pub max_tokens_field: MaxTokensField,
+    /// How it takes the wish to reason.
+    pub reasoning: Reasoning,
+    /// Whether it knows a word for "do not reason".
+    pub reasoning_off: bool,
+    /// Whether it takes reasoning of earlier turns back.
+    pub reasoning_history: bool,
+    /// Whether it takes temperature and the like.
+    pub sampling: bool,
+    /// Whether it takes temperature and probability mass together.
+    pub sampling_together: bool,
+    /// Whether it goes on with an answer that is begun for it.
+    pub prefill: bool,
+}
+
+/// What holds of a model of whose server nothing is known but that it follows a protocol.
+impl Default for Facts {
+    fn default() -> Self {
+        Self {
+            max_output_tokens: None,
+            max_tokens_field: MaxTokensField::MaxTokens,
+            reasoning: Reasoning::Budget,
+            reasoning_off: false,
+            reasoning_history: true,
+            sampling: true,
+            sampling_together: true,
+            prefill: true,
+        }
+    }
+}
+
 /// A model at a provider.
 #[derive(Clone, Debug)]
 pub struct Lane {
@@ -169,6 +208,8 @@ pub struct Lane {
     pub upstream_model: String,
     /// Most requests to it at a time.
     pub max_concurrent: Option<usize>,
+    /// What translation must know about it.
+    pub facts: Facts,
 }
 
 /// A group of lanes.

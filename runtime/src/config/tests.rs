@@ -49,6 +49,37 @@ pools:
 }
 
 #[test]
+fn facts_come_from_the_model_then_its_provider_then_the_catalog() {
+    let text = r#"
+providers:
+  openai:  { api_key_env: KEY }
+  mistral: { api_key_env: KEY }
+  local:   { protocol: openai_chat, base_url: "http://127.0.0.1:1/v1" }
+  newer:   { protocol: openai_chat, base_url: "http://127.0.0.1:1/v1", max_tokens_field: max_completion_tokens }
+models:
+  a: { provider: openai }
+  b: { provider: mistral, reasoning_history: true, reasoning: none }
+  c: { provider: local, max_output_tokens: 4096, sampling: false }
+  d: { provider: newer }
+"#;
+    use raw::MaxTokensField::{MaxCompletionTokens, MaxTokens};
+    let settings = settings(text).unwrap();
+    let facts: Vec<_> = settings.lanes.iter().map(|lane| lane.facts).collect();
+    let fields: Vec<_> = facts.iter().map(|facts| facts.max_tokens_field).collect();
+    assert_eq!(fields, [MaxCompletionTokens, MaxTokens, MaxTokens, MaxCompletionTokens]);
+    assert_eq!(
+        facts[0],
+        Facts { max_tokens_field: MaxCompletionTokens, reasoning_history: false, ..Facts::default() }
+    );
+    assert_eq!(facts[1], Facts { reasoning: raw::Reasoning::None, ..Facts::default() });
+    assert_eq!(facts[2], Facts { max_output_tokens: Some(4096), sampling: false, ..Facts::default() });
+    let none = error(
+        "providers:\n  openai: { api_key_env: KEY }\nmodels:\n  m: { provider: openai, max_output_tokens: 0 }\n",
+    );
+    assert!(none.contains("models.m.max_output_tokens: must be 1 or more"), "{none}");
+}
+
+#[test]
 fn errors_name_line_column_and_field() {
     let unknown = error("listen: 127.0.0.1:1\nlimits:\n  bodi: 3\n");
     assert!(unknown.starts_with("busbar.yaml:3:3: "), "{unknown}");

@@ -176,7 +176,7 @@ impl Gateway {
         } else {
             let carriage = &self.shared.carriage;
             let scope = ctx.caller.scope();
-            let facts = translated::facts(&choice, &scope);
+            let facts = translated::facts(settings, &choice, &scope);
             let made = translated::request(&call, backend, &facts, &body, streamed, fidelity, carriage)?;
             ctx.settlement.note_effects(&made.ledger);
             (made.plan, Some((made.state, made.ledger)))

@@ -24,6 +24,7 @@ async fn upstream(change: impl FnOnce(&mut Limits)) -> (Arc<Upstream>, TcpListen
         },
         credential: Credential::Key(SecretString::from("k")),
         ca_file: None,
+        facts: crate::config::Facts::default(),
     };
     let mut limits = Limits::default();
     change(&mut limits);

@@ -6,5 +6,6 @@ mod forward;
 mod lifecycle;
 mod limits;
 mod metering;
+mod models;
 mod tls;
 mod translate;
