@@ -52,6 +52,8 @@ pub struct IrField {
     pub semantic: bool,
     /// It records a spelling; losing it says nothing.
     pub form: bool,
+    /// A count of zero says the same as none.
+    pub zero: bool,
     /// One sentence.
     pub doc: String,
 }
@@ -197,6 +199,7 @@ fn parse_def(def: &Value) -> Result<IrDef> {
                 ty,
                 semantic: field["x-semantic"] == true,
                 form: field["x-form"] == true,
+                zero: field["x-zero"] == true,
                 doc: field["description"].as_str().context("no description")?.to_owned(),
             },
         );

@@ -220,6 +220,7 @@ impl Cx<'_> {
             let call = if in_group { quote!(lack_in) } else { quote!(lack) };
             let present = match &field.ty {
                 IrType::List(_) => quote!(#slot.as_ref().is_some_and(|list| !list.is_empty())),
+                _ if field.zero => quote!(#slot.as_ref().is_some_and(|count| count.as_u64() != Some(0))),
                 _ => quote!(#slot.is_some()),
             };
             let args = if in_group { quote!(&Lack) } else { quote!(at, &Lack) };

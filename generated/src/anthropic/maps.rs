@@ -5069,17 +5069,6 @@ pub fn write_message<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.created.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Response",
-                path: "created",
-                reason: "an Anthropic message has no time",
-            },
-            false,
-        );
-    }
     if src.fingerprint.is_some() {
         cx.lack(
             at,
@@ -9677,7 +9666,7 @@ pub fn write_usage<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.accepted_prediction.is_some() {
+    if src.accepted_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -9688,7 +9677,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.audio_input.is_some() {
+    if src.audio_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -9699,7 +9688,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.audio_output.is_some() {
+    if src.audio_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -9710,7 +9699,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.image_input.is_some() {
+    if src.image_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -9721,7 +9710,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.rejected_prediction.is_some() {
+    if src.rejected_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -9732,7 +9721,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.text_input.is_some() {
+    if src.text_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -9743,7 +9732,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.text_output.is_some() {
+    if src.text_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {

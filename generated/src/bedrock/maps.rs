@@ -866,17 +866,6 @@ pub fn write_converse_response<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.created.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Response",
-                path: "created",
-                reason: "Bedrock has no time in an answer",
-            },
-            false,
-        );
-    }
     if src.fingerprint.is_some() {
         cx.lack(
             at,
@@ -1566,7 +1555,7 @@ pub fn write_token_usage<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.accepted_prediction.is_some() {
+    if src.accepted_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1577,7 +1566,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.audio_input.is_some() {
+    if src.audio_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1588,7 +1577,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.audio_output.is_some() {
+    if src.audio_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1599,7 +1588,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.cache_write_1h.is_some() {
+    if src.cache_write_1h.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1610,7 +1599,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.cache_write_5m.is_some() {
+    if src.cache_write_5m.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1621,7 +1610,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.image_input.is_some() {
+    if src.image_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1632,7 +1621,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.reasoning.is_some() {
+    if src.reasoning.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1643,7 +1632,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.rejected_prediction.is_some() {
+    if src.rejected_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1665,7 +1654,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.text_input.is_some() {
+    if src.text_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1676,7 +1665,7 @@ pub fn write_token_usage<'s>(
             false,
         );
     }
-    if src.text_output.is_some() {
+    if src.text_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {

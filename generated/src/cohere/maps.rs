@@ -1539,17 +1539,6 @@ pub fn write_chat_response<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.created.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Response",
-                path: "created",
-                reason: "Cohere has no time in an answer",
-            },
-            false,
-        );
-    }
     if src.fingerprint.is_some() {
         cx.lack(
             at,
@@ -3287,7 +3276,7 @@ pub fn write_usage<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.accepted_prediction.is_some() {
+    if src.accepted_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3298,7 +3287,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.audio_input.is_some() {
+    if src.audio_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3309,7 +3298,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.audio_output.is_some() {
+    if src.audio_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3320,7 +3309,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.cache_write.is_some() {
+    if src.cache_write.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3331,7 +3320,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.cache_write_1h.is_some() {
+    if src.cache_write_1h.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3342,7 +3331,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.cache_write_5m.is_some() {
+    if src.cache_write_5m.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3353,7 +3342,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.image_input.is_some() {
+    if src.image_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3364,7 +3353,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.reasoning.is_some() {
+    if src.reasoning.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3375,7 +3364,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.rejected_prediction.is_some() {
+    if src.rejected_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3397,7 +3386,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.text_input.is_some() {
+    if src.text_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3408,7 +3397,7 @@ pub fn write_usage<'s>(
             false,
         );
     }
-    if src.text_output.is_some() {
+    if src.text_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {

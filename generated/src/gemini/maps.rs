@@ -1125,17 +1125,6 @@ pub fn write_generate_content_response<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.created.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Response",
-                path: "created",
-                reason: "the time is carried whole",
-            },
-            false,
-        );
-    }
     if src.fingerprint.is_some() {
         cx.lack(
             at,
@@ -1378,7 +1367,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.accepted_prediction.is_some() {
+    if src.accepted_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1389,7 +1378,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.audio_input.is_some() {
+    if src.audio_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1400,7 +1389,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.audio_output.is_some() {
+    if src.audio_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1411,7 +1400,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.cache_write.is_some() {
+    if src.cache_write.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1422,7 +1411,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.cache_write_1h.is_some() {
+    if src.cache_write_1h.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1433,7 +1422,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.cache_write_5m.is_some() {
+    if src.cache_write_5m.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1444,7 +1433,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.image_input.is_some() {
+    if src.image_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1455,7 +1444,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.rejected_prediction.is_some() {
+    if src.rejected_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1477,7 +1466,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.text_input.is_some() {
+    if src.text_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -1488,7 +1477,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             false,
         );
     }
-    if src.text_output.is_some() {
+    if src.text_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {

@@ -7290,7 +7290,7 @@ pub fn write_completion_usage<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.cache_write_1h.is_some() {
+    if src.cache_write_1h.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -7301,7 +7301,7 @@ pub fn write_completion_usage<'s>(
             false,
         );
     }
-    if src.cache_write_5m.is_some() {
+    if src.cache_write_5m.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {

@@ -2990,7 +2990,7 @@ pub fn write_response_usage<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
-    if src.accepted_prediction.is_some() {
+    if src.accepted_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3001,7 +3001,7 @@ pub fn write_response_usage<'s>(
             false,
         );
     }
-    if src.audio_input.is_some() {
+    if src.audio_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3012,7 +3012,7 @@ pub fn write_response_usage<'s>(
             false,
         );
     }
-    if src.audio_output.is_some() {
+    if src.audio_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3023,7 +3023,7 @@ pub fn write_response_usage<'s>(
             false,
         );
     }
-    if src.cache_write_1h.is_some() {
+    if src.cache_write_1h.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3034,7 +3034,7 @@ pub fn write_response_usage<'s>(
             false,
         );
     }
-    if src.cache_write_5m.is_some() {
+    if src.cache_write_5m.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3045,7 +3045,7 @@ pub fn write_response_usage<'s>(
             false,
         );
     }
-    if src.image_input.is_some() {
+    if src.image_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3056,7 +3056,7 @@ pub fn write_response_usage<'s>(
             false,
         );
     }
-    if src.rejected_prediction.is_some() {
+    if src.rejected_prediction.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3078,7 +3078,7 @@ pub fn write_response_usage<'s>(
             false,
         );
     }
-    if src.text_input.is_some() {
+    if src.text_input.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
@@ -3089,7 +3089,7 @@ pub fn write_response_usage<'s>(
             false,
         );
     }
-    if src.text_output.is_some() {
+    if src.text_output.as_ref().is_some_and(|count| count.as_u64() != Some(0)) {
         cx.lack(
             at,
             &Lack {
