@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use busbar_protocols::Ledger;
 use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderName, HeaderValue, Request, Response, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
 use super::body::{Body, Pump};
 use super::caller::Caller;
@@ -26,6 +26,9 @@ pub(super) const MAX_EXCERPT: usize = 128;
 /// The longest report of what was changed in a header, in bytes.
 pub(super) const MAX_FIDELITY: usize = 1024;
 
+/// Where Bedrock names the kind of a failure.
+const ERROR_TYPE: &str = "x-amzn-errortype";
+
 /// One request, from its head to its answer.
 #[derive(Debug)]
 pub(super) struct Ctx {
@@ -33,6 +36,8 @@ pub(super) struct Ctx {
     pub(super) settlement: Settlement,
     /// Whose request it is.
     pub(super) caller: Caller,
+    /// What a provider's failed answer said beside its body: its id of the request, limits.
+    pub(super) upstream_headers: HeaderMap,
     /// What a wrong method's answer says is allowed.
     pub(super) allow: Option<&'static str>,
 }
@@ -40,7 +45,12 @@ pub(super) struct Ctx {
 impl Ctx {
     pub(super) fn new<B>(shared: &Arc<Shared>, request: &Request<B>) -> Self {
         let id = headers::caller_request_id(request.headers()).map_or_else(new_request_id, str::to_owned);
-        Self { settlement: Settlement::new(shared, id), caller: Caller::default(), allow: None }
+        Self {
+            settlement: Settlement::new(shared, id),
+            caller: Caller::default(),
+            upstream_headers: HeaderMap::new(),
+            allow: None,
+        }
     }
 
     /// A failure, in the caller's own dialect.
@@ -53,8 +63,14 @@ impl Ctx {
         let status = StatusCode::from_u16(rendered.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = super::json(status, rendered.body);
         let headers = response.headers_mut();
+        // How the failure is told is the gateway's own: its form, its kind, and how long to wait.
+        for (name, value) in &self.upstream_headers {
+            if ![CONTENT_TYPE.as_str(), RETRY_AFTER.as_str(), ERROR_TYPE].contains(&name.as_str()) {
+                headers.append(name, value.clone());
+            }
+        }
         if let Some(kind) = rendered.error_type.and_then(|kind| HeaderValue::from_str(&kind).ok()) {
-            headers.insert(HeaderName::from_static("x-amzn-errortype"), kind);
+            headers.insert(HeaderName::from_static(ERROR_TYPE), kind);
         }
         if let Some(seconds) = rendered.retry_after {
             headers.insert(RETRY_AFTER, HeaderValue::from(seconds));

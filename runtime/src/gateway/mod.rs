@@ -203,11 +203,13 @@ impl Gateway {
             let first = if is_stream { read::first_event(&mut answer).await? } else { None };
             return Ok(Committed::Forwarded(answer, first));
         };
-        if !answer.status.is_success() {
-            return Err(translated::failure(&mut answer, backend).await);
-        }
-        let limits = &self.limits;
-        let made = translated::answer(&mut answer, state, streamed, limits, &self.shared.carriage).await?;
+        let made = if answer.status.is_success() {
+            let carriage = &self.shared.carriage;
+            translated::answer(&mut answer, state, streamed, &self.limits, carriage).await
+        } else {
+            Err(translated::failure(&mut answer, backend).await)
+        };
+        let made = made.inspect_err(|_| ctx.upstream_headers = std::mem::take(&mut answer.headers))?;
         if let translated::Answer::Whole(_, effects, _) = &made {
             ctx.settlement.note_answer_effects(effects);
             ledger.extend(effects.clone());

@@ -10,7 +10,7 @@ use busbar_protocols::{EffectKind, Ledger};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
-use super::context::MAX_FIDELITY;
+use super::context::{MAX_FIDELITY, is_event_stream};
 use super::lane::{Fidelity, Plan};
 use super::settle::Settlement;
 use super::watch;
@@ -253,7 +253,8 @@ pub(super) fn request(
     if fidelity == Fidelity::Strict {
         let lost = outbound.ledger.effects().iter().find(|effect| effect.kind == EffectKind::Dropped);
         if let Some(lost) = lost {
-            let message = format!("`{}` would be lost: {}", lost.path, lost.reason);
+            let message =
+                format!("`{}` would be lost, and the request is strict: {}", lost.path, lost.reason);
             let mut fault = Fault::client(Class::InvalidRequest, message).with_param(lost.path.clone());
             fault.retry_safe = true;
             return Err(fault);
@@ -293,10 +294,17 @@ pub(super) async fn answer(
     carriage: &Carriage,
 ) -> Result<Answer, Fault> {
     if !streamed {
+        if is_event_stream(answer) {
+            let message = "the provider sent a stream where a whole answer was asked for";
+            return Err(Fault::upstream(Class::BadGateway, message));
+        }
         let body = whole(&mut answer.body, limits.response).await?;
         let tokens = watch::tokens_of(state.backend, &body);
-        let (body, ledger) = translate::response(&body, &state, carriage)
-            .map_err(|malformed| Fault::upstream(Class::BadGateway, malformed.to_string()))?;
+        let (body, ledger) = translate::response(&body, &state, carriage).map_err(|malformed| {
+            // Some servers tell of a failure under a status that says the contrary.
+            stream::error_within(state.backend, &body)
+                .unwrap_or_else(|| Fault::upstream(Class::BadGateway, malformed.to_string()))
+        })?;
         return Ok(Answer::Whole(body, ledger, tokens));
     }
     let bounds = stream::Limits {
@@ -328,8 +336,11 @@ pub(super) async fn answer(
 }
 
 async fn whole(body: &mut upstream::Body, limit: usize) -> Result<Bytes, Fault> {
-    let too_large =
-        || Fault::upstream(Class::BadGateway, format!("the provider's answer has more than {limit} bytes"));
+    let too_large = || {
+        let message =
+            format!("the provider's answer has more than {limit} bytes, the gateway's `response` limit");
+        Fault::upstream(Class::BadGateway, message)
+    };
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(piece) = body.next().await {

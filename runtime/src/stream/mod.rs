@@ -16,6 +16,7 @@ mod write;
 
 pub use fault::StreamFault;
 pub use limits::Limits;
+pub use replay::error_within;
 pub use transcoder::{Progress, Transcoder};
 pub use usage::Counts;
 

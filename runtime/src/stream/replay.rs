@@ -10,6 +10,7 @@ use busbar_protocols::{Text, Wire, anthropic, openai_chat};
 use super::StreamFault;
 use super::read::{Notes, Sink, number, told};
 use crate::Protocol;
+use crate::fault::Fault;
 
 /// Tells a whole body of the backend's as events.
 pub(crate) fn body(
@@ -19,8 +20,7 @@ pub(crate) fn body(
     sink: Sink<'_>,
 ) -> Result<(), StreamFault> {
     let document = Checked::new(body).map_err(|_| StreamFault::NotJson)?;
-    let is_error = serde_json::from_str::<Envelope>(document.as_str());
-    if is_error.is_ok_and(|envelope| envelope.error.is_some_and(|error| !error.is_null())) {
+    if is_error(&document) {
         return Err(told(backend, document));
     }
     let mut cx = ReadCx::default();
@@ -36,6 +36,17 @@ pub(crate) fn body(
         }
     };
     events(response, notes, sink)
+}
+
+/// The error that a whole body tells of in place of an answer, if it does.
+pub fn error_within(backend: Protocol, body: &[u8]) -> Option<Fault> {
+    let document = Checked::new(body).ok()?;
+    is_error(&document).then(|| told(backend, document).fault())
+}
+
+fn is_error(document: &Checked<'_>) -> bool {
+    let envelope = serde_json::from_str::<Envelope>(document.as_str());
+    envelope.is_ok_and(|envelope| envelope.error.is_some_and(|error| !error.is_null()))
 }
 
 #[derive(serde::Deserialize)]

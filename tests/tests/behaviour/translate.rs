@@ -76,7 +76,12 @@ fn a_loss_is_told_and_strict_refuses_it_before_any_call() {
         assert_eq!(refused.status(), 400, "{}", refused.text());
         let error = client.error(&refused).unwrap();
         assert_eq!(error.kind, "invalid_request_error");
-        assert!(error.message.contains(field), "{error:?}");
+        assert!(error.message.contains(field) && error.message.contains("strict"), "{error:?}");
+        assert!(upstream.untouched());
+
+        let unknown = http::post(gateway.address, &target, &[("busbar-fidelity", "stric")], &body).unwrap();
+        assert_eq!(unknown.status(), 400, "{}", unknown.text());
+        assert!(client.error(&unknown).unwrap().message.contains("busbar-fidelity"), "{}", unknown.text());
         assert!(upstream.untouched());
 
         let plain = request(client, backend, false);
@@ -176,10 +181,13 @@ fn an_error_of_the_provider_is_told_in_the_clients_words() {
     for (client, status, body, expected, kind, words) in cases {
         let backend = if client == OpenaiChat { Anthropic } else { OpenaiChat };
         for stream in [false, true] {
-            let upstream = Upstream::fixed(status, &[("retry-after", "9")], &body);
+            let id = if backend == Anthropic { "request-id" } else { "x-request-id" };
+            let upstream = Upstream::fixed(status, &[("retry-after", "9"), (id, "req_theirs")], &body);
             let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
             let answer = post(&gateway, client, &request(client, backend, stream));
             assert_eq!(answer.status(), expected, "{body}: {}", answer.text());
+            assert_eq!(answer.header(id), Some("req_theirs"), "{body}");
+            assert_eq!(answer.header("content-type"), Some("application/json"), "{body}");
             let error = client.error(&answer).unwrap();
             assert!(kind.is_empty() || error.kind == kind, "{body}: {error:?}");
             assert!(error.message.contains(words), "{body}: {error:?}");
@@ -383,7 +391,7 @@ fn a_line_or_an_answer_over_the_limit_is_a_native_error() {
             start(&buffered(backend).replace(TEXT, &long), "limits: { response: 4KiB }");
         let answer = post(&gateway, client, &request(client, backend, false));
         assert_eq!(answer.status(), 502, "{}", answer.text());
-        client.error(&answer).unwrap();
+        assert!(client.error(&answer).unwrap().message.contains("`response` limit"), "{}", answer.text());
     }
 }
 
@@ -392,10 +400,46 @@ fn an_answer_that_is_not_one_is_a_native_502() {
     for (client, backend) in PAIRS {
         for nonsense in ["", "<html>", "{}", "[]", "{\"id\":1}", &buffered(backend)[..40]] {
             let (_upstream, gateway) = start(nonsense, "");
-            let answer = post(&gateway, client, &request(client, backend, false));
-            assert_eq!(answer.status(), 502, "{client:?} {nonsense}: {}", answer.text());
-            client.error(&answer).unwrap();
+            for stream in [false, true] {
+                let answer = post(&gateway, client, &request(client, backend, stream));
+                assert_eq!(answer.status(), 502, "{client:?} {nonsense}: {}", answer.text());
+                client.error(&answer).unwrap();
+            }
         }
+    }
+}
+
+#[test]
+fn an_error_under_a_good_status_is_still_one() {
+    for (client, backend) in PAIRS {
+        let error = match backend {
+            Anthropic => json!({"type": "error", "error": {"type": "overloaded_error", "message": "full"}}),
+            _ => json!({"error": {"message": "full", "type": "server_error", "code": "overloaded"}}),
+        };
+        for stream in [false, true] {
+            let (_upstream, gateway) = start(&error.to_string(), "");
+            let answer = post(&gateway, client, &request(client, backend, stream));
+            assert!(matches!(answer.status(), 503 | 529), "{client:?} {stream}: {}", answer.text());
+            assert_eq!(client.error(&answer).unwrap().message, "full");
+        }
+    }
+}
+
+#[test]
+fn a_whole_answer_to_a_streaming_call_is_a_stream_and_the_other_way_a_fault() {
+    for (client, backend) in PAIRS {
+        let (_upstream, gateway) = start(&buffered(backend), "");
+        let answer = post(&gateway, client, &request(client, backend, true));
+        assert_eq!(answer.header("content-type"), Some("text/event-stream"));
+        assert_eq!(streamed_text(client, &answer.text()), TEXT);
+        let last = if client == OpenaiChat { "data: [DONE]\n\n" } else { "{\"type\":\"message_stop\"}\n\n" };
+        assert!(answer.text().ends_with(last), "{}", answer.text());
+
+        let (_upstream, gateway) = start_stream(backend);
+        let answer = post(&gateway, client, &request(client, backend, false));
+        assert_eq!(answer.status(), 502, "{}", answer.text());
+        let error = client.error(&answer).unwrap();
+        assert_eq!(error.message, "the provider sent a stream where a whole answer was asked for");
     }
 }
 
