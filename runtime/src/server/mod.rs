@@ -182,18 +182,16 @@ async fn serve(
 }
 
 fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
+    // Room beyond the limit, so that a head over it can still be answered in the caller's dialect.
+    let room = limits.headers.max(16 << 10).saturating_mul(4);
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
-        // Room beyond the limit, so that a head over it can still be answered in the caller's dialect.
-        .max_buf_size(limits.headers.max(16 << 10) * 4)
+        .max_buf_size(room)
         .pipeline_flush(true);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(limits.headers).unwrap_or(u32::MAX));
+    builder.http2().timer(TokioTimer::new()).max_header_list_size(u32::try_from(room).unwrap_or(u32::MAX));
     builder
 }
 

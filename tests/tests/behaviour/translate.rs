@@ -396,6 +396,27 @@ fn a_line_or_an_answer_over_the_limit_is_a_native_error() {
 }
 
 #[test]
+fn a_limit_that_is_reached_within_a_stream_ends_it_with_a_native_error() {
+    for (client, backend) in PAIRS {
+        let long = "x".repeat(8192);
+        let events: Vec<String> = events(backend).iter().map(|event| event.replace("done", &long)).collect();
+        let events: Vec<&str> = events.iter().map(String::as_str).collect();
+        let upstream = Upstream::streaming(&events);
+        for limit in ["stream_line", "stream_event"] {
+            let limits = format!("limits: {{ {limit}: 4KiB }}");
+            let gateway = Gateway::start(&config(upstream.address, &limits)).unwrap();
+            let answer = post(&gateway, client, &request(client, backend, true));
+            assert_eq!(answer.status(), 200, "{}", answer.text());
+            assert!(answer.text().contains("naïve"), "{}", answer.text());
+            let last = data(&answer.text()).pop().unwrap();
+            let message = last["error"]["message"].as_str().expect("an error at the end");
+            assert!(message.contains("more than 4096 bytes"), "{message}");
+            assert!(!answer.text().contains("[DONE]") && !answer.text().contains("message_stop"));
+        }
+    }
+}
+
+#[test]
 fn an_answer_that_is_not_one_is_a_native_502() {
     for (client, backend) in PAIRS {
         for nonsense in ["", "<html>", "{}", "[]", "{\"id\":1}", &buffered(backend)[..40]] {
