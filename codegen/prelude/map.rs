@@ -321,10 +321,12 @@ impl<'p> WriteCx<'p> {
 
     /// The path of a member as the caller wrote it.
     pub fn path(&self, at: At, ir: &str, path: &str) -> String {
-        match crate::wire_name(self.source, ir, path) {
-            Some(name) => self.paths.member(at, name),
-            None => self.paths.member(at, path),
-        }
+        let name = crate::wire_name(self.source, ir, path).or_else(|| {
+            // Where an answer is one, it has no node of its own on the wire.
+            let whole = (ir == "Candidate").then(|| format!("candidates[0].{path}"))?;
+            crate::wire_name(self.source, "Response", &whole)
+        });
+        self.paths.member(at, name.unwrap_or(path))
     }
 
     /// Reports a part of the IR that the target has no form for.

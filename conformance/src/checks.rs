@@ -5,12 +5,12 @@ use busbar::Protocol;
 use busbar_codegen::schema::Schema;
 
 use crate::canon::canonical;
-use crate::codecs::{is_mapped, through_ir};
+use crate::codecs::through_ir;
 use crate::docs::{Extras, Root, document};
 use crate::exceptions::Exceptions;
 use crate::judge::judge;
 use crate::report::Report;
-use crate::{data, suite};
+use crate::{data, suite, targets};
 
 /// Every case of every suite, or of one, towards every target.
 ///
@@ -36,7 +36,7 @@ pub fn suites(only: Option<&str>, exceptions: &mut Exceptions, report: &mut Repo
 /// # Errors
 /// When a schema cannot be read.
 pub fn round_trips(seed: u64, cases: u64, exceptions: &mut Exceptions, report: &mut Report) -> Result<()> {
-    for protocol in Protocol::ALL.into_iter().filter(|protocol| is_mapped(*protocol)) {
+    for protocol in Protocol::ALL {
         let schema = schema(protocol)?;
         for kind in [Root::Request, Root::Response, Root::Error] {
             for seed in seed..seed.saturating_add(cases) {
@@ -49,6 +49,31 @@ pub fn round_trips(seed: u64, cases: u64, exceptions: &mut Exceptions, report: &
                         let found = format!("seed {seed}: {found}");
                         report.fail(exceptions, &check, protocol.name(), found);
                     }
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every value of documents that the schema allows is in the translation, or the report names it.
+///
+/// # Errors
+/// When a schema cannot be read.
+pub fn leaves(seed: u64, cases: u64, exceptions: &mut Exceptions, report: &mut Report) -> Result<()> {
+    for source in Protocol::ALL {
+        for target in targets(source) {
+            let schema = schema(source)?;
+            for (root, name) in [(Root::Request, "request"), (Root::Response, "response")] {
+                let found = crate::leaves::check(&schema, source, target, root, seed, cases);
+                report.passed += found.kept + found.reported;
+                if found.refused > cases / 4 {
+                    let check = format!("leaf {source} {name}");
+                    report.fail(exceptions, &check, target.name(), format!("{} refused", found.refused));
+                }
+                for (path, example) in found.silent {
+                    let check = format!("leaf {source} {name} {path}");
+                    report.fail(exceptions, &check, target.name(), example);
                 }
             }
         }

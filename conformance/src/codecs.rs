@@ -36,22 +36,6 @@ macro_rules! by_protocol {
     };
 }
 
-macro_rules! by_mapped {
-    ($protocol:expr, $module:ident => $body:expr) => {
-        match $protocol {
-            Protocol::OpenaiChat => {
-                use busbar_protocols::openai_chat as $module;
-                $body
-            }
-            Protocol::Anthropic => {
-                use busbar_protocols::anthropic as $module;
-                $body
-            }
-            _ => panic!(),
-        }
-    };
-}
-
 /// `parse`, then `write`.
 pub fn through_types(protocol: Protocol, root: Root, body: &[u8]) -> Result<Vec<u8>, WireError> {
     by_protocol!(protocol, module => match root {
@@ -71,15 +55,10 @@ pub struct Outcome {
     pub ledger: Ledger,
 }
 
-/// Whether the protocol's map is in this build.
-pub fn is_mapped(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic)
-}
-
 /// `from_ir(to_ir(document))`, towards the same protocol. Stream events have no map of their own.
 pub fn through_ir(protocol: Protocol, root: Root, body: &[u8]) -> Result<Outcome, WireError> {
     let mut read = ReadCx::default();
-    let (body, ledger) = by_mapped!(protocol, module => match root {
+    let (body, ledger) = by_protocol!(protocol, module => match root {
         Root::Request => {
             let node = module::request_to_ir(module::root::Request::parse(body)?, &mut read);
             let mut write = writer(protocol, &read.paths);

@@ -1,11 +1,13 @@
 //! Judges a gateway: fixtures, schema-driven cases, and what each pair of protocols keeps.
 
+pub mod accumulate;
 pub mod canon;
 pub mod checks;
 pub mod codecs;
 pub mod docs;
 pub mod exceptions;
 pub mod judge;
+pub mod leaves;
 pub mod report;
 pub mod suite;
 

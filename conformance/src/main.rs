@@ -59,6 +59,7 @@ fn run(command: Command) -> anyhow::Result<Report> {
     checks::suites(suite.as_deref(), &mut exceptions, &mut report)?;
     if suite.is_none() {
         checks::round_trips(seed, cases, &mut exceptions, &mut report)?;
+        checks::leaves(seed, cases, &mut exceptions, &mut report)?;
     }
     let only = suite.map(|suite| format!("{suite}/"));
     report.check_exceptions(&exceptions, |check| only.as_ref().is_none_or(|only| check.starts_with(only)));

@@ -14,7 +14,7 @@ const CASES: u64 = 1500;
 fn the_ir_loses_nothing() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas");
     let mut failures = Vec::new();
-    for protocol in [Protocol::OpenaiChat, Protocol::Anthropic] {
+    for protocol in Protocol::ALL {
         let schema = Schema::load(&root.join(protocol.name()).join("schema.json")).unwrap();
         for kind in [Root::Request, Root::Response, Root::Error] {
             for seed in 0..CASES {

@@ -24,8 +24,20 @@ pub(super) fn fit_citations(response: &mut ir::Response<'_>, shape: &mut Shape<'
                     );
                     return false;
                 }
-                citation.cited_text = None;
-                citation.encrypted_index = None;
+                for (lost, name) in [
+                    (&mut citation.cited_text, "cited_text"),
+                    (&mut citation.encrypted_index, "encrypted_index"),
+                ] {
+                    if lost.take().is_some() {
+                        shape.report.member(
+                            EffectKind::Dropped,
+                            citation.at,
+                            "Citation",
+                            name,
+                            "this protocol's answer says the address and the place in the answer",
+                        );
+                    }
+                }
                 citation.text_start.get_or_insert_with(|| Num::from(0));
                 citation.text_end.get_or_insert_with(|| Num::from(length));
                 true

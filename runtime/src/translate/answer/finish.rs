@@ -10,11 +10,44 @@ pub(super) fn first_candidate(response: &mut ir::Response<'_>, shape: &mut Shape
     if candidates.is_empty() {
         candidates.push(ir::Candidate::default());
     }
+    keep_leftovers(response, shape);
+    let candidates = response.candidates.get_or_insert_with(Vec::new);
     if shape.to.answer.several {
         return;
     }
     for extra in candidates.drain(1..) {
         shape.report.node(EffectKind::Dropped, extra.at, "this protocol's answer is one");
+    }
+}
+
+/// Takes the leftovers of nodes that the target's answer does not have to one that it has, where they are reported.
+fn keep_leftovers(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
+    for candidate in response.candidates.iter_mut().flatten() {
+        if shape.to.answer.one_text {
+            for block in candidate.content.iter_mut().flatten() {
+                if matches!(
+                    block,
+                    ir::Block::Text(_)
+                        | ir::Block::Refusal(_)
+                        | ir::Block::Reasoning(_)
+                        | ir::Block::RedactedReasoning(_)
+                ) {
+                    candidate.native.append(std::mem::take(block.native_mut()));
+                }
+            }
+        }
+        if !shape.to.answer.several {
+            response.native.append(std::mem::take(&mut candidate.native));
+            if candidate.logprobs.take().is_some() {
+                shape.report.member(
+                    EffectKind::Dropped,
+                    candidate.at,
+                    "Candidate",
+                    "logprobs",
+                    "this protocol's answers have no token probabilities",
+                );
+            }
+        }
     }
 }
 
@@ -37,9 +70,8 @@ pub(super) fn fit_refusal(response: &mut ir::Response<'_>, shape: &mut Shape<'_>
     for (content, stop) in super::contents(response) {
         if as_content {
             let refused = stop.reason == Some(ir::StopReason::Refusal);
-            let said = stop.explanation.take();
-            stop.category = None;
-            if let Some(said) = said.filter(|_| refused) {
+            let said = if refused { stop.explanation.take() } else { None };
+            if let Some(said) = said {
                 content.push(ir::Block::Refusal(ir::RefusalBlock {
                     text: Some(said),
                     ..ir::RefusalBlock::default()

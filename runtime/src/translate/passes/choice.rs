@@ -61,12 +61,21 @@ fn offer_allowed(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         .collect();
     if let Some(tools) = &mut request.tools {
         tools.retain(|tool| {
-            let name = match tool {
-                ir::Tool::Function(node) => &node.name,
-                ir::Tool::Custom(node) => &node.name,
+            let (name, at) = match tool {
+                ir::Tool::Function(node) => (&node.name, node.at),
+                ir::Tool::Custom(node) => (&node.name, node.at),
                 ir::Tool::Native(_) => return true,
             };
-            name.as_ref().is_some_and(|name| allowed.iter().any(|allowed| *name == **allowed))
+            let is_allowed =
+                name.as_ref().is_some_and(|name| allowed.iter().any(|allowed| *name == **allowed));
+            if !is_allowed {
+                shape.report.node(
+                    EffectKind::Emulated,
+                    at,
+                    "not offered, because it is not among the allowed tools",
+                );
+            }
+            is_allowed
         });
     }
     let choice = &mut request.tool_choice;

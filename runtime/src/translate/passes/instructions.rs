@@ -36,7 +36,7 @@ pub(super) fn hoist_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
     let leading = turns.iter().take_while(|turn| is_system(turn)).count();
     let mut hoisted = Vec::new();
     for mut turn in turns.drain(..leading) {
-        super::marks::mark_last(&mut turn);
+        super::marks::mark_last(&mut turn, shape);
         if turn.name.take().is_some() {
             shape.report.member(
                 EffectKind::Dropped,
@@ -46,10 +46,11 @@ pub(super) fn hoist_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
                 "system text outside the turns has no speaker",
             );
         }
-        for block in turn.content.iter_mut().flatten() {
-            // The turn's own leftovers are reported with its first block.
-            block.native_mut().append(std::mem::take(&mut turn.native));
+        if turn.cache != ir::CacheMark::default() {
+            shape.report.member(EffectKind::Dropped, turn.at, "Turn", "cache", "there is nothing to mark");
         }
+        // The turn's own leftovers are reported with the request's.
+        request.native.append(std::mem::take(&mut turn.native));
         hoisted.extend(turn.content.into_iter().flatten());
     }
     if !hoisted.is_empty() {

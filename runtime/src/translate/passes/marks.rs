@@ -8,7 +8,7 @@ use super::super::shape::Shape;
 pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     const REASON: &str = "this protocol's providers cache prompts without marks";
     if shape.to.turns.cache_marks {
-        return mark_blocks(request);
+        return mark_blocks(request, shape);
     }
     if std::mem::take(&mut request.cache) != ir::CacheMark::default() {
         shape.report.request(EffectKind::Dropped, "cache", REASON);
@@ -36,19 +36,25 @@ pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<
     });
 }
 
-fn mark_blocks(request: &mut ir::Request<'_>) {
-    request.turns.iter_mut().flatten().for_each(mark_last);
+fn mark_blocks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    request.turns.iter_mut().flatten().for_each(|turn| mark_last(turn, shape));
 }
 
 /// A mark of a whole turn stands at the turn's last block, where blocks alone have marks.
-pub(super) fn mark_last(turn: &mut ir::Turn<'_>) {
+pub(super) fn mark_last(turn: &mut ir::Turn<'_>, shape: &mut Shape<'_>) {
     if turn.cache == ir::CacheMark::default() {
         return;
     }
     let marked = std::mem::take(&mut turn.cache);
     match turn.content.iter_mut().flatten().rev().find_map(mark) {
         Some((cache, _)) if *cache == ir::CacheMark::default() => *cache = marked,
-        Some(_) => {}
+        Some(_) => shape.report.member(
+            EffectKind::Adapted,
+            turn.at,
+            "Turn",
+            "cache",
+            "the last block of the message has a mark of its own, which holds",
+        ),
         // Nothing in the turn can be marked; what is left is reported by the map.
         None => turn.cache = marked,
     }

@@ -85,6 +85,13 @@ fn by_effort(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         );
     }
     if ask.mode == Some(ir::ReasoningMode::Off) {
+        if ask.effort.is_some() {
+            shape.report.request(
+                EffectKind::Dropped,
+                "reasoning.effort",
+                "reasoning is off, and this protocol has no other effort",
+            );
+        }
         if shape.facts.reasoning_off {
             request.reasoning.effort = Some(ir::Effort::None);
         } else {
@@ -98,7 +105,16 @@ fn by_effort(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     }
     let budget = ask.budget_tokens.as_ref().and_then(Num::as_u64);
     request.reasoning.effort = match (ask.effort, budget) {
-        (Some(effort), _) => Some(fit_word(&effort, shape)),
+        (Some(effort), budget) => {
+            if budget.is_some() {
+                shape.report.request(
+                    EffectKind::Adapted,
+                    "reasoning.budget_tokens",
+                    "the effort beside it says how much",
+                );
+            }
+            Some(fit_word(&effort, shape))
+        }
         (None, Some(budget)) => {
             shape.report.request(
                 EffectKind::Adapted,

@@ -68,12 +68,15 @@ pub(super) fn split_tool_results(request: &mut ir::Request<'_>, shape: &mut Shap
                     let media = take_media(&mut node, shape);
                     say_something(&mut node);
                     let at = node.at;
+                    // Result and turn are one message there, which reports the leftovers of both.
+                    let mut native = std::mem::take(&mut turn.native);
+                    native.append(std::mem::take(&mut node.native));
                     let content = Some(vec![ir::Block::ToolResult(node)]);
                     split.push(ir::Turn {
                         role: Some(ir::Role::Tool),
                         at,
                         content,
-                        native: std::mem::take(&mut turn.native),
+                        native,
                         ..ir::Turn::default()
                     });
                     rest.extend(media);

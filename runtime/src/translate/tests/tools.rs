@@ -275,7 +275,7 @@ fn allowed_tools_are_offered_alone() {
         up.body["tools"].as_array().unwrap().iter().map(|tool| tool["name"].clone()).collect();
     assert_eq!(names, ["f", "h"]);
     assert_eq!(up.body["tool_choice"], json!({ "type": "any" }));
-    assert_eq!(up.effects, ["emulated tool_choice.allowed_tools.tools"]);
+    assert_eq!(up.effects, ["emulated tools[1]", "emulated tool_choice.allowed_tools.tools"]);
 }
 
 #[test]

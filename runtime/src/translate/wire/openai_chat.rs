@@ -50,8 +50,11 @@ fn modernise(document: &mut wire::root::Request<'_>) -> bool {
                     function: Field::Value(function),
                     ..Default::default()
                 };
-                said.tool_calls =
-                    Field::Value(vec![wire::ChatCompletionMessageToolCallUnion::Function(call)]);
+                let call = wire::ChatCompletionMessageToolCallUnion::Function(call);
+                match &mut said.tool_calls {
+                    Field::Value(calls) => calls.push(call),
+                    none => *none = Field::Value(vec![call]),
+                }
             }
             wire::ChatCompletionMessageParam::Function(result) => {
                 let said = take(&mut result.content).unwrap_or_default();

@@ -1,0 +1,206 @@
+//! Nothing is lost in silence: every value of a document is in the translation, or the report names it.
+
+use std::collections::BTreeMap;
+
+use busbar::Protocol;
+use busbar::translate::{self, CallState, Carriage, TargetFacts};
+use busbar_codegen::schema::Schema;
+use busbar_protocols::prelude::Checked;
+use busbar_protocols::{EffectKind, Ledger};
+
+use crate::docs::{Extras, Leaf, Mark, Marked, Root, marked};
+use crate::suite::facts;
+
+/// What a check of many documents found.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// Values that are in the translation, or change it.
+    pub kept: u64,
+    /// Values that the report names.
+    pub reported: u64,
+    /// Documents that were refused whole.
+    pub refused: u64,
+    /// Values that are gone without a word: an example document by path, indices left out.
+    pub silent: BTreeMap<String, String>,
+}
+
+/// Values that need no word, by protocol, kind of document and path without indices; each has its reason.
+const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
+    (Protocol::OpenaiChat, Root::Request, "model", "the gateway chooses the model"),
+    (Protocol::Anthropic, Root::Request, "model", "the gateway chooses the model"),
+    (
+        Protocol::OpenaiChat,
+        Root::Request,
+        "stream_options.include_usage",
+        "the backend is always asked, and the way back leaves out what the client did not ask for",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Root::Request,
+        "messages[].name",
+        "in the older form of results it is the name of the call",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Root::Request,
+        "stream_options.include_obfuscation",
+        "padding against length analysis is not content",
+    ),
+    (Protocol::OpenaiChat, Root::Request, "response_format.json_schema.name", "it labels the schema"),
+    (Protocol::OpenaiChat, Root::Response, "created", "when it was made is not content"),
+    (Protocol::OpenaiChat, Root::Response, "choices[].index", "the only answer is the first"),
+    (Protocol::OpenaiChat, Root::Response, "choices[].finish_reason", "an answer with calls ends in calls"),
+    (Protocol::OpenaiChat, Root::Response, "usage.total_tokens", "it follows from the other counts"),
+    (Protocol::Anthropic, Root::Response, "stop_reason", "an end and a stop text are one word elsewhere"),
+];
+
+/// Members that say nothing in a request without tools, or one that forbids calls.
+const ABOUT_TOOLS: &[&str] = &["tool_choice", "function_call", "parallel_tool_calls"];
+
+/// Values that become others, so that a difference in the translation is all that can be seen of them.
+const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
+    (Protocol::OpenaiChat, Root::Response, "usage.prompt_tokens", "cached input is counted apart elsewhere"),
+    (Protocol::Anthropic, Root::Response, "usage.input_tokens", "cached input is counted within elsewhere"),
+    (Protocol::Anthropic, Root::Response, "content[].id", "the id of a call is sealed with its reasoning"),
+];
+
+fn is_listed(list: &[(Protocol, Root, &str, &str)], source: Protocol, root: Root, path: &str) -> bool {
+    list.iter().any(|(protocol, kind, known, _)| *protocol == source && *kind == root && *known == path)
+}
+
+/// Whether a document says one thing in two ways, which nobody writes: one must give way.
+///
+/// Those are calls in the older and the newer form, and counts of input beside the count of what was not cached.
+fn contradicts_itself(json: &str) -> bool {
+    let has = |member: &str| json.contains(&format!("\"{member}\":"));
+    (has("function_call") || has("functions")) && (has("tool_calls") || has("tools") || has("tool_choice"))
+        || has("prompt_cache_miss_tokens")
+}
+
+/// Translates `cases` documents of `source` to `target` and looks for each of their values.
+pub fn check(
+    schema: &Schema,
+    source: Protocol,
+    target: Protocol,
+    root: Root,
+    seed: u64,
+    cases: u64,
+) -> Found {
+    let mut found = Found::default();
+    for seed in seed..seed.saturating_add(cases) {
+        let extras = Extras { unknown: seed % 4 == 0, nulls: false };
+        let document = marked(schema, root, seed, extras);
+        if contradicts_itself(&document.json) {
+            continue;
+        }
+        let Some((body, ledger)) = translated(source, target, root, &document.json) else {
+            found.refused += 1;
+            continue;
+        };
+        for leaf in &document.leaves {
+            if is_named(&ledger, &leaf.path) {
+                found.reported += 1;
+            } else if is_there(source, target, root, &document, leaf, (&body, &ledger)) {
+                found.kept += 1;
+            } else {
+                let path = without_indices(&leaf.path);
+                let first = path.split(['.', '[']).next().unwrap_or_default();
+                let no_tools = ABOUT_TOOLS.contains(&first)
+                    && (!body.contains("\"tools\":") || body.contains("\"tool_choice\":{\"type\":\"none\"}"));
+                if !no_tools && !is_listed(NO_BEARING, source, root, &path) {
+                    found.silent.entry(path).or_insert_with(|| {
+                        format!("seed {seed}: {}\n  {}\n  {body}", leaf.path, document.json)
+                    });
+                }
+            }
+        }
+    }
+    found
+}
+
+fn translated(source: Protocol, target: Protocol, root: Root, json: &str) -> Option<(String, Ledger)> {
+    let facts = TargetFacts { allow_semantic_loss: true, max_output_tokens: Some(9_000_000), ..facts() };
+    let carriage = Carriage::default();
+    let (body, ledger) = match root {
+        Root::Request => {
+            let body = Checked::new(json.as_bytes()).ok()?;
+            let out = translate::request(source, target, body, &facts, &carriage).ok()?;
+            (out.body, out.ledger)
+        }
+        Root::Response => {
+            let state = CallState { model: "pool".to_owned(), ..CallState::new(target, source, &facts) };
+            translate::response(json.as_bytes(), &state, &carriage).ok()?
+        }
+        Root::Stream | Root::Error => return None,
+    };
+    Some((String::from_utf8(body).ok()?, ledger))
+}
+
+/// Whether the report names the value, or something that it is in.
+fn is_named(ledger: &Ledger, path: &str) -> bool {
+    ledger.effects().iter().any(|effect| {
+        effect.kind != EffectKind::Injected
+            && path.strip_prefix(effect.path.as_str()).is_some_and(|rest| {
+                effect.path.is_empty() || rest.is_empty() || rest.starts_with('.') || rest.starts_with('[')
+            })
+    })
+}
+
+/// Whether the value is in the translation, or the translation is another without it.
+fn is_there(
+    source: Protocol,
+    target: Protocol,
+    root: Root,
+    document: &Marked,
+    leaf: &Leaf,
+    (body, ledger): (&str, &Ledger),
+) -> bool {
+    let differs = |other: &str| {
+        let mut changed = document.json.clone();
+        changed.replace_range(leaf.range.clone(), other);
+        // A refusal, or a report that names it, is a word as well.
+        translated(source, target, root, &changed)
+            .is_none_or(|(after, said)| after != body || said != *ledger)
+    };
+    match &leaf.mark {
+        Mark::Found(mark) if body.contains(mark.as_str()) => true,
+        Mark::Found(_) if !is_listed(CONVERTED, source, root, &without_indices(&leaf.path)) => false,
+        Mark::Found(mark) => differs(if mark.starts_with('w') { "\"w0z\"" } else { "999999999" }),
+        Mark::Instead(other) => differs(other),
+    }
+}
+
+fn without_indices(path: &str) -> String {
+    let mut out = String::new();
+    let mut inside = false;
+    for c in path.chars() {
+        match c {
+            '[' => {
+                inside = true;
+                out.push_str("[]");
+            }
+            ']' => inside = false,
+            _ if inside => {}
+            _ => out.push(c),
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_names_what_is_beneath_its_path() {
+        let mut ledger = Ledger::default();
+        ledger.note(EffectKind::Dropped, "messages[1].content[0]", "r");
+        ledger.note(EffectKind::Injected, "tools", "r");
+        assert!(is_named(&ledger, "messages[1].content[0].text"));
+        assert!(is_named(&ledger, "messages[1].content[0]"));
+        assert!(!is_named(&ledger, "messages[1].content[01]"));
+        assert!(!is_named(&ledger, "messages[1]"));
+        assert!(!is_named(&ledger, "tools[0]"));
+        assert_eq!(without_indices("a[10].b[2]"), "a[].b[]");
+    }
+}
