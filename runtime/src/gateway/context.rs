@@ -105,7 +105,7 @@ impl Ctx {
 
     /// A translation of a provider's answer.
     pub(super) fn translate(
-        self,
+        mut self,
         answer: upstream::Answer,
         made: translated::Answer,
         ledger: Ledger,
@@ -118,14 +118,10 @@ impl Ctx {
             translated::Answer::Stream(..) => "text/event-stream",
         };
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-        let fidelity = ledger.summary(MAX_FIDELITY);
-        if let Some(value) = HeaderValue::from_str(&fidelity).ok().filter(|value| !value.is_empty()) {
-            response.headers_mut().insert(FIDELITY_HEADER, value);
-        }
+        self.settlement.fidelity = ledger.summary(MAX_FIDELITY);
         self.stamp(&mut response);
         let mut settlement = self.settlement;
         settlement.status = answer.status.as_u16();
-        settlement.fidelity = fidelity;
         settlement.first_byte = Some(settlement.started.elapsed());
         settlement.bytes_out = 0;
         *response.body_mut() = match made {
@@ -150,7 +146,7 @@ impl Ctx {
         response
     }
 
-    /// Names the request and the lane.
+    /// Names the request and the lane, and what was not said in the backend's own words.
     fn stamp(&self, response: &mut Response<Body>) {
         let headers = response.headers_mut();
         if let Ok(id) = HeaderValue::from_str(&self.settlement.request_id) {
@@ -161,6 +157,10 @@ impl Ctx {
         if let Some(lane) = HeaderValue::from_str(&self.settlement.lane).ok().filter(|lane| !lane.is_empty())
         {
             headers.insert(LANE_HEADER, lane);
+        }
+        let fidelity = HeaderValue::from_str(&self.settlement.fidelity);
+        if let Some(fidelity) = fidelity.ok().filter(|fidelity| !fidelity.is_empty()) {
+            headers.insert(FIDELITY_HEADER, fidelity);
         }
     }
 }

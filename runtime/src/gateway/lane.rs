@@ -5,9 +5,10 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
 use crate::dialect::sniff::Sniffed;
-use crate::dialect::{self, Call, carriers, headers};
+use crate::dialect::{self, Call, Operation, carriers, headers};
 use crate::fault::{Class, Fault};
 use crate::route::Choice;
+use crate::translate::{self, carriage};
 
 /// How much a caller allows to be lost, in a request; and what was, in an answer.
 pub const FIDELITY_HEADER: HeaderName = HeaderName::from_static("busbar-fidelity");
@@ -57,10 +58,7 @@ pub(super) fn forward(
     let mut path =
         dialect::upstream_path(call.protocol, call.operation, &choice.upstream_model, call.version)
             .into_owned();
-    if let Some(query) = carriers::without_key(parts.uri.query()) {
-        path.push('?');
-        path.push_str(&query);
-    }
+    push_query(&mut path, parts);
     let body = match &sniffed.model {
         Some((model, range)) if *model != choice.upstream_model => {
             let name = serde_json::to_vec(&choice.upstream_model)
@@ -70,4 +68,28 @@ pub(super) fn forward(
         _ => [body, Bytes::new(), Bytes::new()],
     };
     Ok(Plan { path, body, goes_up: headers::goes_up })
+}
+
+/// Whether a history may hold what the gateway left in it, so that it cannot go up unread.
+///
+/// A caller keeps its history when it changes the model: what was made of another protocol's answer comes along,
+/// and the provider of the caller's own protocol cannot read it.
+pub(super) fn holds_envelopes(call: &Call<'_>, body: &[u8]) -> bool {
+    call.operation != Operation::CountTokens
+        && translate::translates(call.protocol, call.protocol)
+        && carriage::mentions(body)
+}
+
+/// A plan that was made for another reason than another protocol: all goes up that does when forwarded.
+pub(super) fn at_home(mut plan: Plan, parts: &Parts) -> Plan {
+    push_query(&mut plan.path, parts);
+    plan.goes_up = headers::goes_up;
+    plan
+}
+
+fn push_query(path: &mut String, parts: &Parts) {
+    if let Some(query) = carriers::without_key(parts.uri.query()) {
+        path.push('?');
+        path.push_str(&query);
+    }
 }

@@ -171,7 +171,8 @@ impl Gateway {
         }
 
         // 5. Forward, or translate.
-        let (plan, translation) = if backend == call.protocol {
+        let at_home = backend == call.protocol;
+        let (plan, translation) = if at_home && !lane::holds_envelopes(&call, &body) {
             (lane::forward(&call, &parts, &choice, &sniffed, body)?, None)
         } else {
             let carriage = &self.shared.carriage;
@@ -179,7 +180,13 @@ impl Gateway {
             let facts = translated::facts(settings, &choice, &scope);
             let made = translated::request(&call, backend, &facts, &body, streamed, fidelity, carriage)?;
             ctx.settlement.note_effects(&made.ledger);
-            (made.plan, Some((made.state, made.ledger)))
+            ctx.settlement.fidelity = made.ledger.summary(context::MAX_FIDELITY);
+            // The answer of a provider that speaks the caller's protocol is the caller's as it is.
+            if at_home {
+                (lane::at_home(made.plan, &parts), None)
+            } else {
+                (made.plan, Some((made.state, made.ledger)))
+            }
         };
 
         // 6. Send.

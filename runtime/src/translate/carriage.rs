@@ -21,6 +21,8 @@ use crate::Protocol;
 pub const PREFIX: &str = "bb1-";
 /// How an id begins whose envelope waits in the store.
 pub const STORED_PREFIX: &str = "bb1s-";
+/// What both begin with.
+const BEGIN: &str = "bb1";
 /// Longest envelope that is read, in characters.
 pub const MAX_ENVELOPE: usize = 1 << 20;
 /// Most blocks in one envelope.
@@ -131,8 +133,9 @@ fn checksum(bytes: &[u8]) -> u32 {
 
 /// Whether a body may hold an envelope, so that it cannot be passed on unread.
 pub fn mentions(body: &[u8]) -> bool {
-    memchr::memmem::find(body, PREFIX.as_bytes()).is_some()
-        || memchr::memmem::find(body, STORED_PREFIX.as_bytes()).is_some()
+    // One pass for what both begin with: most bodies hold neither, and some are megabytes.
+    memchr::memmem::find_iter(body, BEGIN)
+        .any(|at| [PREFIX, STORED_PREFIX].iter().any(|prefix| body[at..].starts_with(prefix.as_bytes())))
 }
 
 /// The place of a signature, for reasoning whose provider gave none: it only names the issuer.
@@ -318,7 +321,8 @@ mod tests {
             Carriage::new(CarriageLimits { inline: 40, keep_secs: 10, ..CarriageLimits::default() });
         let id = carriage.seal_id(Protocol::Anthropic, "toolu_1", vec![block("sig")], "alice", 100);
         assert_eq!(id, "bb1s-toolu_1");
-        assert!(mentions(id.as_bytes()));
+        assert!(mentions(id.as_bytes()) && mentions(b"bb1 bb1-") && !mentions(b"bb1_ bb1s bb-1"));
+        assert!(PREFIX.starts_with(BEGIN) && STORED_PREFIX.starts_with(BEGIN));
         let Opened::Envelope(envelope) = carriage.open_id(&id, "alice", 105) else { panic!("gone") };
         assert_eq!((envelope.id.as_str(), &envelope.blocks[..]), ("toolu_1", &[block("sig")][..]));
         assert_eq!(carriage.open_id(&id, "bob", 105), Opened::Gone("toolu_1".into()));

@@ -105,7 +105,7 @@ pub fn request(
     state.note_request(&read.ir);
     state.legacy_calls = read.legacy_calls;
     read.ir.model = Some(Text::plain(facts.upstream_model.to_owned()));
-    if read.ir.stream == Some(true) {
+    if read.ir.stream == Some(true) && client != backend {
         // The gateway counts every stream; the client sees usage only if it asked.
         read.ir.stream_usage = Some(true);
     }

@@ -1,9 +1,9 @@
 //! What the gateway knows of models and of callers, and what a backend gets because of it.
 
 use busbar_tests::dialect::Dialect::{Anthropic, OpenaiChat};
-use busbar_tests::gateway::{Gateway, config, model};
+use busbar_tests::gateway::{Gateway, UPSTREAM_MODEL, config, model};
 use busbar_tests::http::{self, Message};
-use busbar_tests::upstream::Upstream;
+use busbar_tests::upstream::{self, Upstream};
 use serde_json::{Value, json};
 
 use crate::translate::buffered;
@@ -73,4 +73,48 @@ fn reasoning_that_waits_in_the_gateway_is_its_callers_alone() {
     let (_, bob) = ask("Bearer sk-bob", history);
     assert!(!bob.to_string().contains(&signature), "{bob}");
     assert!(bob.to_string().contains("toolu_1"), "the call itself is still one: {bob}");
+}
+
+#[test]
+fn a_history_that_changes_provider_goes_up_readable() {
+    let thinking = json!({
+        "id": "msg_1", "type": "message", "role": "assistant", "model": "m", "stop_reason": "tool_use",
+        "stop_sequence": null, "usage": {"input_tokens": 1, "output_tokens": 1},
+        "content": [
+            {"type": "thinking", "thinking": "hm", "signature": "c2ln"},
+            {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {}},
+        ],
+    });
+    let upstream = Upstream::start(move |request, connection| {
+        let is_anthropic = request.line.contains("/messages");
+        let body = if is_anthropic { thinking.to_string() } else { buffered(OpenaiChat) };
+        Ok(connection.write(&upstream::response(200, &[], &body))?)
+    });
+    let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
+    let ask = |model: String, messages: &Value| -> (Message, Message) {
+        let body =
+            json!({"model": model, "messages": messages, "seed": 7, "vendor_extra": {"a": 1.0}}).to_string();
+        let target = format!("{}?key=sk-mine&trace=1", OpenaiChat.path("", false));
+        let headers = [("openai-organization", "org")];
+        let answer = http::post(gateway.address, &target, &headers, &body).unwrap();
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        (answer, upstream.next_request().unwrap())
+    };
+    let hi = json!({"role": "user", "content": "Hi"});
+    let (answer, _) = ask(model(Anthropic), &json!([hi]));
+    let call = answer.json().unwrap()["choices"][0]["message"].clone();
+    let id = call["tool_calls"][0]["id"].clone();
+    assert!(id.as_str().unwrap().starts_with("bb1-"), "{id}");
+    let history = json!([hi, call, {"role": "tool", "tool_call_id": id, "content": "seen"}]);
+    let (answer, sent) = ask(model(OpenaiChat), &history);
+    assert_eq!(answer.text(), buffered(OpenaiChat), "the answer is forwarded as it is");
+    assert!(!sent.text().contains("bb1-"), "{}", sent.text());
+    let body = sent.json().unwrap();
+    assert_eq!(body["messages"][1]["tool_calls"][0]["id"], "toolu_1");
+    assert_eq!(body["messages"][2]["tool_call_id"], "toolu_1");
+    assert_eq!(body["messages"][1]["reasoning_content"], "hm", "the text can be read: {body}");
+    assert_eq!((&body["seed"], &body["vendor_extra"]), (&json!(7), &json!({"a": 1.0})));
+    assert_eq!(body["model"], UPSTREAM_MODEL);
+    assert!(sent.line.ends_with("/chat/completions?trace=1 HTTP/1.1"), "{}", sent.line);
+    assert_eq!(sent.header("openai-organization"), Some("org"));
 }

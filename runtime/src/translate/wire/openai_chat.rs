@@ -21,11 +21,12 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
     if let Some(choice) = choice {
         legacy_choice(choice, &mut ir.tool_choice);
     }
-    if !home {
-        for turn in ir.turns.iter_mut().flatten() {
+    for turn in ir.turns.iter_mut().flatten() {
+        if !home {
             pictures_in_results(turn);
-            listed_reasoning(turn);
         }
+        // At home too: what the gateway sealed nobody else can read.
+        listed_reasoning(turn);
     }
     Ok(Request { ir, cx, legacy_calls })
 }
@@ -158,12 +159,11 @@ fn listed_reasoning(turn: &mut ir::Turn<'_>) {
 }
 
 pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) -> Vec<u8> {
-    let home = shape.home();
     let reasoning: Vec<Option<Text<'_>>> = request
         .turns
         .iter_mut()
         .flatten()
-        .filter(|turn| turn.role == Some(ir::Role::Assistant) && !home)
+        .filter(|turn| turn.role == Some(ir::Role::Assistant))
         .map(take_reasoning)
         .collect();
     let legacy_bound = shape.facts.max_tokens_field_legacy;
