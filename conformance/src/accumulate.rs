@@ -19,17 +19,24 @@ pub fn accumulate(protocol: Protocol, stream: &str) -> Result<Value, String> {
 
 /// The answer in a form in which a streamed and a buffered one are equal.
 ///
-/// Nulls and empty lists say the same as nothing; JSON in text counts by its value.
+/// Nulls, zeros, empty texts and empty containers say the same as nothing; JSON in text counts by its value; what
+/// was cut short stands for itself, where a buffered answer has to wrap it.
 pub fn comparable(value: &Value) -> Value {
     match value {
+        Value::Object(members) if members.len() == 1 && members.contains_key("raw_arguments") => {
+            members["raw_arguments"].clone()
+        }
         Value::Object(members) => Value::Object(
             members
                 .iter()
-                .filter(|(_, value)| !value.is_null() && **value != json!([]))
                 .map(|(name, value)| {
                     let parsed = (name == "arguments").then(|| value.as_str()).flatten();
                     let parsed = parsed.and_then(|text| serde_json::from_str(text).ok());
                     (name.clone(), comparable(parsed.as_ref().unwrap_or(value)))
+                })
+                .filter(|(name, value)| {
+                    let nothing = [json!(null), json!(0), json!(""), json!([]), json!({})];
+                    name == "index" || !nothing.contains(value)
                 })
                 .collect(),
         ),
@@ -121,12 +128,13 @@ fn chat_delta(message: &mut Value, member: &str, value: &Value) -> Result<(), St
             }
         }
         (_, Value::Array(parts)) => {
+            // Libraries put these together by their index, and fail without one.
             for part in parts {
-                let mut part = part.clone();
-                if let Some(part) = part.as_object_mut() {
-                    part.remove("index");
+                let parts = list(message, member);
+                if member == "reasoning_details" && part["index"].as_u64() != Some(parts.len() as u64) {
+                    return Err(format!("an item without its index: {part}"));
                 }
-                list(message, member).push(part);
+                parts.push(part.clone());
             }
         }
         (_, value) => append(&mut message[member], value),

@@ -144,7 +144,12 @@ fn streamed(
     }
     let out = String::from_utf8(out).map_err(|error| error.to_string())?;
     let whole = accumulate(target, &out)?;
-    let buffered = accumulate(case.source, stream).map_err(|error| format!("the case itself: {error}"))?;
+    let mut stream = stream.to_owned();
+    if case.source == Protocol::OpenaiChat && !stream.contains("[DONE]") {
+        // Some servers leave the last word out; the case is about what the gateway makes of that.
+        stream.push_str("data: [DONE]\n\n");
+    }
+    let buffered = accumulate(case.source, &stream).map_err(|error| format!("the case itself: {error}"))?;
     let (buffered, _) = translate::response(buffered.to_string().as_bytes(), &state, &Carriage::default())
         .map_err(|malformed| malformed.to_string())?;
     let mut buffered: Value = serde_json::from_slice(&buffered).map_err(|error| error.to_string())?;

@@ -10,6 +10,9 @@ pub(super) fn first_candidate(response: &mut ir::Response<'_>, shape: &mut Shape
     if candidates.is_empty() {
         candidates.push(ir::Candidate::default());
     }
+    if !shape.to.answer.one_text {
+        drop_wordless(response);
+    }
     keep_leftovers(response, shape);
     let candidates = response.candidates.get_or_insert_with(Vec::new);
     if shape.to.answer.several {
@@ -47,6 +50,28 @@ fn keep_leftovers(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
                     "this protocol's answers have no token probabilities",
                 );
             }
+        }
+    }
+}
+
+/// Leaves out texts without a word, which answers in blocks do not have.
+///
+/// Some providers say beside calls that there is no text, or no citation of it.
+fn drop_wordless(response: &mut ir::Response<'_>) {
+    for candidate in response.candidates.iter_mut().flatten() {
+        let native = &mut candidate.native;
+        for content in candidate.content.iter_mut() {
+            content.retain_mut(|block| {
+                let ir::Block::Text(node) = block else { return true };
+                let wordless = node.text.as_ref().is_none_or(Text::is_empty)
+                    && node.citations.as_ref().is_none_or(Vec::is_empty);
+                if wordless {
+                    native.append(std::mem::take(&mut node.native));
+                } else {
+                    node.text.get_or_insert_with(|| Text::plain(""));
+                }
+                !wordless
+            });
         }
     }
 }
