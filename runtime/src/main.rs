@@ -102,8 +102,9 @@ fn serve(file: Option<&Path>, environment: &Environment) -> anyhow::Result<()> {
     } else {
         None
     };
-    let (address, listeners) = server::listen(settings.listen, settings.workers)?;
-    let (admin_address, mut admin) = server::listen(settings.admin_listen, 1)?;
+    let (address, listeners) =
+        server::listen(settings.listen, settings.workers, settings.limits.client_stall)?;
+    let (admin_address, mut admin) = server::listen(settings.admin_listen, 1, settings.limits.client_stall)?;
     let admin = admin.pop().context("no listener for operators")?;
     let text = start_text(address, admin_address, &settings);
     // Said once signals are heeded, so that whoever waits for it may stop the gateway at once.

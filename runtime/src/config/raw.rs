@@ -156,6 +156,9 @@ pub struct Limits {
     /// Longest silence in a translated stream before the client is sent a sign of life; 15s when absent, 0s for none.
     #[serde(default)]
     pub keep_alive: Option<Span>,
+    /// Longest time that a client may take none of what is sent to it, or be out of reach; 2m when absent.
+    #[serde(default)]
+    pub client_stall: Option<Span>,
     /// Longest time of a request from first to last; 1h when absent.
     #[serde(default)]
     pub total: Option<Span>,

@@ -129,6 +129,7 @@ fn limits(raw: &raw::Limits) -> Limits {
         first_byte: raw.first_byte.map_or(default.first_byte, |span| span.0),
         idle: raw.idle.map_or(default.idle, |span| span.0),
         keep_alive: raw.keep_alive.map_or(default.keep_alive, |span| span.0),
+        client_stall: raw.client_stall.map_or(default.client_stall, |span| span.0),
         total: raw.total.map_or(default.total, |span| span.0),
         drain: raw.drain.map_or(default.drain, |span| span.0),
     }

@@ -73,6 +73,8 @@ pub struct Limits {
     pub idle: Duration,
     /// Longest silence in a translated stream before the client is sent a sign of life; zero for none.
     pub keep_alive: Duration,
+    /// Longest time that a client may take none of what is sent to it, or be out of reach.
+    pub client_stall: Duration,
     /// Longest time of a request.
     pub total: Duration,
     /// Longest time that running requests have after a signal to stop.
@@ -95,6 +97,7 @@ impl Default for Limits {
             first_byte: Duration::from_secs(600),
             idle: Duration::from_secs(600),
             keep_alive: Duration::from_secs(15),
+            client_stall: Duration::from_secs(120),
             total: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
         }

@@ -27,6 +27,8 @@ use crate::upstream;
 
 /// Most bytes of a translated stream that wait for its first content.
 const MAX_HELD: usize = 1 << 20;
+/// Bytes of a translated stream that are gathered before they are sent, where the provider is quicker.
+const MAX_GATHERED: usize = 256 << 10;
 /// How long a provider may take to end a stream whose answer is complete.
 const STOPPED_WAIT: Duration = Duration::from_secs(5);
 /// Most bytes of a provider's failure that are looked at.
@@ -123,6 +125,9 @@ impl Transcoding {
                 settlement.outcome = Outcome::Complete;
                 drain(cx, body);
                 return Poll::Ready((!out.is_empty()).then(|| Bytes::from(out)));
+            }
+            if out.len() >= MAX_GATHERED {
+                return Poll::Ready(Some(Bytes::from(out)));
             }
             let stopped = self.transcoder.progress().stopped;
             let polled = match body.poll(cx) {

@@ -13,7 +13,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -25,6 +25,8 @@ use crate::observe::access;
 
 /// Connections that wait to be accepted, for each worker.
 const BACKLOG: i32 = 4096;
+/// The shortest pause between two probes of a silent client; the kernel counts in seconds.
+const LEAST_PROBE: Duration = Duration::from_secs(1);
 /// How often idle connections to providers are looked at.
 const SWEEP: Duration = Duration::from_secs(10);
 /// How often access records are written.
@@ -34,26 +36,40 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 
 /// Listeners on one address, one for each worker; the kernel spreads connections over them.
 ///
+/// `stall` is how long a client may take nothing of what is sent to it.
+///
 /// # Errors
 /// When the address cannot be listened on.
 pub fn listen(
     address: SocketAddr,
     workers: usize,
+    stall: Duration,
 ) -> anyhow::Result<(SocketAddr, Vec<std::net::TcpListener>)> {
-    let first = listener(address, workers > 1).with_context(|| format!("cannot listen on {address}"))?;
+    let first =
+        listener(address, workers > 1, stall).with_context(|| format!("cannot listen on {address}"))?;
     let address = first.local_addr()?;
     let mut listeners = vec![first];
     for _ in 1..workers {
-        listeners.push(listener(address, true).with_context(|| format!("cannot listen on {address}"))?);
+        listeners
+            .push(listener(address, true, stall).with_context(|| format!("cannot listen on {address}"))?);
     }
     Ok((address, listeners))
 }
 
-fn listener(address: SocketAddr, shared: bool) -> std::io::Result<std::net::TcpListener> {
+fn listener(address: SocketAddr, shared: bool, stall: Duration) -> std::io::Result<std::net::TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(shared)?;
     socket.set_nonblocking(true)?;
+    // Accepted sockets inherit these: a client that is gone without a word, or that takes nothing, is let go even
+    // while the gateway waits for room to write and so cannot see it.
+    let probe = TcpKeepalive::new()
+        .with_time((stall / 2).max(LEAST_PROBE))
+        .with_interval((stall / 4).max(LEAST_PROBE))
+        .with_retries(2);
+    socket.set_tcp_keepalive(&probe)?;
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_user_timeout(Some(stall))?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())

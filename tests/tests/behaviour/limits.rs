@@ -3,10 +3,11 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
+use std::time::Instant;
 
 use busbar_tests::dialect::{self, Dialect};
 use busbar_tests::gateway::{Gateway, config, model};
-use busbar_tests::http::{self, Connection};
+use busbar_tests::http::{self, Connection, READ_TIMEOUT};
 use busbar_tests::upstream::{self, Event, Upstream};
 
 #[test]
@@ -140,6 +141,27 @@ fn a_stream_that_is_cut_does_not_look_finished() {
     assert!(body.starts_with("data: {\"choices\":[]}\n\n"), "{body:?}");
     assert!(body.contains("\"error\"") || !finished, "a cut stream ended like a whole one: {body:?}");
     assert!(!body.contains("[DONE]"), "{body:?}");
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_let_go() {
+    const ENOUGH: usize = 64 << 20;
+    let upstream = Upstream::start(|_, connection| {
+        connection.write(&upstream::stream_head())?;
+        let event = upstream::chunk(format!("data: {}\n\n", "x".repeat(64 << 10)).as_bytes());
+        // More than all sockets between here and there can hold.
+        for _ in 0..ENOUGH / event.len() {
+            connection.write(&event)?;
+        }
+        Ok(())
+    });
+    let gateway = Gateway::start(&config(upstream.address, "limits: { client_stall: 500ms }")).unwrap();
+    let mut client = Connection::open(gateway.address).unwrap();
+    client.write(&chat_request(true)).unwrap();
+    upstream.next_request().unwrap();
+    let begun = Instant::now();
+    assert!(matches!(upstream.next().unwrap(), Event::Closed));
+    assert!(begun.elapsed() < READ_TIMEOUT / 2, "the provider gave up, not the gateway");
 }
 
 #[test]
