@@ -1,19 +1,23 @@
 //! What becomes of a case, and whether that is what it says.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
 use busbar::Protocol;
+use busbar::fault::render;
 use busbar::stream::{Limits, Transcoder};
 use busbar::translate::{self, CallState, Carriage};
 use busbar_protocols::Ledger;
 use busbar_protocols::prelude::Checked;
 
-use serde_json::Value;
+use http::HeaderMap;
+use http::header::RETRY_AFTER;
+use serde_json::{Value, json};
 
 use crate::accumulate::{accumulate, comparable};
 use crate::canon::{at, canonical, pretty};
-use crate::suite::{Case, Expect, Input};
+use crate::suite::{Case, Expect, Input, NOW};
 
 /// What became of a case towards one target.
 #[derive(Debug)]
@@ -116,8 +120,29 @@ fn outcome(case: &Case, target: Protocol, failures: &mut Vec<String>) -> Result<
                 .map_err(|malformed| malformed.to_string())?;
             done(body, ledger)
         }
+        Input::Error { status, retry_after, body } => failed(case.source, target, *status, retry_after, body),
         Input::Stream(stream) => streamed(case, target, stream, failures),
     }
+}
+
+/// What a client gets to see of a backend's failure.
+fn failed(
+    backend: Protocol,
+    client: Protocol,
+    status: u16,
+    retry_after: &Option<String>,
+    body: &str,
+) -> Result<Outcome, String> {
+    let mut headers = HeaderMap::new();
+    if let Some(wait) = retry_after {
+        headers.insert(RETRY_AFTER, wait.parse().map_err(|_| "retry_after is a header value")?);
+    }
+    let now = UNIX_EPOCH + Duration::from_secs(NOW);
+    let fault = translate::upstream_error(backend, status, &headers, body.as_bytes(), now).into_fault();
+    let seen = render(client, &fault, "req_1");
+    let body: Value = serde_json::from_slice(&seen.body).map_err(|error| error.to_string())?;
+    let whole = json!({"status": seen.status, "retry_after": seen.retry_after, "body": body});
+    Ok(Outcome::Done { body: whole.to_string(), stream: None, ledger: Ledger::default() })
 }
 
 /// The stream made into the client's, which must be the same however it is cut, and add up to what the buffered

@@ -34,13 +34,23 @@ pub enum Input {
     Response(String),
     /// A backend's stream, as bytes on the wire.
     Stream(String),
+    /// A backend's failure before any answer.
+    Error {
+        /// Its status.
+        status: u16,
+        /// Its `retry-after`, if it sent one.
+        retry_after: Option<String>,
+        /// Its body, which need not be JSON.
+        body: String,
+    },
 }
 
 /// What must become of a document towards one target.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expect {
-    /// A JSON object: values of the output, by JSON pointer. Of a stream, of the answer it adds up to.
+    /// A JSON object: values of the output, by JSON pointer. Of a stream, of the answer it adds up to; of an error,
+    /// of an object with its `status`, `retry_after` and `body`.
     #[serde(default)]
     pub has: Option<String>,
     /// JSON pointers that lead nowhere in the output.
@@ -91,6 +101,9 @@ struct File {
     request: Option<String>,
     response: Option<String>,
     stream: Option<String>,
+    error: Option<String>,
+    status: Option<u16>,
+    retry_after: Option<String>,
     #[serde(default)]
     facts: FactsText,
     #[serde(default)]
@@ -140,11 +153,15 @@ impl Case {
     /// Reads the text of one case.
     pub fn parse(id: &str, text: &str) -> Result<Self> {
         let file: File = toml::from_str(text).with_context(|| format!("case {id}"))?;
-        let (side, input) = match (file.request, file.response, file.stream) {
-            (Some(body), None, None) => (file.client, Input::Request(body)),
-            (None, Some(body), None) => (file.backend, Input::Response(body)),
-            (None, None, Some(body)) => (file.backend, Input::Stream(body)),
-            _ => bail!("case {id}: exactly one of request, response and stream"),
+        let (side, input) = match (file.request, file.response, file.stream, file.error) {
+            (Some(body), None, None, None) => (file.client, Input::Request(body)),
+            (None, Some(body), None, None) => (file.backend, Input::Response(body)),
+            (None, None, Some(body), None) => (file.backend, Input::Stream(body)),
+            (None, None, None, Some(body)) => {
+                let Some(status) = file.status else { bail!("case {id}: an error has a status") };
+                (file.backend, Input::Error { status, retry_after: file.retry_after, body })
+            }
+            _ => bail!("case {id}: exactly one of request, response, stream and error"),
         };
         let Some(side) = side else { bail!("case {id}: a request has a client, an answer a backend") };
         let source = protocol(&side).with_context(|| format!("case {id}"))?;

@@ -19,6 +19,7 @@ fn suites() {
         let input = match &case.input {
             Input::Request(body) | Input::Response(body) => pretty(body).unwrap_or_else(|_| body.clone()),
             Input::Stream(stream) => stream.clone(),
+            Input::Error { status, body, .. } => format!("{status} {body}"),
         };
         for verdict in judge(&case).unwrap() {
             let name = format!("{}.{}", case.id.replace('/', "."), verdict.target);
