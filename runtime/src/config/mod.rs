@@ -11,7 +11,9 @@ use busbar_catalog::Catalog;
 use serde_saphyr::Location;
 
 pub use resolve::{Environment, SIMULATOR, resolve, with_simulator};
-pub use settings::{BaseUrl, Credential, Facts, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings};
+pub use settings::{
+    BaseUrl, Credential, Facts, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings,
+};
 
 /// The largest configuration file that is read, in bytes.
 pub const MAX_FILE: u64 = 4 << 20;
