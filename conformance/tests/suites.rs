@@ -1,5 +1,7 @@
 //! Every case of every suite, towards every target, by what it expects and by a snapshot that a reader accepted.
 
+use std::collections::BTreeSet;
+
 use busbar_conformance::canon::pretty;
 use busbar_conformance::exceptions::Exceptions;
 use busbar_conformance::judge::judge;
@@ -11,6 +13,7 @@ use busbar_protocols::Protocol;
 fn suites() {
     let mut exceptions = Exceptions::load(&data("exceptions.toml")).unwrap();
     let mut failures = Vec::new();
+    let mut names = BTreeSet::new();
     let mut snapshots = insta::Settings::new();
     snapshots.set_snapshot_path(data("snapshots"));
     snapshots.set_prepend_module_to_snapshot(false);
@@ -26,6 +29,7 @@ fn suites() {
             let mut header = snapshots.clone();
             header.set_description(&*case.why);
             header.set_info(&input.lines().collect::<Vec<_>>());
+            names.insert(format!("{name}.snap"));
             header.bind(|| insta::assert_snapshot!(name.as_str(), verdict.shown));
             if !verdict.failures.is_empty() && !exceptions.excuse(&verdict.id, verdict.target.name()) {
                 failures.push(format!("{name}\n  {}\n{}", verdict.failures.join("\n  "), verdict.shown));
@@ -34,6 +38,10 @@ fn suites() {
         }
     }
     assert!(failures.is_empty(), "{} failed:\n{}", failures.len(), failures.join("\n\n"));
+    let kept = std::fs::read_dir(data("snapshots")).unwrap();
+    let kept = kept.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let stale: Vec<String> = kept.filter(|kept| !names.contains(kept)).collect();
+    assert!(stale.is_empty(), "snapshots of no case: {stale:?}");
     let idle: Vec<_> = exceptions.idle(|check| !check.starts_with("leaf ")).collect();
     assert!(idle.is_empty(), "exceptions that nothing needs: {idle:?}");
 }

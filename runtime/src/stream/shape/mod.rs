@@ -361,8 +361,8 @@ impl Shaper {
         let said = self.answers[place].refusal.take();
         let end = &mut stop.stop;
         if self.to.answer.refusal_content {
-            end.category = None;
-            let explanation = end.explanation.take().filter(|_| end.reason == Some(StopReason::Refusal));
+            let refused = end.reason == Some(StopReason::Refusal);
+            let explanation = if refused { end.explanation.take() } else { None };
             if let Some(text) = explanation {
                 let index = OWN_BLOCKS.saturating_add(candidate);
                 let block =

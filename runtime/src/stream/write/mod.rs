@@ -4,7 +4,8 @@ pub(crate) mod anthropic;
 pub(crate) mod openai_chat;
 
 use busbar_protocols::ir::Event;
-use busbar_protocols::{Num, Text};
+use busbar_protocols::prelude::{Paths, WriteCx};
+use busbar_protocols::{EffectKind, Num, Text};
 
 use super::{Counts, Limits, StreamFault};
 use crate::Protocol;
@@ -34,6 +35,7 @@ impl Writer {
         cx: &mut WriteState<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
+        note_losses(event, cx);
         match self {
             Self::Anthropic(writer) => writer.event(event, cx, out),
             Self::OpenaiChat(writer) => writer.event(event, cx, out),
@@ -46,6 +48,38 @@ impl Writer {
             Self::Anthropic(_) => out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
             // Without the blank line, on which some SDKs try to parse an event without data.
             Self::OpenaiChat(_) => out.extend_from_slice(b": ping\n"),
+        }
+    }
+}
+
+/// Reports what an event says of the whole answer and the client's protocol has no form for.
+fn note_losses(event: &Event<'_>, cx: &mut WriteState<'_>) {
+    if cx.call.client == cx.call.backend {
+        return;
+    }
+    let said: &[(&str, &str, bool)] = match event {
+        Event::Start(start) => match &start.response {
+            Some(answer) => &[
+                ("Response", "fingerprint", answer.fingerprint.is_some()),
+                ("Response", "service_tier", answer.service_tier.is_some()),
+                ("Response", "metadata", answer.metadata.is_some()),
+            ],
+            None => return,
+        },
+        Event::Stop(end) => &[
+            ("Candidate", "stop.sequence", end.stop.sequence.is_some()),
+            ("Candidate", "stop.category", end.stop.category.is_some()),
+            ("Candidate", "stop.explanation", end.stop.explanation.is_some()),
+            ("Candidate", "logprobs", end.logprobs.is_some()),
+        ],
+        _ => return,
+    };
+    let paths = Paths::default();
+    let write = WriteCx::new(cx.call.backend, cx.call.client, &paths);
+    for (ir, path, _) in said.iter().filter(|(_, _, is_said)| *is_said) {
+        let lack = busbar_protocols::lacks(cx.call.client).iter().find(|l| l.ir == *ir && l.path == *path);
+        if let Some(lack) = lack {
+            cx.ledger.note(EffectKind::Dropped, write.path(Paths::ROOT, ir, path), lack.reason);
         }
     }
 }
