@@ -22,7 +22,14 @@ pub trait Wire<'a>: Sized {
 
     /// The value as JSON.
     fn to_json(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        self.to_json_sized(0)
+    }
+
+    /// The value as JSON, where about so many bytes are to be expected.
+    ///
+    /// A large document that grows by doubling is copied, and its pages touched, several times.
+    fn to_json_sized(&self, expected: usize) -> Vec<u8> {
+        let mut out = Vec::with_capacity(expected);
         self.write(&mut out);
         out
     }

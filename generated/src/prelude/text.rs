@@ -213,9 +213,8 @@ impl PartialEq<str> for Text<'_> {
     fn eq(&self, other: &str) -> bool {
         match &self.0 {
             Inner::Plain(text) => text == other,
-            Inner::Escaped(text) => {
-                text == other && memchr::memchr(b'\\', text.as_bytes()).is_none() || self.decode() == other
-            }
+            // An escape is at most six bytes for one; a longer text need not be read to know.
+            Inner::Escaped(text) => text.len() <= 6 * other.len() && unescape(text) == other,
         }
     }
 }

@@ -111,6 +111,7 @@ pub fn request(
     }
     let mut shape = Shape::new(client, backend, facts, carriage, &mut state, &read.cx.paths)
         .ok_or_else(|| unsupported(client, backend))?;
+    shape.expected = expected(body.as_str().len());
     passes::run(&mut read.ir, &mut shape);
     let (body, ledger) = wire::write_request(&mut read.ir, &mut shape)?;
     if !facts.allow_semantic_loss
@@ -123,6 +124,11 @@ pub fn request(
         });
     }
     Ok(Outbound { body, ledger, state })
+}
+
+/// What a translation of so many bytes is about as long as: the text in it stays, the words around change.
+fn expected(bytes: usize) -> usize {
+    bytes + bytes / 16 + 512
 }
 
 /// Makes a backend's buffered answer into one for the client.
@@ -146,6 +152,7 @@ pub fn response(body: &[u8], state: &CallState, carriage: &Carriage) -> Result<(
     let (backend, client) = (state.backend, state.client);
     let mut shape = Shape::new(backend, client, &facts, carriage, &mut state, &read.cx.paths)
         .ok_or_else(|| Malformed { message: unsupported(client, backend).message })?;
+    shape.expected = expected(body.len());
     answer::run(&mut read.ir, &mut shape);
     wire::write_response(&read.ir, &mut shape)
 }

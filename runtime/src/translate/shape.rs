@@ -26,6 +26,8 @@ pub(crate) struct Shape<'c> {
     pub(crate) state: &'c mut CallState,
     /// What happened.
     pub(crate) report: Report<'c>,
+    /// About how many bytes will be written.
+    pub(crate) expected: usize,
     /// Of an answer: reasoning that is listed beside the content, where the target has a place for it.
     pub(crate) listed: Vec<SealedBlock>,
 }
@@ -49,6 +51,7 @@ impl<'c> Shape<'c> {
             carriage,
             state,
             report: Report::new(source, target, paths),
+            expected: 0,
             listed: Vec::new(),
         })
     }

@@ -15,7 +15,8 @@ pub(super) fn read_request(body: Checked<'_>) -> Result<Request<'_>, WireError> 
 }
 
 pub(super) fn write_request(request: &ir::Request<'_>, shape: &mut Shape<'_>) -> Vec<u8> {
-    wire::request_from_ir(request, &mut shape.report.cx).to_json()
+    let expected = shape.expected;
+    wire::request_from_ir(request, &mut shape.report.cx).to_json_sized(expected)
 }
 
 pub(super) fn read_response(body: &[u8]) -> Result<Response<'_>, Malformed> {
@@ -47,7 +48,7 @@ pub(super) fn write_response(response: &ir::Response<'_>, shape: &mut Shape<'_>)
             zero(&mut usage.cache_read_input_tokens);
         }
     }
-    document.to_json()
+    document.to_json_sized(shape.expected)
 }
 
 fn null<T>(field: &mut Field<T>) {

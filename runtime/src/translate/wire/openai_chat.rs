@@ -185,7 +185,7 @@ pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>
             }
         }
     }
-    document.to_json()
+    document.to_json_sized(shape.expected)
 }
 
 /// Takes the reasoning out of a turn: its text has a place of its own here.
@@ -251,7 +251,7 @@ pub(super) fn read_response(body: &[u8]) -> Result<Response<'_>, Malformed> {
 pub(super) fn write_response(response: &ir::Response<'_>, shape: &mut Shape<'_>) -> Vec<u8> {
     let mut document = wire::response_from_ir(response, &mut shape.report.cx);
     if shape.home() {
-        return document.to_json();
+        return document.to_json_sized(shape.expected);
     }
     let details = details(&shape.listed, shape.source);
     for (index, choice) in items(&mut document.choices).iter_mut().enumerate() {
@@ -274,7 +274,7 @@ pub(super) fn write_response(response: &ir::Response<'_>, shape: &mut Shape<'_>)
             choice.finish_reason = Field::Value(wire::ChatCompletionChoiceFinishReason::FunctionCall);
         }
     }
-    document.to_json()
+    document.to_json_sized(shape.expected)
 }
 
 /// Tells a call in the older form.
