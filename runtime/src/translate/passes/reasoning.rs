@@ -1,5 +1,6 @@
 //! Whether and how much the model reasons, and the reasoning of earlier turns.
 
+use busbar_protocols::prelude::Native;
 use busbar_protocols::{EffectKind, Num, Text, ir};
 
 use super::super::facts::ReasoningForm;
@@ -235,7 +236,7 @@ pub(super) fn fit_history_reasoning(request: &mut ir::Request<'_>, shape: &mut S
                 other => fitted.push(other),
             }
         }
-        if !shape.to.reasoning.blocks {
+        if !shape.to.reasoning.blocks && turn.role == Some(ir::Role::Assistant) {
             join_reasoning(&mut fitted);
         }
         *content = fitted;
@@ -300,12 +301,19 @@ fn join_reasoning(content: &mut Vec<ir::Block<'_>>) {
     if said.len() < 2 {
         return;
     }
+    let mut leftovers = Native::default();
     let mut first = true;
     content.retain_mut(|block| {
         let ir::Block::Reasoning(node) = block else { return true };
+        leftovers.append(std::mem::take(&mut node.native));
         if first {
             node.text = Some(Text::plain(said.join("\n\n")));
         }
         std::mem::take(&mut first)
     });
+    if let Some(ir::Block::Reasoning(node)) =
+        content.iter_mut().find(|b| matches!(b, ir::Block::Reasoning(_)))
+    {
+        node.native = leftovers;
+    }
 }

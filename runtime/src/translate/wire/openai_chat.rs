@@ -16,7 +16,15 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
     let mut cx = ReadCx::default();
     let mut document = wire::root::Request::from_checked(body)?;
     let legacy_calls = !home && modernise(&mut document);
-    let choice = if legacy_calls { take(&mut document.function_call) } else { None };
+    let mut choice = if legacy_calls { take(&mut document.function_call) } else { None };
+    if let Some(wire::CompletionCreateParamsFunctionCall::Object(one)) = &mut choice
+        && !one.unknown.is_empty()
+    {
+        // What nobody knows of stays behind, where the map reports it.
+        let unknown = std::mem::take(&mut one.unknown);
+        let rest = wire::ChatCompletionFunctionCallOption { unknown, ..Default::default() };
+        document.function_call = Field::Value(wire::CompletionCreateParamsFunctionCall::Object(rest));
+    }
     let mut ir = wire::request_to_ir(document, &mut cx);
     if let Some(choice) = choice {
         legacy_choice(choice, &mut ir.tool_choice);
@@ -192,8 +200,10 @@ pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>
 fn take_reasoning<'a>(turn: &mut ir::Turn<'a>) -> Option<Text<'a>> {
     let content = turn.content.as_mut()?;
     let mut text = None;
+    let native = &mut turn.native;
     content.retain_mut(|block| match block {
         ir::Block::Reasoning(node) => {
+            native.append(std::mem::take(&mut node.native));
             text = text.take().or_else(|| node.text.take());
             false
         }
