@@ -2,6 +2,7 @@
 
 pub mod diff;
 mod emit;
+pub mod fates;
 pub mod generate;
 pub mod import;
 pub mod ir;

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Context, Result};
 use busbar_codegen::diff::diff;
-use busbar_codegen::generate;
 use busbar_codegen::import::{Extras, import, keep_names, overlay::Overlay, read_document, sdk};
 use busbar_codegen::leaves::leaves;
 use busbar_codegen::map::Map;
 use busbar_codegen::schema::{Def, PROTOCOLS, Schema};
+use busbar_codegen::{fates, generate};
 use clap::{Parser, Subcommand};
 
 /// Imports provider schemas, generates wire types and maps, and checks that both are current.
@@ -54,6 +54,8 @@ enum Command {
         /// The other document, in any form that `import` reads.
         document: PathBuf,
     },
+    /// Print how many wire fields of each protocol have which fate.
+    Fates,
     /// Write generated/src from schemas/.
     Generate,
     /// Fail when generated/src is not what schemas/ says.
@@ -88,6 +90,10 @@ fn main() -> ExitCode {
 fn run(cli: Cli) -> Result<ExitCode> {
     let root = cli.root.as_path();
     match cli.command {
+        Command::Fates => {
+            print(&fates::table(root)?);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Generate => {
             let changed = generate::write(root)?;
             report(&format!("{changed} files changed"));
