@@ -207,14 +207,20 @@ impl Gateway {
         // nothing before its first content. What fails until then is answered with a status of its own.
         let Some((state, mut ledger)) = translation else {
             let is_stream = streamed && answer.status.is_success();
-            let first = if is_stream { read::first_event(&mut answer).await? } else { None };
+            let first = if is_stream {
+                read::first_event(&mut answer).await?
+            } else if answer.status.is_success() {
+                None
+            } else {
+                read::failure(&mut answer).await?.map(|words| self.upstreams[choice.provider].masked(words))
+            };
             return Ok(Committed::Forwarded(answer, first));
         };
         let made = if answer.status.is_success() {
             let carriage = &self.shared.carriage;
             translated::answer(&mut answer, state, streamed, &self.limits, carriage).await
         } else {
-            Err(translated::failure(&mut answer, backend).await)
+            Err(translated::failure(&mut answer, backend, &self.upstreams[choice.provider]).await)
         };
         let made = made.inspect_err(|_| ctx.upstream_headers = std::mem::take(&mut answer.headers))?;
         if let translated::Answer::Whole(_, effects, _) = &made {

@@ -16,7 +16,7 @@ use crate::upstream;
 
 /// Most bytes that are set aside on the caller's word.
 const TRUSTED_LENGTH: usize = 4 << 20;
-/// Most bytes of comments that are held back at the beginning of a stream.
+/// Most bytes that are held back: of comments at the beginning of a stream, of a failure's words.
 const MAX_HELD: usize = 64 << 10;
 
 /// The whole body as one piece; a body that came as one piece is not copied.
@@ -73,6 +73,17 @@ pub(super) async fn first_event(answer: &mut upstream::Answer) -> Result<Option<
         }
     }
     Ok((!held.is_empty()).then(|| held.freeze()))
+}
+
+/// The words of a failure, as far as they are looked at before they are passed on.
+pub(super) async fn failure(answer: &mut upstream::Answer) -> Result<Option<Bytes>, Fault> {
+    let mut words = BytesMut::new();
+    while words.len() < MAX_HELD
+        && let Some(piece) = answer.body.next().await
+    {
+        words.extend_from_slice(&piece.map_err(upstream::fault)?);
+    }
+    Ok((!words.is_empty()).then(|| words.freeze()))
 }
 
 /// Whether any line is more than a comment.

@@ -280,9 +280,13 @@ pub(super) fn request(
 }
 
 /// Makes a provider's failure into one that can be told in any dialect.
-pub(super) async fn failure(answer: &mut upstream::Answer, backend: Protocol) -> Fault {
+pub(super) async fn failure(
+    answer: &mut upstream::Answer,
+    backend: Protocol,
+    upstream: &upstream::Upstream,
+) -> Fault {
     let body = match whole(&mut answer.body, MAX_FAILURE).await {
-        Ok(body) => body,
+        Ok(body) => upstream.masked(body),
         // What the status says is true even if the words about it are too many or broke off.
         Err(_) => Bytes::new(),
     };

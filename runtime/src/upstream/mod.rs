@@ -4,6 +4,7 @@
 //! way is shared between threads.
 
 pub mod http1;
+mod mask;
 mod sign;
 mod tls;
 
@@ -15,6 +16,7 @@ use std::time::Duration;
 use crate::Protocol;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, StatusCode};
+use secrecy::ExposeSecret as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
@@ -120,6 +122,18 @@ impl Body {
 }
 
 impl Upstream {
+    /// The words of a failure, with the key that this provider knows us by starred out.
+    ///
+    /// Some providers repeat a key that they refuse. It is the gateway's own, and no caller's business. The
+    /// length stays, so that the answer's framing holds.
+    pub fn masked(&self, words: Bytes) -> Bytes {
+        match &self.credential {
+            Credential::Key(key) => mask::mask(words, key.expose_secret().as_bytes()),
+            Credential::SigV4 { secret_key, .. } => mask::mask(words, secret_key.expose_secret().as_bytes()),
+            Credential::None => words,
+        }
+    }
+
     /// A provider as configured.
     ///
     /// # Errors

@@ -120,7 +120,13 @@ fn nothing_secret_is_ever_logged() {
                 let path = format!("{}?key={CLIENT_KEY}", dialect.path(&model, false));
                 let bearer = format!("Bearer {CLIENT_KEY}");
                 let headers = [("authorization", bearer.as_str()), ("x-api-key", CLIENT_KEY)];
-                http::post(gateway.address, &path, &headers, &body).unwrap();
+                let answer = http::post(gateway.address, &path, &headers, &body).unwrap();
+                assert!(
+                    !answer.text().contains(PROVIDER_KEY),
+                    "{dialect:?} repeats the key: {}",
+                    answer.text()
+                );
+                assert_eq!(answer.text().contains("bad key ****"), fail == "fail", "{}", answer.text());
             }
         }
         gateway.process.terminate().unwrap();
