@@ -1,7 +1,7 @@
 //! Import: from a provider's official document to `schemas/<protocol>/schema.json`.
 //!
 //! A reader turns each official form into one tree ([`node::Document`]); named passes, one file each, bring
-//! the tree into one spelling; [`lower`] makes the normal form of it. The order of the passes is [`passes`].
+//! the tree into one spelling; [`lower`] makes the normal form of it. The order of the passes is `passes` below.
 
 pub mod descriptors;
 pub mod discovery;

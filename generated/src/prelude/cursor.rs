@@ -14,6 +14,9 @@ use super::{Json, Text, WireError};
 /// Objects and arrays inside each other, at most, in a typed part of a document.
 pub(crate) const MAX_DEPTH: u8 = 96;
 
+/// Bytes of a string that are looked at one by one.
+const SHORT: usize = 24;
+
 /// A text that serde_json has accepted as one JSON value.
 #[derive(Debug, Clone, Copy)]
 pub struct Checked<'a>(&'a str);
@@ -278,6 +281,14 @@ impl<'a> Cursor<'a> {
     /// and stopping at each would cost more than the search.
     fn string_end(&self, from: usize) -> Result<usize, WireError> {
         let bytes = self.text.as_bytes();
+        // Names and tags are short: a look at each byte is over before a vector search has begun.
+        for (length, byte) in bytes.get(from..).ok_or_else(broken)?.iter().take(SHORT).enumerate() {
+            match byte {
+                b'"' => return Ok(from + length + 1),
+                b'\\' => break,
+                _ => {}
+            }
+        }
         let mut at = from;
         loop {
             let rest = bytes.get(at..).ok_or_else(broken)?;

@@ -2,8 +2,8 @@
 //!
 //! The way is always the same: bytes, wire types, the intermediate form, shape passes, wire types, bytes.
 //! The wire types and the maps are generated; what a target demands of the shape is done by the passes of
-//! [`passes`] and [`answer`], which know rules ([`busbar_protocols::Rules`]) and no protocol. What is left to say in a
-//! protocol's own words is in [`wire`].
+//! `passes` and `answer`, which know rules ([`busbar_protocols::Rules`]) and no protocol. What is left to say in a
+//! protocol's own words is in `wire`.
 
 mod answer;
 pub mod carriage;
