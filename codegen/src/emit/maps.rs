@@ -5,8 +5,10 @@
 //! when the document came from this protocol, and reports every part of the IR that no row takes.
 
 mod read;
+mod report;
 mod scalar;
 mod write;
+mod write_union;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -55,7 +57,7 @@ pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> Result<TokenStream>
         }
         let context = || format!("map of union {name}");
         items.push(read::union(&cx, name, variants).with_context(context)?);
-        items.push(write::union(&cx, name, variants).with_context(context)?);
+        items.push(write_union::union(&cx, name, variants).with_context(context)?);
     }
     for (wire, entry) in &map.enums {
         items.push(scalar::enum_maps(&cx, wire, entry));
