@@ -212,7 +212,9 @@ impl Gateway {
             } else if answer.status.is_success() {
                 None
             } else {
-                read::failure(&mut answer).await?.map(|words| self.upstreams[choice.provider].masked(words))
+                let words = read::failure(&mut answer).await;
+                let words = words.map_err(|_| translated::told(&answer, backend, b""))?;
+                words.map(|words| self.upstreams[choice.provider].masked(words))
             };
             return Ok(Committed::Forwarded(answer, first));
         };

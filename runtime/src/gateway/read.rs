@@ -76,12 +76,14 @@ pub(super) async fn first_event(answer: &mut upstream::Answer) -> Result<Option<
 }
 
 /// The words of a failure, as far as they are looked at before they are passed on.
-pub(super) async fn failure(answer: &mut upstream::Answer) -> Result<Option<Bytes>, Fault> {
+///
+/// The error is that they broke off: then they cannot be passed on, and only what the status says is true.
+pub(super) async fn failure(answer: &mut upstream::Answer) -> Result<Option<Bytes>, upstream::http1::Broken> {
     let mut words = BytesMut::new();
     while words.len() < MAX_HELD
         && let Some(piece) = answer.body.next().await
     {
-        words.extend_from_slice(&piece.map_err(upstream::fault)?);
+        words.extend_from_slice(&piece?);
     }
     Ok((!words.is_empty()).then(|| words.freeze()))
 }

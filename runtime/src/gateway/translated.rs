@@ -290,8 +290,13 @@ pub(super) async fn failure(
         // What the status says is true even if the words about it are too many or broke off.
         Err(_) => Bytes::new(),
     };
+    told(answer, backend, &body)
+}
+
+/// The fault that a provider's status, head and words tell of.
+pub(super) fn told(answer: &upstream::Answer, backend: Protocol, words: &[u8]) -> Fault {
     let now = std::time::SystemTime::now();
-    translate::upstream_error(backend, answer.status.as_u16(), &answer.headers, &body, now).into_fault()
+    translate::upstream_error(backend, answer.status.as_u16(), &answer.headers, words, now).into_fault()
 }
 
 /// Makes a provider's answer into the caller's, as far as is needed to be sure that it is one.

@@ -144,6 +144,21 @@ fn a_stream_that_is_cut_does_not_look_finished() {
 }
 
 #[test]
+fn a_failure_whose_words_break_off_keeps_its_status() {
+    let upstream = Upstream::start(|_, connection| {
+        connection.write(b"HTTP/1.1 429 Too Many Requests\r\ncontent-type: application/json\r\n")?;
+        connection.write(b"retry-after: 7\r\ncontent-length: 500\r\n\r\n{\"error\":{\"message\":\"slow")?;
+        anyhow::bail!("closes")
+    });
+    let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
+    let mut client = Connection::open(gateway.address).unwrap();
+    client.write(&chat_request(false)).unwrap();
+    let head = client.head().unwrap();
+    assert_eq!(head.status(), 429);
+    assert_eq!(head.header("retry-after"), Some("7"));
+}
+
+#[test]
 fn a_client_that_takes_nothing_is_let_go() {
     const ENOUGH: usize = 64 << 20;
     let upstream = Upstream::start(|_, connection| {
