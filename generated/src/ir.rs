@@ -25,10 +25,14 @@ pub struct AudioBlock<'a> {
 pub enum Block<'a> {
     /// `audio`
     Audio(AudioBlock<'a>),
+    /// `cache_mark`
+    CacheMark(CacheMarkBlock<'a>),
     /// `document`
     Document(DocumentBlock<'a>),
     /// `image`
     Image(ImageBlock<'a>),
+    /// `json`
+    Json(JsonBlock<'a>),
     /// `native`
     Native(NativeBlock<'a>),
     /// `reasoning`
@@ -53,8 +57,10 @@ impl<'a> Block<'a> {
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Audio(_) => "audio",
+            Self::CacheMark(_) => "cache_mark",
             Self::Document(_) => "document",
             Self::Image(_) => "image",
+            Self::Json(_) => "json",
             Self::Native(_) => "native",
             Self::Reasoning(_) => "reasoning",
             Self::RedactedReasoning(_) => "redacted_reasoning",
@@ -71,15 +77,17 @@ impl<'a> Block<'a> {
         matches!(
             self, Self::Text(_) | Self::Image(_) | Self::Document(_) | Self::Audio(_) |
             Self::Video(_) | Self::ToolCall(_) | Self::ToolResult(_) | Self::Refusal(_) |
-            Self::SearchResult(_) | Self::Native(_)
+            Self::SearchResult(_) | Self::Json(_) | Self::Native(_)
         )
     }
     /// Where it stood in its document.
     pub fn at(&self) -> At {
         match self {
             Self::Audio(node) => node.at,
+            Self::CacheMark(node) => node.at,
             Self::Document(node) => node.at,
             Self::Image(node) => node.at,
+            Self::Json(node) => node.at,
             Self::Native(node) => node.at,
             Self::Reasoning(node) => node.at,
             Self::RedactedReasoning(node) => node.at,
@@ -95,8 +103,10 @@ impl<'a> Block<'a> {
     pub fn native_mut(&mut self) -> &mut Native<'a> {
         match self {
             Self::Audio(node) => &mut node.native,
+            Self::CacheMark(node) => &mut node.native,
             Self::Document(node) => &mut node.native,
             Self::Image(node) => &mut node.native,
+            Self::Json(node) => &mut node.native,
             Self::Native(node) => &mut node.native,
             Self::Reasoning(node) => &mut node.native,
             Self::RedactedReasoning(node) => &mut node.native,
@@ -140,6 +150,26 @@ pub struct CacheMark<'a> {
     pub kind: Option<Text<'a>>,
     /// How long the prefix is kept, such as 5m or 1h.
     pub ttl: Option<Text<'a>>,
+}
+/// A mark of its own: the prefix up to here is to be cached.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CacheMarkBlock<'a> {
+    /// How it is cached.
+    pub cache: CacheMark<'a>,
+    /// Where it stood in its document.
+    pub at: At,
+    /// What the source protocol says here and the IR does not.
+    pub native: Native<'a>,
+}
+/// A mark among the tools: the prefix up to here is to be cached.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct CacheMarkTool<'a> {
+    /// How it is cached.
+    pub cache: CacheMark<'a>,
+    /// Where it stood in its document.
+    pub at: At,
+    /// What the source protocol says here and the IR does not.
+    pub native: Native<'a>,
 }
 /// How a prompt is cached as a whole.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -312,6 +342,10 @@ pub struct DocumentBlock<'a> {
     pub cite: Cite<'a>,
     /// What the model should know about it and not cite.
     pub context: Option<Text<'a>>,
+    /// Its content as an object of free fields.
+    pub data: Option<Json<'a>>,
+    /// Id that citations name.
+    pub id: Option<Text<'a>>,
     /// Where its content is.
     pub source: Source<'a>,
     /// Its title.
@@ -500,6 +534,50 @@ pub struct ImageBlock<'a> {
     /// What the source protocol says here and the IR does not.
     pub native: Native<'a>,
 }
+/// Kind of an item of a conversation.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ItemKind<'a> {
+    /// `message`
+    Message,
+    /// `call`
+    Call,
+    /// `result`
+    Result,
+    /// `reasoning`
+    Reasoning,
+    /// `custom_call`
+    CustomCall,
+    /// `custom_result`
+    CustomResult,
+    /// A word of the source protocol's own.
+    Other(Text<'a>),
+}
+impl<'a> ItemKind<'a> {
+    /// The word.
+    pub fn text(&self) -> Text<'a> {
+        match self {
+            Self::Message => Text::plain("message"),
+            Self::Call => Text::plain("call"),
+            Self::Result => Text::plain("result"),
+            Self::Reasoning => Text::plain("reasoning"),
+            Self::CustomCall => Text::plain("custom_call"),
+            Self::CustomResult => Text::plain("custom_result"),
+            Self::Other(text) => text.clone(),
+        }
+    }
+}
+/// A JSON value as the result of a tool.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct JsonBlock<'a> {
+    /// The value stood beside the content, not in it.
+    pub bare: Option<bool>,
+    /// The value.
+    pub value: Option<Json<'a>>,
+    /// Where it stood in its document.
+    pub at: At,
+    /// What the source protocol says here and the IR does not.
+    pub native: Native<'a>,
+}
 /// A block that one protocol alone knows.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct NativeBlock<'a> {
@@ -679,6 +757,8 @@ pub struct Request<'a> {
     pub cache_retention: Option<Text<'a>>,
     /// Whether and how the answer cites what it was given.
     pub cite: Cite<'a>,
+    /// Documents that stand beside the turns.
+    pub documents: Option<Vec<Block<'a>>>,
     /// Opaque id of the person behind the request.
     pub end_user: Option<Text<'a>>,
     /// System text that stands outside the turns.
@@ -987,6 +1067,10 @@ pub struct TextBlock<'a> {
     pub cache: CacheMark<'a>,
     /// Where the text comes from.
     pub citations: Option<Vec<Citation<'a>>>,
+    /// Protocol of the provider that made the signature.
+    pub issuer: Option<Text<'a>>,
+    /// Opaque proof that the provider wants back.
+    pub signature: Option<Text<'a>>,
     /// The text.
     pub text: Option<Text<'a>>,
     /// Where it stood in its document.
@@ -997,6 +1081,8 @@ pub struct TextBlock<'a> {
 /// Something the model may call.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Tool<'a> {
+    /// `cache_mark`
+    CacheMark(CacheMarkTool<'a>),
     /// `custom`
     Custom(CustomTool<'a>),
     /// `function`
@@ -1008,6 +1094,7 @@ impl<'a> Tool<'a> {
     /// The tag of the form.
     pub fn kind(&self) -> &'static str {
         match self {
+            Self::CacheMark(_) => "cache_mark",
             Self::Custom(_) => "custom",
             Self::Function(_) => "function",
             Self::Native(_) => "native",
@@ -1020,6 +1107,7 @@ impl<'a> Tool<'a> {
     /// Where it stood in its document.
     pub fn at(&self) -> At {
         match self {
+            Self::CacheMark(node) => node.at,
             Self::Custom(node) => node.at,
             Self::Function(node) => node.at,
             Self::Native(node) => node.at,
@@ -1028,6 +1116,7 @@ impl<'a> Tool<'a> {
     /// What the source protocol says here and the IR does not.
     pub fn native_mut(&mut self) -> &mut Native<'a> {
         match self {
+            Self::CacheMark(node) => &mut node.native,
             Self::Custom(node) => &mut node.native,
             Self::Function(node) => &mut node.native,
             Self::Native(node) => &mut node.native,
@@ -1133,10 +1222,16 @@ pub struct Turn<'a> {
     pub cache: CacheMark<'a>,
     /// What is said.
     pub content: Option<Vec<Block<'a>>>,
+    /// The provider's id of the item.
+    pub id: Option<Text<'a>>,
+    /// What kind of item it is, where each item of a conversation has a kind.
+    pub item: Option<ItemKind<'a>>,
     /// Name of the participant.
     pub name: Option<Text<'a>>,
     /// Who speaks.
     pub role: Option<Role<'a>>,
+    /// How far the item has come.
+    pub status: Option<Text<'a>>,
     /// Where it stood in its document.
     pub at: At,
     /// What the source protocol says here and the IR does not.

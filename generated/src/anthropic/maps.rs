@@ -3951,6 +3951,28 @@ pub fn write_document_block_param<'s>(
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
+    if src.data.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "data",
+                reason: "Anthropic has no documents of free fields",
+            },
+            true,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "id",
+                reason: "Anthropic knows documents by their title or name",
+            },
+            false,
+        );
+    }
     wire
 }
 /// Takes a `ErrorResponse` apart into `Error`.
@@ -5863,6 +5885,17 @@ pub fn write_message_create_params<'s>(
             false,
         );
     }
+    if src.documents.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "documents",
+                reason: "Anthropic has no documents beside the turns",
+            },
+            true,
+        );
+    }
     if src.metadata.is_some() {
         cx.lack(
             at,
@@ -7405,6 +7438,17 @@ pub fn write_text_block<'s>(
             false,
         );
     }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "signature",
+                reason: "Anthropic has no signature of plain text",
+            },
+            false,
+        );
+    }
     wire
 }
 /// Takes a `TextBlockParam` apart into `Block.text`.
@@ -7554,6 +7598,17 @@ pub fn write_text_block_param<'s>(
     }
     if cx.home() {
         native.restore(OWNER, &mut wire);
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "signature",
+                reason: "Anthropic has no signature of plain text",
+            },
+            false,
+        );
     }
     wire
 }
@@ -9992,6 +10047,8 @@ pub fn write_content_block<'s>(
     }
     let reason = match src {
         ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::CacheMark(_) => "Anthropic has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Anthropic",
         ir::Block::Refusal(_) => {
             "Anthropic says by the stop reason that the model declines"
         }
@@ -10184,6 +10241,8 @@ pub fn write_content_block_param<'s>(
     }
     let reason = match src {
         ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::CacheMark(_) => "Anthropic has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Anthropic",
         ir::Block::Refusal(_) => {
             "Anthropic says by the stop reason that the model declines"
         }
@@ -10270,6 +10329,8 @@ pub fn write_content_block_source_content_item<'s>(
     }
     let reason = match src {
         ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::CacheMark(_) => "Anthropic has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Anthropic",
         ir::Block::Refusal(_) => {
             "Anthropic says by the stop reason that the model declines"
         }
@@ -10728,6 +10789,8 @@ pub fn write_system_message_content_block<'s>(
     }
     let reason = match src {
         ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::CacheMark(_) => "Anthropic has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Anthropic",
         ir::Block::Refusal(_) => {
             "Anthropic says by the stop reason that the model declines"
         }
@@ -11056,6 +11119,8 @@ pub fn write_tool_result_block_content_item<'s>(
     }
     let reason = match src {
         ir::Block::Audio(_) => "Anthropic takes no sound",
+        ir::Block::CacheMark(_) => "Anthropic has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Anthropic",
         ir::Block::Refusal(_) => {
             "Anthropic says by the stop reason that the model declines"
         }
@@ -11117,6 +11182,7 @@ pub fn write_tool_union<'s>(
         _ => {}
     }
     let reason = match src {
+        ir::Tool::CacheMark(_) => "Anthropic has no mark between tools",
         ir::Tool::Custom(_) => "an Anthropic tool takes a JSON object",
         ir::Tool::Native(_) => "another provider's own form",
         _ => "it has no place here",

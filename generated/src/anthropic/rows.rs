@@ -2311,9 +2311,29 @@ pub const LACKS: &[Lack] = &[
         reason: "Anthropic takes no sound",
     },
     Lack {
+        ir: "Block",
+        path: "cache_mark",
+        reason: "Anthropic has no mark between blocks",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "data",
+        reason: "Anthropic has no documents of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "id",
+        reason: "Anthropic knows documents by their title or name",
+    },
+    Lack {
         ir: "Block.image",
         path: "detail",
         reason: "Anthropic chooses the resolution of an image itself",
+    },
+    Lack {
+        ir: "Block",
+        path: "json",
+        reason: "a JSON result is text at Anthropic",
     },
     Lack {
         ir: "Block.reasoning",
@@ -2339,6 +2359,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Block.text",
         path: "cache.ttl",
         reason: "an answer has no cache marks",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "signature",
+        reason: "Anthropic has no signature of plain text",
     },
     Lack {
         ir: "Block.tool_call",
@@ -2509,6 +2534,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Request",
         path: "cite.on",
         reason: "Anthropic turns citations on for each document",
+    },
+    Lack {
+        ir: "Request",
+        path: "documents",
+        reason: "Anthropic has no documents beside the turns",
     },
     Lack {
         ir: "Request",
@@ -2694,6 +2724,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Source",
         path: "url",
         reason: "each form of source holds one kind of content",
+    },
+    Lack {
+        ir: "Tool",
+        path: "cache_mark",
+        reason: "Anthropic has no mark between tools",
     },
     Lack {
         ir: "Tool",

@@ -615,6 +615,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Request",
+        path: "documents",
+        reason: "Bedrock has no documents beside the turns",
+    },
+    Lack {
+        ir: "Request",
         path: "end_user",
         reason: "Bedrock has labels and no field for the end user",
     },

@@ -1133,6 +1133,17 @@ pub fn write_chat_request<'s>(
             false,
         );
     }
+    if src.documents.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "documents",
+                reason: "Cohere has no documents beside the turns",
+            },
+            true,
+        );
+    }
     if src.end_user.is_some() {
         cx.lack(
             at,
@@ -1684,6 +1695,17 @@ pub fn write_chat_text_content<'s>(
                 ir: "Block.text",
                 path: "citations",
                 reason: "Cohere's citations stand beside the content",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "signature",
+                reason: "Cohere has no signature of plain text",
             },
             false,
         );
@@ -3699,7 +3721,9 @@ pub fn write_assistant_content<'s>(
     }
     let reason = match src {
         ir::Block::Audio(_) => "Cohere has no sound",
+        ir::Block::CacheMark(_) => "Cohere has no mark between blocks",
         ir::Block::Document(_) => "Cohere takes documents beside the messages",
+        ir::Block::Json(_) => "a JSON result is text at Cohere",
         ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
         ir::Block::Refusal(_) => "Cohere declines in plain text",
         ir::Block::SearchResult(_) => "Cohere takes documents beside the messages",
@@ -3833,7 +3857,9 @@ pub fn write_content<'s>(
     }
     let reason = match src {
         ir::Block::Audio(_) => "Cohere has no sound",
+        ir::Block::CacheMark(_) => "Cohere has no mark between blocks",
         ir::Block::Document(_) => "Cohere takes documents beside the messages",
+        ir::Block::Json(_) => "a JSON result is text at Cohere",
         ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
         ir::Block::Refusal(_) => "Cohere declines in plain text",
         ir::Block::SearchResult(_) => "Cohere takes documents beside the messages",
@@ -3958,7 +3984,9 @@ pub fn write_tool_content<'s>(
     }
     let reason = match src {
         ir::Block::Audio(_) => "Cohere has no sound",
+        ir::Block::CacheMark(_) => "Cohere has no mark between blocks",
         ir::Block::Document(_) => "Cohere takes documents beside the messages",
+        ir::Block::Json(_) => "a JSON result is text at Cohere",
         ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
         ir::Block::Refusal(_) => "Cohere declines in plain text",
         ir::Block::SearchResult(_) => "Cohere takes documents beside the messages",

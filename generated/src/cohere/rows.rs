@@ -824,6 +824,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Block",
+        path: "cache_mark",
+        reason: "Cohere has no mark between blocks",
+    },
+    Lack {
+        ir: "Block",
         path: "document",
         reason: "Cohere takes documents beside the messages",
     },
@@ -836,6 +841,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Block.image",
         path: "cache.ttl",
         reason: "Cohere has no cache marks here",
+    },
+    Lack {
+        ir: "Block",
+        path: "json",
+        reason: "a JSON result is text at Cohere",
     },
     Lack {
         ir: "Block.reasoning",
@@ -876,6 +886,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Block.text",
         path: "citations",
         reason: "Cohere's citations stand beside the content",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "signature",
+        reason: "Cohere has no signature of plain text",
     },
     Lack {
         ir: "Block.tool_call",
@@ -976,6 +991,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Request",
         path: "cache_retention",
         reason: "Cohere has no setting for how long a prompt stays cached",
+    },
+    Lack {
+        ir: "Request",
+        path: "documents",
+        reason: "Cohere has no documents beside the turns",
     },
     Lack {
         ir: "Request",

@@ -690,6 +690,17 @@ pub fn write_generate_content_request<'s>(
             false,
         );
     }
+    if src.documents.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "documents",
+                reason: "Gemini has no documents beside the turns",
+            },
+            true,
+        );
+    }
     if src.end_user.is_some() {
         cx.lack(
             at,

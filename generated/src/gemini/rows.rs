@@ -562,6 +562,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Request",
+        path: "documents",
+        reason: "Gemini has no documents beside the turns",
+    },
+    Lack {
+        ir: "Request",
         path: "end_user",
         reason: "Gemini has no id for the end user",
     },

@@ -1720,6 +1720,28 @@ pub fn write_chat_completion_content_part_file<'s>(
             false,
         );
     }
+    if src.data.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "data",
+                reason: "Chat Completions has no documents of free fields",
+            },
+            true,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "id",
+                reason: "Chat Completions knows documents by their title or name",
+            },
+            false,
+        );
+    }
     if src.title.is_some() {
         cx.lack(
             at,
@@ -2673,6 +2695,17 @@ pub fn write_chat_completion_content_part_text<'s>(
                 ir: "Block.text",
                 path: "citations",
                 reason: "a text part has no citations in a request",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "signature",
+                reason: "Chat Completions has no signature of plain text",
             },
             false,
         );
@@ -6767,6 +6800,17 @@ pub fn write_completion_create_params<'s>(
             false,
         );
     }
+    if src.documents.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "documents",
+                reason: "Chat Completions has no documents beside the turns",
+            },
+            true,
+        );
+    }
     if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
         cx.lack(
             at,
@@ -8412,6 +8456,8 @@ pub fn write_chat_completion_assistant_content_part<'s>(
         _ => {}
     }
     let reason = match src {
+        ir::Block::CacheMark(_) => "Chat Completions has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Chat Completions",
         ir::Block::Reasoning(_) => {
             "Chat Completions has no place for earlier reasoning in a request"
         }
@@ -8566,6 +8612,8 @@ pub fn write_chat_completion_content_part<'s>(
         _ => {}
     }
     let reason = match src {
+        ir::Block::CacheMark(_) => "Chat Completions has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Chat Completions",
         ir::Block::Reasoning(_) => {
             "Chat Completions has no place for earlier reasoning in a request"
         }
@@ -8762,6 +8810,8 @@ pub fn write_chat_completion_message_tool_call_union<'s>(
         _ => {}
     }
     let reason = match src {
+        ir::Block::CacheMark(_) => "Chat Completions has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Chat Completions",
         ir::Block::Reasoning(_) => {
             "Chat Completions has no place for earlier reasoning in a request"
         }
@@ -8907,6 +8957,7 @@ pub fn write_chat_completion_tool_union<'s>(
         _ => {}
     }
     let reason = match src {
+        ir::Tool::CacheMark(_) => "Chat Completions has no mark between tools",
         ir::Tool::Native(_) => "another provider's own form",
         _ => "it has no place here",
     };

@@ -1550,6 +1550,11 @@ pub const LACKS: &[Lack] = &[
         reason: "sound in a user message has no transcript",
     },
     Lack {
+        ir: "Block",
+        path: "cache_mark",
+        reason: "Chat Completions has no mark between blocks",
+    },
+    Lack {
         ir: "Block.document",
         path: "cite.mode",
         reason: "Chat Completions does not cite files",
@@ -1566,8 +1571,23 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Block.document",
+        path: "data",
+        reason: "Chat Completions has no documents of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "id",
+        reason: "Chat Completions knows documents by their title or name",
+    },
+    Lack {
+        ir: "Block.document",
         path: "title",
         reason: "a file has a name and no title",
+    },
+    Lack {
+        ir: "Block",
+        path: "json",
+        reason: "a JSON result is text at Chat Completions",
     },
     Lack {
         ir: "Block",
@@ -1588,6 +1608,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Block.text",
         path: "citations",
         reason: "a text part has no citations in a request",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "signature",
+        reason: "Chat Completions has no signature of plain text",
     },
     Lack {
         ir: "Block.tool_call",
@@ -1716,6 +1741,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Request",
+        path: "documents",
+        reason: "Chat Completions has no documents beside the turns",
+    },
+    Lack {
+        ir: "Request",
         path: "instructions",
         reason: "system text is a message in Chat Completions",
     },
@@ -1818,6 +1848,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Source",
         path: "url",
         reason: "a file is bytes or an id",
+    },
+    Lack {
+        ir: "Tool",
+        path: "cache_mark",
+        reason: "Chat Completions has no mark between tools",
     },
     Lack {
         ir: "Tool.custom",

@@ -2147,6 +2147,17 @@ pub fn write_response_create_params<'s>(
             false,
         );
     }
+    if src.documents.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "documents",
+                reason: "Responses has no documents beside the turns",
+            },
+            true,
+        );
+    }
     if src.output.audio.is_some() {
         cx.lack(
             at,
@@ -3626,6 +3637,7 @@ pub fn write_namespace_tool_tool<'s>(
         _ => {}
     }
     let reason = match src {
+        ir::Tool::CacheMark(_) => "Responses has no mark between tools",
         ir::Tool::Native(_) => "another provider's own form",
         _ => "it has no place here",
     };
@@ -3991,6 +4003,7 @@ pub fn write_tool<'s>(src: &'s ir::Tool<'s>, cx: &mut WriteCx<'_>) -> Option<Too
         _ => {}
     }
     let reason = match src {
+        ir::Tool::CacheMark(_) => "Responses has no mark between tools",
         ir::Tool::Native(_) => "another provider's own form",
         _ => "it has no place here",
     };

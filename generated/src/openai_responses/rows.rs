@@ -2094,6 +2094,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Request",
+        path: "documents",
+        reason: "Responses has no documents beside the turns",
+    },
+    Lack {
+        ir: "Request",
         path: "output.audio",
         reason: "Responses has no spoken output",
     },
@@ -2206,6 +2211,11 @@ pub const LACKS: &[Lack] = &[
         ir: "ServiceTier",
         path: "reserved",
         reason: "OpenAI has no reserved tier",
+    },
+    Lack {
+        ir: "Tool",
+        path: "cache_mark",
+        reason: "Responses has no mark between tools",
     },
     Lack {
         ir: "Tool.function",

@@ -64,7 +64,7 @@ fn offer_allowed(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
             let (name, at) = match tool {
                 ir::Tool::Function(node) => (&node.name, node.at),
                 ir::Tool::Custom(node) => (&node.name, node.at),
-                ir::Tool::Native(_) => return true,
+                ir::Tool::CacheMark(_) | ir::Tool::Native(_) => return true,
             };
             let is_allowed =
                 name.as_ref().is_some_and(|name| allowed.iter().any(|allowed| *name == **allowed));
