@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::hash::{Hash, Hasher};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -25,20 +25,38 @@ const SCRIPT_TIMEOUT: Duration = Duration::from_secs(120);
 ///
 /// Without a `python3` this says so and returns, unless `CI=true`, where that is a failure.
 pub fn check(script: &str, functions: &[&str], gateway: &str, simulator: &str) {
-    static INTERPRETER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let Some(interpreter) = INTERPRETER.get_or_init(|| interpreter().expect("the SDKs can be installed"))
-    else {
-        return;
-    };
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("python");
-    let mut command = Command::new(interpreter);
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    command.env("PYTHONDONTWRITEBYTECODE", "1").current_dir(&folder);
+    let Some(mut command) = command() else { return };
     command.env("BUSBAR_URL", gateway).env("SIMULATOR_URL", simulator);
     command.arg("run.py").arg(script).args(functions);
-    let mut process = Process::start(&mut command).expect("the interpreter starts");
+    let (status, output) = run_bounded(&mut command);
+    assert!(status.success(), "{script}.py: {status}\n{output}");
+}
+
+/// Plays the scenarios of `python/matrix` at a URL and gives what it says; `None` without a `python3`.
+///
+/// Which of them fail is for the caller to judge.
+pub fn matrix(arguments: &[&str], url: &str) -> Option<String> {
+    let mut command = command()?;
+    command.env("BUSBAR_URL", url).args(["-m", "matrix"]).args(arguments);
+    Some(run_bounded(&mut command).1)
+}
+
+/// The interpreter in the folder of the scripts, with nothing of the caller's environment but the search path.
+fn command() -> Option<Command> {
+    static INTERPRETER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let interpreter =
+        INTERPRETER.get_or_init(|| interpreter().expect("the SDKs can be installed")).as_ref()?;
+    let mut command = Command::new(interpreter);
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.env("PYTHONDONTWRITEBYTECODE", "1");
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("python"));
+    Some(command)
+}
+
+fn run_bounded(command: &mut Command) -> (ExitStatus, String) {
+    let mut process = Process::start(command).expect("the interpreter starts");
     let status = process.wait_exit(SCRIPT_TIMEOUT).expect("the script ends");
-    assert!(status.success(), "{script}.py: {status}\n{}", process.output());
+    (status, process.output())
 }
 
 /// The interpreter with the SDKs; made once for each state of the pins, by whichever test comes first.
