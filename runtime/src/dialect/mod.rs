@@ -185,6 +185,14 @@ pub const fn model_in_body(protocol: Protocol) -> bool {
     !matches!(protocol, Protocol::Gemini | Protocol::Bedrock)
 }
 
+/// The type of the body that a stream of the protocol is.
+pub const fn stream_type(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Bedrock => "application/vnd.amazon.eventstream",
+        _ => "text/event-stream",
+    }
+}
+
 /// The header in which the protocol's clients look for the id of a request.
 pub const fn request_id_header(protocol: Protocol) -> &'static str {
     match protocol {

@@ -1,6 +1,6 @@
 //! What went wrong and who is to blame, decided where it is known and rendered once, in the caller's own form.
 //!
-//! Rank 0: every module may raise a [`Fault`]; [`render`] and [`stream_event`] are the only places that know
+//! Rank 0: every module may raise a [`Fault`]; [`render`] and [`stream_error`] are the only places that know
 //! how each protocol spells an error.
 
 mod render;
@@ -8,7 +8,7 @@ mod render;
 use std::borrow::Cow;
 use std::time::Duration;
 
-pub use render::{Rendered, render, stream_event};
+pub use render::{Rendered, StreamError, render, stream_error};
 
 /// The longest message that a fault carries to a client, in bytes.
 pub const MAX_MESSAGE: usize = 4096;

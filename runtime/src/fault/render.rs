@@ -42,11 +42,18 @@ pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
     }
 }
 
-/// Renders a fault as the last event of a server-sent event stream; none for Bedrock, which is framed in binary.
-///
-/// The blank line in front ends an event that was cut in the middle.
-pub fn stream_event(protocol: Protocol, fault: &Fault, request_id: &str) -> Option<Vec<u8>> {
-    let (event, data) = match protocol {
+/// A fault as the last event of a stream, before it is framed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamError {
+    /// The event's name; for Bedrock the name of the exception.
+    pub name: Option<&'static str>,
+    /// Its data; JSON in every protocol.
+    pub data: Vec<u8>,
+}
+
+/// Renders a fault as the last event of a stream.
+pub fn stream_error(protocol: Protocol, fault: &Fault, request_id: &str) -> StreamError {
+    let (name, data) = match protocol {
         Protocol::OpenaiChat => (None, openai(fault)),
         Protocol::OpenaiResponses => {
             let code = fault
@@ -67,18 +74,39 @@ pub fn stream_event(protocol: Protocol, fault: &Fault, request_id: &str) -> Opti
             });
             (Some("message-end"), data)
         }
-        Protocol::Bedrock => return None,
+        Protocol::Bedrock => {
+            let name = bedrock_exception(fault.class);
+            let mut data = json!({ "message": fault.message });
+            if name == MODEL_STREAM_ERROR {
+                data["originalStatusCode"] = fault.status.into();
+                data["originalMessage"] = fault.message.as_ref().into();
+            }
+            (Some(name), data)
+        }
     };
-    let mut out = b"\n\n".to_vec();
-    if let Some(event) = event {
-        out.extend_from_slice(b"event: ");
-        out.extend_from_slice(event.as_bytes());
-        out.push(b'\n');
+    StreamError { name, data: data.to_string().into_bytes() }
+}
+
+/// What Bedrock calls a stream that fails at the model's end.
+const MODEL_STREAM_ERROR: &str = "modelStreamErrorException";
+
+/// The exceptions that a stream of Bedrock's can end with; its SDKs know these five and no other.
+const fn bedrock_exception(class: Class) -> &'static str {
+    match class {
+        Class::RateLimited => "throttlingException",
+        Class::Overloaded => "serviceUnavailableException",
+        Class::BadGateway | Class::Timeout => MODEL_STREAM_ERROR,
+        Class::InvalidRequest
+        | Class::ContextLength
+        | Class::TooLarge
+        | Class::NotFound
+        | Class::Conflict => "validationException",
+        Class::Authentication
+        | Class::Permission
+        | Class::MethodNotAllowed
+        | Class::Unsupported
+        | Class::Internal => "internalServerException",
     }
-    out.extend_from_slice(b"data: ");
-    out.extend_from_slice(data.to_string().as_bytes());
-    out.extend_from_slice(b"\n\n");
-    Some(out)
 }
 
 /// Types of error that an upstream may name and that OpenAI's clients know; another protocol's word is not passed on.
@@ -228,11 +256,26 @@ mod tests {
     #[test]
     fn a_cut_stream_ends_with_a_native_event() {
         let fault = Fault::upstream(Class::BadGateway, "cut");
-        let event = stream_event(Protocol::Anthropic, &fault, "r").unwrap();
+        let told = |protocol| {
+            let error = stream_error(protocol, &fault, "r");
+            (error.name.unwrap_or_default(), String::from_utf8(error.data).unwrap())
+        };
         assert_eq!(
-            String::from_utf8(event).unwrap(),
-            "\n\nevent: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"api_error\",\"message\":\"cut\"},\"request_id\":\"r\"}\n\n"
+            told(Protocol::Anthropic),
+            (
+                "error",
+                r#"{"type":"error","error":{"type":"api_error","message":"cut"},"request_id":"r"}"#
+                    .to_owned()
+            )
         );
-        assert_eq!(stream_event(Protocol::Bedrock, &fault, "r"), None);
+        assert_eq!(
+            told(Protocol::Bedrock),
+            (
+                "modelStreamErrorException",
+                r#"{"message":"cut","originalStatusCode":502,"originalMessage":"cut"}"#.to_owned()
+            )
+        );
+        let slow = Fault::upstream(Class::RateLimited, "slow");
+        assert_eq!(stream_error(Protocol::Bedrock, &slow, "r").name, Some("throttlingException"));
     }
 }

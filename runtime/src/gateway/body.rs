@@ -9,8 +9,8 @@ use hyper::body::{Frame, SizeHint};
 use super::settle::Settlement;
 use super::translated::Transcoding;
 use super::watch::Watch;
-use crate::fault::stream_event;
 use crate::observe::metrics::Outcome;
+use crate::stream::error_event;
 use crate::upstream;
 
 /// The answer cannot be completed; the connection is cut, so that nobody takes it for a whole one.
@@ -83,9 +83,14 @@ impl Pump {
             Some(Err(broken)) => {
                 let fault = upstream::fault(broken);
                 settlement.failed(Outcome::Cut, &fault);
-                let told =
-                    self.is_events.then(|| stream_event(settlement.protocol, &fault, &settlement.request_id));
-                Some(told.flatten().map(Bytes::from).ok_or(Aborted))
+                if self.is_events {
+                    // The blank line ends an event that was cut in the middle.
+                    let mut told = b"\n\n".to_vec();
+                    error_event(settlement.protocol, &fault, &settlement.request_id, &mut told);
+                    Some(Ok(Bytes::from(told)))
+                } else {
+                    Some(Err(Aborted))
+                }
             }
             None => None,
         })

@@ -15,7 +15,7 @@ use super::settle::Settlement;
 use super::translated;
 use super::watch::Watch;
 use super::{LANE_HEADER, REQUEST_ID_HEADER, Shared};
-use crate::dialect::{Operation, headers, request_id_header};
+use crate::dialect::{Operation, headers, request_id_header, stream_type};
 use crate::fault::{Fault, render};
 use crate::observe::metrics::Outcome;
 use crate::upstream;
@@ -115,7 +115,7 @@ impl Ctx {
         *response.headers_mut() = answer.headers;
         let kind = match made {
             translated::Answer::Whole(..) => "application/json",
-            translated::Answer::Stream(..) => "text/event-stream",
+            translated::Answer::Stream(..) => stream_type(self.settlement.protocol),
         };
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
         self.settlement.fidelity = ledger.summary(MAX_FIDELITY);
@@ -167,7 +167,12 @@ impl Ctx {
 
 /// Whether an answer is a stream of server-sent events.
 pub(super) fn is_event_stream(answer: &upstream::Answer) -> bool {
-    answer.headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+    is_of_type(answer, "text/event-stream")
+}
+
+/// Whether an answer says that it is of this type.
+pub(super) fn is_of_type(answer: &upstream::Answer, kind: &str) -> bool {
+    answer.headers.get(CONTENT_TYPE).is_some_and(|said| said.as_bytes().starts_with(kind.as_bytes()))
 }
 
 /// The beginning of a text, fit to be shown.

@@ -22,6 +22,8 @@ pub(super) struct Plan {
     pub(super) body: [Bytes; 3],
     /// Which of the caller's header fields go along.
     pub(super) goes_up: fn(&HeaderName) -> bool,
+    /// The type of answer to ask for, where the caller's own wish does not go along.
+    pub(super) accept: Option<&'static str>,
 }
 
 /// How much a caller allows to be lost.
@@ -67,7 +69,7 @@ pub(super) fn forward(
         }
         _ => [body, Bytes::new(), Bytes::new()],
     };
-    Ok(Plan { path, body, goes_up: headers::goes_up })
+    Ok(Plan { path, body, goes_up: headers::goes_up, accept: None })
 }
 
 /// Whether a history may hold what the gateway left in it, so that it cannot go up unread.
@@ -84,6 +86,7 @@ pub(super) fn holds_envelopes(call: &Call<'_>, body: &[u8]) -> bool {
 pub(super) fn at_home(mut plan: Plan, parts: &Parts) -> Plan {
     push_query(&mut plan.path, parts);
     plan.goes_up = headers::goes_up;
+    plan.accept = None;
     plan
 }
 

@@ -177,7 +177,7 @@ impl Gateway {
         } else {
             let carriage = &self.shared.carriage;
             let scope = ctx.caller.scope();
-            let facts = translated::facts(settings, &choice, &scope);
+            let facts = translated::facts(settings, &choice, &call, &scope);
             let made = translated::request(&call, backend, &facts, &body, streamed, fidelity, carriage)?;
             ctx.settlement.note_effects(&made.ledger);
             ctx.settlement.fidelity = made.ledger.summary(context::MAX_FIDELITY);
@@ -196,6 +196,7 @@ impl Gateway {
                 path: &plan.path,
                 headers: &parts.headers,
                 goes_up: plan.goes_up,
+                accept: plan.accept,
                 body: plan.body,
                 deadline,
                 keep: headers::comes_back,

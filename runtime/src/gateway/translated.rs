@@ -10,7 +10,7 @@ use busbar_protocols::{EffectKind, Ledger};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
-use super::context::{MAX_FIDELITY, is_event_stream};
+use super::context::{MAX_FIDELITY, is_of_type};
 use super::lane::{Fidelity, Plan};
 use super::settle::Settlement;
 use super::watch;
@@ -207,7 +207,12 @@ fn drain(cx: &mut Context<'_>, body: &mut upstream::Body) {
 }
 
 /// What is known about the model that was chosen; `scope` is whose request it is.
-pub(super) fn facts<'a>(settings: &Settings, choice: &'a Choice<'_>, scope: &'a str) -> TargetFacts<'a> {
+pub(super) fn facts<'a>(
+    settings: &Settings,
+    choice: &'a Choice<'_>,
+    call: &'a Call<'_>,
+    scope: &'a str,
+) -> TargetFacts<'a> {
     let known = match choice.lane {
         Some(lane) => settings.lanes[lane].facts,
         None => settings.providers[choice.provider].facts,
@@ -226,6 +231,8 @@ pub(super) fn facts<'a>(settings: &Settings, choice: &'a Choice<'_>, scope: &'a 
         sampling: known.sampling,
         sampling_together: known.sampling_together,
         prefill: known.prefill,
+        asked_model: call.model.as_deref(),
+        asked_stream: call.operation == Operation::GenerateStream,
         now: std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
         scope,
         allow_semantic_loss: false,
@@ -267,14 +274,17 @@ pub(super) fn request(
     }
     let in_path = !dialect::model_in_body(backend);
     let operation = if in_path && streamed { Operation::GenerateStream } else { Operation::Generate };
-    let mut path = dialect::upstream_path(backend, operation, facts.upstream_model, "").into_owned();
-    if backend == Protocol::Gemini && streamed {
+    let mut path =
+        dialect::upstream_path(backend, operation, facts.upstream_model, call.version).into_owned();
+    // A caller of the same protocol has its own query, which goes along.
+    if backend == Protocol::Gemini && call.protocol != backend && streamed {
         path.push_str("?alt=sse");
     }
     let plan = Plan {
         path,
         body: [Bytes::from(outbound.body), Bytes::new(), Bytes::new()],
         goes_up: headers::goes_up_anywhere,
+        accept: Some(if streamed { dialect::stream_type(backend) } else { "application/json" }),
     };
     Ok(Translated { plan, state: outbound.state, ledger: outbound.ledger })
 }
@@ -308,7 +318,7 @@ pub(super) async fn answer(
     carriage: &Carriage,
 ) -> Result<Answer, Fault> {
     if !streamed {
-        if is_event_stream(answer) {
+        if is_of_type(answer, dialect::stream_type(state.backend)) {
             let message = "the provider sent a stream where a whole answer was asked for";
             return Err(Fault::upstream(Class::BadGateway, message));
         }

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use crate::fault::{Class, Fault};
+use super::{event_stream, sse};
+use crate::Protocol;
+use crate::fault::{Class, Fault, stream_error};
 
 /// Why a stream cannot go on.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +34,8 @@ pub enum StreamFault {
         /// Blocks at most.
         limit: usize,
     },
+    /// A frame's lengths or checksums are wrong, or there are no frames at all.
+    BadFrame,
     /// An event's data is not JSON.
     NotJson,
     /// An event is JSON of the wrong form; the JSON path and what is wrong with it.
@@ -59,6 +63,15 @@ impl StreamFault {
     }
 }
 
+/// Appends an error in the client's own form and framing; what stands before must be whole events.
+pub fn error_event(client: Protocol, fault: &Fault, request_id: &str, out: &mut Vec<u8>) {
+    let error = stream_error(client, fault, request_id);
+    match (client, error.name) {
+        (Protocol::Bedrock, Some(kind)) => event_stream::write_exception(out, kind, error.data),
+        (_, name) => sse::write_event(out, name, |out| out.extend_from_slice(&error.data)),
+    }
+}
+
 impl fmt::Display for StreamFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -73,6 +86,7 @@ impl fmt::Display for StreamFault {
                 write!(f, "parallel parts of the provider's answer hold more than {limit} bytes")
             }
             Self::TooManyBlocks { limit } => write!(f, "the provider's answer has more than {limit} parts"),
+            Self::BadFrame => f.write_str("the provider's stream is damaged, or is no event stream"),
             Self::NotJson => f.write_str("the provider sent an event that is not JSON"),
             Self::Malformed { path, message } if path.is_empty() => {
                 write!(f, "the provider sent an event of the wrong form: {message}")

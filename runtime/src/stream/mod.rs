@@ -3,7 +3,9 @@
 //! [`Transcoder`] is the translate lane's stream: decoder, reader, shaper, writer, one after the other, without
 //! I/O and without a clock. Any chunking of the bytes gives the same output.
 
+pub mod event_stream;
 mod fault;
+mod frame;
 mod limits;
 mod read;
 mod replay;
@@ -14,7 +16,8 @@ mod transcoder;
 mod usage;
 mod write;
 
-pub use fault::StreamFault;
+pub use fault::{StreamFault, error_event};
+pub use frame::Frame;
 pub use limits::Limits;
 pub use replay::error_within;
 pub use transcoder::{Progress, Transcoder};

@@ -4,23 +4,8 @@
 //! inside a character, between CR and LF, inside the byte order mark. An event that lies within one piece is
 //! handed on as a slice of it; only what a piece leaves unfinished is copied.
 
+use super::frame::Frame;
 use super::{Limits, StreamFault};
-
-/// What the decoder found.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Frame<'a> {
-    /// An event with data.
-    Event {
-        /// The value of its `event` line; empty without one.
-        name: &'a [u8],
-        /// Its `data` lines, joined by line feeds.
-        data: &'a [u8],
-    },
-    /// A comment line, which providers send to keep a connection open.
-    Comment,
-    /// The whole answer: a JSON body instead of events.
-    Body(&'a [u8]),
-}
 
 /// The state between two pieces of a stream.
 #[derive(Debug)]
@@ -309,6 +294,7 @@ mod tests {
             seen.push(match frame {
                 Frame::Event { name, data } => format!("{}|{}", text(name), text(data)),
                 Frame::Comment => "#".to_owned(),
+                Frame::Exception { kind, .. } => unreachable!("{kind}"),
                 Frame::Body(body) => format!("body {}", text(body)),
             });
             Ok(())

@@ -4,12 +4,12 @@ use busbar_protocols::ir::{Block, Event};
 use busbar_protocols::prelude::Checked;
 use busbar_protocols::{Ledger, rules};
 
-use super::read::{Notes, Reader, told};
+use super::frame::{Decoder, Frame};
+use super::read::{Notes, Reader, exception, told};
 use super::shape::Shaper;
-use super::sse::{Decoder, Frame};
 use super::write::{WriteState, Writer};
-use super::{Counts, Limits, StreamFault, replay};
-use crate::fault::{self, Class, Fault};
+use super::{Counts, Limits, StreamFault, error_event, replay};
+use crate::fault::{Class, Fault};
 use crate::translate::{CallState, Carriage};
 
 /// Makes a backend's stream into the client's, piece by piece.
@@ -54,12 +54,13 @@ impl Transcoder {
             let message = format!("{backend} streams cannot be translated for {client} clients");
             Fault::gateway(Class::Unsupported, message)
         };
+        let decoder = Decoder::new(call.backend, limits);
         let reader = Reader::new(call.backend, limits).ok_or_else(unsupported)?;
         let writer = Writer::new(call.client, limits).ok_or_else(unsupported)?;
         let to = rules(call.client).ok_or_else(unsupported)?;
         let shaper = Shaper::new(&call, to, carriage, limits);
         Ok(Self {
-            decoder: Decoder::new(limits),
+            decoder,
             reader,
             notes: Notes::default(),
             pipe: Pipe {
@@ -111,9 +112,7 @@ impl Transcoder {
 
     /// Ends the client's stream with an error in its own form, after something of it has been sent.
     pub fn fail(&mut self, fault: &Fault, request_id: &str, out: &mut Vec<u8>) {
-        if let Some(event) = fault::stream_event(self.pipe.call.client, fault, request_id) {
-            out.extend_from_slice(event.trim_ascii_start());
-        }
+        error_event(self.pipe.call.client, fault, request_id, out);
         self.pipe.progress.done = true;
     }
 
@@ -163,6 +162,7 @@ impl Pipe {
                 Ok(document) => Err(told(self.call.backend, document)),
                 Err(_) => Err(StreamFault::NotJson),
             },
+            Frame::Exception { kind, data } => Err(exception(self.call.backend, kind, data)),
             Frame::Event { data, .. } => reader.step(data, notes, &mut |event| self.event(event, out)),
             Frame::Comment => reader.comment(&mut |event| self.event(event, out)),
             Frame::Body(body) => {

@@ -21,6 +21,10 @@ pub struct TargetFacts<'a> {
     pub sampling_together: bool,
     /// Whether the model goes on with an answer that is begun for it.
     pub prefill: bool,
+    /// The model as the caller named it in the path, where its protocol has it there and not in the body.
+    pub asked_model: Option<&'a str>,
+    /// The path asked for a stream, where the caller's protocol does so there and not in the body.
+    pub asked_stream: bool,
     /// Seconds since the Unix epoch.
     pub now: u64,
     /// Whose request it is: what one caller leaves in the gateway no other finds.
@@ -41,6 +45,8 @@ impl Default for TargetFacts<'_> {
             sampling: true,
             sampling_together: true,
             prefill: true,
+            asked_model: None,
+            asked_stream: false,
             now: 0,
             scope: "",
             allow_semantic_loss: false,

@@ -102,6 +102,12 @@ pub fn request(
         let message = "a message of a role that is not known".to_owned();
         return Err(Refusal { path: read.cx.paths.render(turn.at), message, semantic: false });
     }
+    if let Some(model) = facts.asked_model {
+        read.ir.model = Some(Text::plain(model.to_owned()));
+    }
+    if facts.asked_stream {
+        read.ir.stream = Some(true);
+    }
     state.note_request(&read.ir);
     state.legacy_calls = read.legacy_calls;
     read.ir.model = Some(Text::plain(facts.upstream_model.to_owned()));

@@ -61,6 +61,8 @@ pub struct Request<'a> {
     pub headers: &'a HeaderMap,
     /// Which of them go up.
     pub goes_up: fn(&HeaderName) -> bool,
+    /// The type of answer to ask for, if the caller's own wish does not go up.
+    pub accept: Option<&'a str>,
     /// The body, in pieces.
     pub body: [Bytes; 3],
     /// When the whole must be over.

@@ -43,6 +43,9 @@ pub(super) fn head(base: &BaseUrl, credential: &Credential, request: &Request<'_
     if request.protocol == Protocol::Anthropic && !request.headers.contains_key("anthropic-version") {
         field(&mut head, "anthropic-version", ANTHROPIC_VERSION.as_bytes());
     }
+    if let Some(accept) = request.accept {
+        field(&mut head, "accept", accept.as_bytes());
+    }
     // Whatever the caller said it was: it has been read as JSON.
     field(&mut head, "content-type", b"application/json");
     field(&mut head, "accept-encoding", b"identity");
@@ -121,6 +124,7 @@ mod tests {
             path: "/model/a%3A0/converse",
             headers,
             goes_up: |name| name.as_str().starts_with("x-up"),
+            accept: Some("application/json"),
             body: [Bytes::from_static(b"{}"), Bytes::new(), Bytes::new()],
             deadline: Instant::now(),
             keep: |_| false,
@@ -144,6 +148,7 @@ mod tests {
             let head = String::from_utf8(head(&base(), &key, &request(protocol, &headers)).unwrap()).unwrap();
             assert!(head.starts_with("POST /v1/model/a%3A0/converse HTTP/1.1\r\nhost: h\r\n"), "{head}");
             assert!(head.contains(expected), "{head}");
+            assert_eq!(head.matches("accept: application/json\r\n").count(), 1, "{head}");
             assert!(head.contains("x-up-1: yes\r\n") && !head.contains("x-down"), "{head}");
             assert!(head.ends_with("content-length: 2\r\n\r\n"), "{head}");
             assert_eq!(head.contains("anthropic-version: 2023-06-01"), protocol == Protocol::Anthropic);

@@ -39,6 +39,7 @@ async fn send(upstream: &Arc<Upstream>) -> Result<Answer, Fault> {
         protocol: Protocol::OpenaiChat,
         path: "/x",
         headers: &headers,
+        accept: None,
         goes_up: |_| false,
         body,
         deadline,

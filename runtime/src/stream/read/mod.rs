@@ -14,7 +14,7 @@ use busbar_protocols::prelude::Checked;
 use busbar_protocols::{Field, Json, Num, Text, Wire};
 
 pub(crate) use notes::Notes;
-pub(crate) use upstream_error::told;
+pub(crate) use upstream_error::{exception, told};
 
 use super::{Limits, StreamFault};
 use crate::Protocol;

@@ -3,7 +3,7 @@
 use std::time::UNIX_EPOCH;
 
 use busbar_protocols::prelude::Checked;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use serde_json::Value;
 
 use crate::Protocol;
@@ -23,6 +23,27 @@ pub(crate) fn told(backend: Protocol, data: Checked<'_>) -> StreamFault {
         .or_else(|| word("type").and_then(status_of))
         .unwrap_or(500);
     let told = upstream_error(backend, status, &HeaderMap::new(), data.as_str().as_bytes(), UNIX_EPOCH);
+    StreamFault::Upstream(Box::new(told.into_fault()))
+}
+
+/// The error that the framing of the backend's stream tells: its name, and what is said about it.
+pub(crate) fn exception(backend: Protocol, kind: &str, data: &[u8]) -> StreamFault {
+    // The name as it is in an answer's head, where its first letter is a capital.
+    let mut letters = kind.chars();
+    let name: String = letters.next().into_iter().flat_map(char::to_uppercase).chain(letters).collect();
+    let status = match name.as_str() {
+        "ValidationException" => 400,
+        "ModelTimeoutException" => 408,
+        "ModelStreamErrorException" | "ModelErrorException" => 424,
+        "ThrottlingException" | "ModelNotReadyException" => 429,
+        "ServiceUnavailableException" => 503,
+        _ => 500,
+    };
+    let mut headers = HeaderMap::new();
+    if let Ok(name) = HeaderValue::from_str(&name) {
+        headers.insert("x-amzn-errortype", name);
+    }
+    let told = upstream_error(backend, status, &headers, data, UNIX_EPOCH);
     StreamFault::Upstream(Box::new(told.into_fault()))
 }
 

@@ -165,3 +165,12 @@ fn a_stream_always_counts_and_the_state_knows_who_asked() {
         (&json!(true), None, Vec::new())
     );
 }
+
+#[test]
+fn what_the_path_says_counts_like_what_the_body_says() {
+    let asked = TargetFacts { asked_model: Some("by-path"), asked_stream: true, ..facts() };
+    let up = try_up(Anthropic, &with(json!({}), json!({ "max_tokens": 5 })), &asked, &Carriage::default());
+    let up = up.unwrap();
+    assert_eq!((up.state.model.as_str(), up.state.stream), ("by-path", true));
+    assert_eq!((&up.body["model"], &up.body["stream"]), (&json!("m"), &json!(true)));
+}
