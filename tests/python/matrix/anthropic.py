@@ -123,4 +123,5 @@ def read(message: Message) -> Answer:
             details.thinking_tokens if details else None,
         ),
         turn=[{"role": "assistant", "content": message.content}] if message.content else [],
+        plain=[{"role": "assistant", "content": [block.model_dump() for block in message.content]}],
     )

@@ -161,11 +161,13 @@ def read(blocks: list[dict[str, Any]], reason: str | None, usage: dict[str, Any]
     assert usage["totalTokens"] == prompt + usage["outputTokens"], usage
     thoughts = [block["reasoningContent"].get("reasoningText", {}) for block in blocks if "reasoningContent" in block]
     calls = [block["toolUse"] for block in blocks if "toolUse" in block]
+    turn = [{"role": "assistant", "content": blocks}] if blocks else []
     return Answer(
         text="".join(block.get("text", "") for block in blocks),
         reasoning="".join(thought.get("text", "") for thought in thoughts),
         calls=[Call(call["toolUseId"], call["name"], call["input"]) for call in calls],
         finish=why,
         usage=Usage(prompt, usage["outputTokens"], read, written),
-        turn=[{"role": "assistant", "content": blocks}] if blocks else [],
+        turn=turn,
+        plain=turn,
     )

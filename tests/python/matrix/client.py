@@ -51,7 +51,10 @@ class Usage:
 
 @dataclass(frozen=True)
 class Answer:
-    """An answer; `turn` is what a user of the SDK appends to the history, the SDK's own objects."""
+    """An answer; `turn` is what a user of the SDK appends to the history, the SDK's own objects.
+
+    `plain` is the same as many write it by hand: what the documents of the provider show, and no more.
+    """
 
     text: str
     reasoning: str
@@ -60,6 +63,7 @@ class Answer:
     finish: str
     usage: Usage
     turn: list[Any]
+    plain: list[Any]
 
 
 @dataclass(frozen=True)

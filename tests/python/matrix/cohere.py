@@ -162,4 +162,5 @@ def read(message: cohere.AssistantMessageResponse, reason: str | None, usage: co
             None if cached is None else int(cached),
         ),
         turn=[message] if blocks or calls else [],
+        plain=[{"role": "assistant", "tool_plan": message.tool_plan, "tool_calls": message.tool_calls}],
     )

@@ -135,4 +135,11 @@ def read(chunks: list[types.GenerateContentResponse]) -> Answer:
         finish="calls" if calls and why == "stop" else why,
         usage=Usage(prompt, output + thoughts, usage.cached_content_token_count, None, thoughts),
         turn=[types.Content(role="model", parts=parts)] if parts else [],
+        # As the SDK's own chat does: the content of every chunk as a turn.
+        plain=[
+            candidate.content
+            for chunk in chunks
+            for candidate in chunk.candidates or []
+            if candidate.content and candidate.content.parts
+        ],
     )

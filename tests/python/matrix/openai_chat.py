@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import httpx
 import openai
 from openai.lib.streaming.chat import ChatCompletionStreamState
-from openai.types.chat import ChatCompletion
+from openai.types.chat import ChatCompletion, ChatCompletionMessage
 
 from .client import KEY, TIMEOUT, URL, Answer, Call, Client, Expected, Failure, Request, Usage, finish
 
@@ -138,4 +138,18 @@ def read(completion: ChatCompletion) -> Answer:
             output.reasoning_tokens if output else None,
         ),
         turn=[message.model_dump(exclude_none=True, exclude=PARSED)],
+        plain=[{"role": "assistant", "content": message.content, "tool_calls": plain_calls(message)}],
     )
+
+
+def plain_calls(message: ChatCompletionMessage) -> list[dict[str, Any]]:
+    """The calls with their documented members alone, which is all that most programs keep of a stream."""
+    return [
+        {
+            "id": call.id,
+            "type": "function",
+            "function": {"name": call.function.name, "arguments": call.function.arguments},
+        }
+        for call in message.tool_calls or []
+        if call.type == "function"
+    ]

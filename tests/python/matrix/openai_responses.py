@@ -127,4 +127,5 @@ def read(response: Response) -> Answer:
             usage.output_tokens_details.reasoning_tokens,
         ),
         turn=list(response.output),
+        plain=[item.model_dump(exclude_none=True, exclude={"parsed_arguments"}) for item in response.output],
     )

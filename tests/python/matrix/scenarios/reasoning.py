@@ -1,5 +1,7 @@
 """Reasoning that is shown, signed or hidden, and comes back in the next turn."""
 
+from functools import partial
+
 from ..pair import Pair, equal
 from .tools import WEATHER
 
@@ -20,7 +22,7 @@ def think(pair: Pair) -> None:
     equal(pair.ask("think", history, thinking=True).finish, "stop", "finish of the second turn")
 
 
-def think_tools(pair: Pair) -> None:
+def think_tools(pair: Pair, plain: bool = False) -> None:
     """The signature has to come back with the result of the call."""
     more = {"tools": [WEATHER], "thinking": True}
     history = pair.client.user("What is the weather?")
@@ -28,7 +30,8 @@ def think_tools(pair: Pair) -> None:
     equal(answer.reasoning, "A tool will tell.", "reasoning")
     equal([call.name for call in answer.calls], ["get_weather"], "calls")
     equal(answer.finish, "calls", "finish")
-    history = [*history, *answer.turn, *pair.client.results([(answer.calls[0], "18 C")])]
+    turn = answer.plain if plain else answer.turn
+    history = [*history, *turn, *pair.client.results([(answer.calls[0], "18 C")])]
     seen = pair.echo(history, **more)
     equal(seen.results, ["18 C"], "results")
     if pair.backend in SIGNING:
@@ -63,6 +66,7 @@ def interleaved(pair: Pair) -> None:
 SCENARIOS = {
     "think": think,
     "think_tools": think_tools,
+    "think_tools_plain": partial(think_tools, plain=True),
     "redacted": redacted,
     "interleaved": interleaved,
 }
