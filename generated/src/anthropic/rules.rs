@@ -55,6 +55,17 @@ pub const RULES: Rules = Rules {
         prefix: "toolu_",
         word: true,
     },
+    carriage: CarriageRules {
+        calls: false,
+        data_bytes: false,
+        ids: false,
+        item_prefix: "",
+        listed: false,
+        reasoning: true,
+        signature_bytes: false,
+        texts: false,
+        unsigned_call: "",
+    },
     media: MediaRules {
         audio: false,
         document_bytes: &["application/pdf"],

@@ -55,6 +55,17 @@ pub const RULES: Rules = Rules {
         prefix: "call_",
         word: true,
     },
+    carriage: CarriageRules {
+        calls: true,
+        data_bytes: false,
+        ids: false,
+        item_prefix: "",
+        listed: false,
+        reasoning: true,
+        signature_bytes: true,
+        texts: true,
+        unsigned_call: "skip_thought_signature_validator",
+    },
     media: MediaRules {
         audio: true,
         document_bytes: &["application/pdf"],

@@ -53,6 +53,17 @@ pub const RULES: Rules = Rules {
         prefix: "call_",
         word: false,
     },
+    carriage: CarriageRules {
+        calls: false,
+        data_bytes: false,
+        ids: true,
+        item_prefix: "",
+        listed: true,
+        reasoning: false,
+        signature_bytes: false,
+        texts: false,
+        unsigned_call: "",
+    },
     media: MediaRules {
         audio: true,
         document_bytes: &["application/pdf"],

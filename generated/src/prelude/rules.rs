@@ -24,6 +24,8 @@ pub struct Rules {
     pub sampling: SamplingRules,
     /// How reasoning is asked for and given back.
     pub reasoning: ReasoningRules,
+    /// Where clients keep what only its provider can read.
+    pub carriage: CarriageRules,
     /// Pictures, documents, sound.
     pub media: MediaRules,
     /// The form of an answer that clients expect.
@@ -146,6 +148,29 @@ pub struct ReasoningRules {
     pub redacted: bool,
 }
 
+/// Where clients keep what only its provider can read.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct CarriageRules {
+    /// Blocks of reasoning have a place for a signature.
+    pub reasoning: bool,
+    /// Calls have one.
+    pub calls: bool,
+    /// Texts have one.
+    pub texts: bool,
+    /// Ids of calls serve instead.
+    pub ids: bool,
+    /// Reasoning is listed beside the content as well.
+    pub listed: bool,
+    /// Signatures are bytes in base64.
+    pub signature_bytes: bool,
+    /// Reasoning that only the provider can read is bytes in base64.
+    pub data_bytes: bool,
+    /// How ids of reasoning begin; empty where it has none.
+    pub item_prefix: &'static str,
+    /// The signature of a call that another provider made; empty where none is needed.
+    pub unsigned_call: &'static str,
+}
+
 /// Pictures, documents, sound.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MediaRules {
@@ -250,6 +275,8 @@ pub enum Pass {
     FitSampling,
     /// Fits reasoning of the history.
     FitHistoryReasoning,
+    /// Says that the provider keeps nothing, where the caller did not ask for it.
+    FitStore,
 }
 
 /// One step that gives an answer the shape that clients of its target expect.

@@ -1,18 +1,22 @@
 //! Carriage of what only its provider can read, in places that every client gives back.
 //!
-//! Providers sign or encrypt reasoning and want it back unchanged. Where a client's protocol has no field
-//! for that, it travels in an envelope, which names its issuer: in the id of the tool call that the reasoning
-//! led to, or, from a provider without signatures, in the place of a signature. An envelope that is too long
-//! for an id waits in a bounded store, and the id says so.
+//! Providers sign or encrypt reasoning, sign calls and texts, and want it all back unchanged. Towards a client of
+//! another protocol it travels in an envelope, which names its issuer: in the place of a signature or of encrypted
+//! reasoning where the client has one, else in the id of the tool call that the reasoning led to. An envelope that
+//! is too long for an id waits in a bounded store, and the id says so.
 //!
-//! An envelope comes back from outside. It is bounded and checked, and all that can come of it is a block of
-//! reasoning for the protocol that it names: nothing in it chooses an address, a header or a field.
+//! An envelope comes back from outside. It is bounded and checked, and all that can come of it is reasoning or a
+//! signature for the protocol that it names: nothing in it chooses an address, a header or a field.
+
+mod sealer;
+
+pub(crate) use sealer::{Apart, Redacted, SealedCall, Sealer};
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
 
 use crate::Protocol;
@@ -23,8 +27,12 @@ pub const PREFIX: &str = "bb1-";
 pub const STORED_PREFIX: &str = "bb1s-";
 /// What both begin with.
 const BEGIN: &str = "bb1";
+/// How an envelope begins where a place holds bytes in base64.
+const BEGIN_BYTES: &str = "YmIxL";
 /// Longest envelope that is read, in characters.
 pub const MAX_ENVELOPE: usize = 1 << 20;
+/// The same in base64.
+const MAX_BYTES: usize = MAX_ENVELOPE / 3 * 4 + 4;
 /// Most blocks in one envelope.
 pub const MAX_BLOCKS: usize = 64;
 
@@ -47,7 +55,22 @@ impl Default for CarriageLimits {
     }
 }
 
-/// One block of reasoning in an envelope.
+/// What a block in an envelope is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum SealedKind {
+    /// Reasoning.
+    #[default]
+    #[serde(rename = "r")]
+    Reasoning,
+    /// The signature of a call: of the one with this id, else of the next one.
+    #[serde(rename = "c")]
+    Call,
+    /// The signature of the text before; with a text of its own, of a text that is nothing but this.
+    #[serde(rename = "t")]
+    Text,
+}
+
+/// One piece of opaque state in an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct SealedBlock {
     /// How many blocks of other content came between the call before and this block.
@@ -62,6 +85,17 @@ pub struct SealedBlock {
     /// Encrypted reasoning, which has no text.
     #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
     pub data: Option<String>,
+    /// The provider's id of the reasoning, or of the call that the signature belongs to.
+    #[serde(rename = "n", default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
+    /// What it is.
+    #[serde(rename = "k", default, skip_serializing_if = "is_reasoning")]
+    pub kind: SealedKind,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_reasoning(kind: &SealedKind) -> bool {
+    *kind == SealedKind::Reasoning
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -104,8 +138,18 @@ impl Envelope {
         format!("{PREFIX}{:08x}-{}", checksum(&json), URL_SAFE_NO_PAD.encode(json))
     }
 
-    /// Reads an envelope; none for any other text, and for one that was cut or changed.
+    /// Reads an envelope, also one in base64; none for any other text, and for one that was cut or changed.
     pub fn open(text: &str) -> Option<Self> {
+        if text.starts_with(BEGIN_BYTES) && text.len() <= MAX_BYTES {
+            // SDKs write bytes in either alphabet, with or without the padding.
+            let plain = text.trim_end_matches('=').replace('-', "+").replace('_', "/");
+            let inner = String::from_utf8(STANDARD_NO_PAD.decode(plain).ok()?).ok()?;
+            return Self::open_text(&inner);
+        }
+        Self::open_text(text)
+    }
+
+    fn open_text(text: &str) -> Option<Self> {
         if text.len() > MAX_ENVELOPE {
             return None;
         }
@@ -136,13 +180,15 @@ pub fn mentions(body: &[u8]) -> bool {
     // One pass for what both begin with: most bodies hold neither, and some are megabytes.
     memchr::memmem::find_iter(body, BEGIN)
         .any(|at| [PREFIX, STORED_PREFIX].iter().any(|prefix| body[at..].starts_with(prefix.as_bytes())))
+        || memchr::memmem::find(body, BEGIN_BYTES.as_bytes()).is_some()
 }
 
-/// The place of a signature, for reasoning whose provider gave none: it only names the issuer.
-pub fn seal_signature(issuer: Protocol, signature: Option<&str>) -> String {
-    let block = SealedBlock { signature: signature.map(str::to_owned), ..SealedBlock::default() };
-    let blocks = if signature.is_some() { vec![block] } else { Vec::new() };
-    Envelope { issuer, blocks, id: String::new() }.seal()
+/// An envelope for a place that is no id; `bytes` says that the place holds base64.
+///
+/// None when it would be too long to be read again.
+fn seal_place(issuer: Protocol, blocks: Vec<SealedBlock>, bytes: bool) -> Option<String> {
+    let sealed = Envelope { issuer, blocks, id: String::new() }.seal();
+    (sealed.len() <= MAX_ENVELOPE).then(|| if bytes { STANDARD.encode(sealed) } else { sealed })
 }
 
 /// What an id turned out to be.
@@ -300,7 +346,7 @@ mod tests {
 
     #[test]
     fn what_was_cut_or_changed_is_not_opened() {
-        let text = seal_signature(Protocol::OpenaiChat, Some("s"));
+        let text = seal_place(Protocol::OpenaiChat, vec![block("s")], false).unwrap();
         assert!(Envelope::open(&text).is_some());
         assert_eq!(Envelope::open(&text[..text.len() - 1]), None);
         assert_eq!(Envelope::open(&text.replace("bb1-", "bb1-0")), None);
@@ -313,6 +359,21 @@ mod tests {
         assert!(Envelope::open(&bare(br#"{"i":"anthropic"}"#)).is_some());
         let many = format!(r#"{{"i":"anthropic","b":[{}]}}"#, vec!["{}"; MAX_BLOCKS + 1].join(","));
         assert_eq!(Envelope::open(&bare(many.as_bytes())), None);
+    }
+
+    #[test]
+    fn a_place_of_bytes_holds_base64_in_either_alphabet() {
+        for signature in ["s", "sig~~~???", "a/b+c=="] {
+            let envelope =
+                Envelope { issuer: Protocol::Gemini, blocks: vec![block(signature)], id: String::new() };
+            let text = seal_place(Protocol::Gemini, envelope.blocks.clone(), true).unwrap();
+            assert!(STANDARD.decode(&text).is_ok() && mentions(text.as_bytes()), "{text}");
+            for text in [text.clone(), text.replace('+', "-").replace('/', "_").replace('=', "")] {
+                assert_eq!(Envelope::open(&text), Some(envelope.clone()));
+            }
+            assert_eq!(Envelope::open(&text[..text.len() - 5]), None);
+        }
+        assert_eq!(seal_place(Protocol::Gemini, vec![block(&"x".repeat(MAX_ENVELOPE))], true), None);
     }
 
     #[test]

@@ -179,4 +179,4 @@ fn unsupported(client: Protocol, backend: Protocol) -> Refusal {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -18,12 +18,16 @@ use self::held::Held;
 use self::seal::{Closed, Seal};
 use super::read::{Sink, number};
 use super::{Limits, StreamFault};
+use crate::translate::carriage::{Apart, Redacted};
 use crate::translate::{CallState, Carriage, made_id};
 
 /// Ids of answers that are longer than this are made anew.
 const MAX_ID: usize = 128;
 /// Numbers of the blocks that the shaper itself makes, one an answer; no reader counts that far.
 const OWN_BLOCKS: u64 = 1 << 32;
+
+/// Why a signature is lost.
+const NO_PLACE: &str = "the client's protocol has no place for it";
 
 /// What has been seen of the answers, as far as it bears on what comes.
 #[derive(Debug)]
@@ -34,6 +38,8 @@ pub(crate) struct Shaper {
     seal: Seal,
     answers: Vec<Answer>,
     blocks: Vec<Open>,
+    /// Blocks that the shaper made for signatures.
+    made: u64,
     /// What was changed.
     pub(crate) ledger: Ledger,
 }
@@ -56,6 +62,18 @@ struct Open {
     block: u64,
     answer: u64,
     kind: Kind,
+    /// The id of a call, as the client knows it without the envelope.
+    call: Option<String>,
+    /// The signature of a call or a text, which may come at any time before its end.
+    signature: Option<String>,
+    /// Whether a text has a word.
+    said: bool,
+}
+
+impl Open {
+    fn new(block: u64, answer: u64, kind: Kind) -> Self {
+        Self { block, answer, kind, call: None, signature: None, said: false }
+    }
 }
 
 #[derive(Debug)]
@@ -80,9 +98,10 @@ impl Shaper {
             call: call.clone(),
             to,
             limits,
-            seal: Seal::new(call, to, carriage, limits),
+            seal: Seal::new(call, to, &carriage, limits),
             answers: Vec::new(),
             blocks: Vec::new(),
+            made: 0,
             ledger: Ledger::default(),
         }
     }
@@ -126,10 +145,12 @@ impl Shaper {
         }
         let Some(content) = start.block.as_deref_mut() else { return Ok(()) };
         let mut said = DeltaEvent::default();
+        let (mut call, mut place_of, mut hidden) = (None, None, false);
         let kind = match content {
             Block::Text(node) => {
                 self.seal.other();
                 said.text = node.text.take();
+                said.signature = node.signature.take();
                 self.text_kind()
             }
             Block::Refusal(node) if !self.seal.home() => {
@@ -141,24 +162,56 @@ impl Shaper {
                 Kind::Refusal
             }
             Block::Reasoning(node) => {
-                self.seal.begin();
+                let id = node.id.as_ref().map(|id| id.decode().into_owned());
+                self.seal.begin(id);
                 said.reasoning = node.text.take();
                 said.signature = node.signature.take();
                 Kind::Reasoning
             }
             Block::RedactedReasoning(node) if !self.seal.home() => {
                 let data = node.data.take().unwrap_or_default();
-                node.data = Some(Text::from(self.seal.redacted(&data)?));
+                let id = node.id.take().map(|id| id.decode().into_owned());
+                match self.seal.redacted(&data, id)? {
+                    Redacted::Data(data) => node.data = Some(Text::from(data)),
+                    Redacted::Signature(signature) => {
+                        *content = Block::Reasoning(ir::ReasoningBlock::default());
+                        place_of = Some(Text::from(signature));
+                    }
+                    Redacted::Nothing => hidden = true,
+                }
                 Kind::Plain
             }
-            Block::ToolCall(node) => self.tool(node, place),
+            Block::ToolCall(node) => {
+                let kind = self.tool(node, place);
+                let own = node.id.take().map(|id| id.decode().into_owned()).unwrap_or_default();
+                let signature = node.signature.take().map(|text| text.decode().into_owned());
+                let sealed = self.seal.call(own.clone(), signature.filter(|text| !text.is_empty()));
+                node.id = Some(Text::from(sealed.id));
+                node.signature = sealed.signature.map(Text::from);
+                let before = sealed.before.and_then(|block| self.seal.block(block));
+                if sealed.lost {
+                    self.ledger.note(EffectKind::Dropped, "tool_calls.signature", NO_PLACE);
+                }
+                if let Some(data) = before {
+                    self.extra(data, answer, emit)?;
+                }
+                call = Some(own);
+                kind
+            }
             _ => {
                 self.seal.other();
                 Kind::Plain
             }
         };
-        self.blocks.push(Open { block, answer, kind });
+        if hidden {
+            return Ok(());
+        }
+        self.blocks.push(Open { call, ..Open::new(block, answer, kind) });
         emit(Event::BlockStart(start))?;
+        if place_of.is_some() {
+            let index = Some(number(block));
+            emit(Event::Delta(DeltaEvent { index, signature: place_of, ..DeltaEvent::default() }))?;
+        }
         if said == DeltaEvent::default() {
             return Ok(());
         }
@@ -187,7 +240,7 @@ impl Shaper {
             own.clone()
         };
         calls.push(own);
-        node.id = Some(Text::from(self.seal.call(id)));
+        node.id = Some(Text::from(id));
         let name = node.name.as_ref().map(|name| name.decode().into_owned()).unwrap_or_default();
         if let Some(own) = self.call.tool_names.get(&name) {
             node.name = Some(Text::from(own.clone()));
@@ -203,8 +256,23 @@ impl Shaper {
         let block = count(&delta.index);
         let Some(place) = self.blocks.iter().position(|open| open.block == block) else { return Ok(()) };
         let limit = self.limits.held;
-        let Open { answer, kind, .. } = &mut self.blocks[place];
+        let Open { answer, kind, signature, said, call, .. } = &mut self.blocks[place];
         let answer = *answer;
+        *said |= delta.text.as_ref().is_some_and(|text| !text.is_empty());
+        let signs = call.is_some() || matches!(kind, Kind::Plain | Kind::Cut(_) | Kind::Fenced(_));
+        if !self.seal.home()
+            && signs
+            && let Some(more) = delta.signature.take()
+        {
+            // It goes out whole behind the block, sealed.
+            self.seal.hold(more.written_len())?;
+            if !more.is_empty() {
+                signature.get_or_insert_default().push_str(&more.decode());
+            }
+            if delta == (DeltaEvent { index: delta.index.clone(), ..DeltaEvent::default() }) {
+                return Ok(());
+            }
+        }
         match kind {
             Kind::Plain => {}
             Kind::Reasoning => {
@@ -286,8 +354,15 @@ impl Shaper {
     fn block_stop(&mut self, stop: BlockStopEvent<'_>, emit: Sink<'_>) -> Result<(), StreamFault> {
         let block = count(&stop.index);
         let Some(place) = self.blocks.iter().position(|open| open.block == block) else { return Ok(()) };
-        let Open { answer, kind, .. } = self.blocks.remove(place);
+        let Open { answer, kind, call, signature, said, .. } = self.blocks.remove(place);
         let mut last = DeltaEvent::default();
+        let mut behind = None;
+        match signature.map(|signature| self.seal.late(call.as_deref(), signature, !said)) {
+            None => {}
+            Some(Apart::Own(signature)) => last.signature = Some(Text::from(signature)),
+            Some(Apart::Block(data)) => behind = Some(data),
+            Some(Apart::Lost) => self.ledger.note(EffectKind::Dropped, "content.signature", NO_PLACE),
+        }
         match kind {
             Kind::Plain | Kind::Refusal | Kind::Arguments(None) => {}
             Kind::Reasoning => {
@@ -309,7 +384,7 @@ impl Shaper {
                 }
                 let passed = Cutter::default().push(&text, &self.call.stops);
                 let is_cut = passed.stop.is_some();
-                self.blocks.push(Open { block, answer, kind: Kind::Plain });
+                self.blocks.push(Open::new(block, answer, Kind::Plain));
                 self.pass(block, answer, passed, emit)?;
                 if is_cut {
                     return Ok(());
@@ -322,7 +397,22 @@ impl Shaper {
             last.index = Some(number(block));
             emit(Event::Delta(last))?;
         }
-        emit(Event::BlockStop(stop))
+        emit(Event::BlockStop(stop))?;
+        behind.map_or(Ok(()), |data| self.extra(data, answer, emit))
+    }
+
+    /// A block of encrypted reasoning that holds a signature of something else.
+    fn extra(&mut self, data: String, answer: u64, emit: Sink<'_>) -> Result<(), StreamFault> {
+        let index = OWN_BLOCKS.saturating_mul(2).saturating_add(self.made);
+        self.made += 1;
+        let node = ir::RedactedReasoningBlock { data: Some(Text::from(data)), ..Default::default() };
+        emit(Event::BlockStart(BlockStartEvent {
+            block: Some(Box::new(Block::RedactedReasoning(node))),
+            candidate: Some(number(answer)),
+            index: Some(number(index)),
+            ..BlockStartEvent::default()
+        }))?;
+        emit(block_stop(index))
     }
 
     /// Says why the answer really ended.
@@ -330,6 +420,10 @@ impl Shaper {
         let candidate = count(&stop.candidate);
         let place = self.answer(candidate);
         let home = self.seal.home();
+        if self.seal.leaves() {
+            let reason = "signed reasoning that leads to no call has no place in the client's protocol";
+            self.ledger.note(EffectKind::Dropped, "content.reasoning.signature", reason);
+        }
         let answer = &mut self.answers[place];
         if let Some(sequence) = answer.cut.take() {
             stop.stop.reason = Some(StopReason::StopSequence);

@@ -3,36 +3,18 @@
 use busbar_protocols::{Rules, Text};
 
 use super::super::{Limits, StreamFault};
-use crate::Protocol;
-use crate::translate::carriage::{Envelope, SealedBlock, seal_signature};
+use crate::translate::carriage::{Apart, Redacted, SealedBlock, SealedCall, Sealer};
 use crate::translate::{CallState, Carriage};
 
-/// Where the client keeps it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// It is the provider's own client.
-    Home,
-    /// Each block of reasoning has a place for a signature.
-    Signature,
-    /// In the id of the call that the reasoning led to, and in a list beside the content.
-    CallId,
-}
-
-/// The reasoning of an answer since its last call.
+/// The opaque state of an answer since its last call.
 #[derive(Debug)]
 pub(super) struct Seal {
-    place: Place,
-    issuer: Protocol,
-    carriage: Carriage,
-    scope: String,
-    now: u64,
+    /// None when it is the provider's own client, for which nothing is sealed.
+    sealer: Option<Sealer>,
     limit: usize,
     bytes: usize,
-    /// The block that is open.
+    /// The block of reasoning that is open.
     open: Option<SealedBlock>,
-    waiting: Vec<SealedBlock>,
-    /// Blocks of other content since the last call.
-    slot: u32,
 }
 
 /// What a client gets when a block of reasoning ends.
@@ -45,39 +27,27 @@ pub(super) struct Closed {
 }
 
 impl Seal {
-    pub(super) fn new(call: &CallState, to: &'static Rules, carriage: Carriage, limits: Limits) -> Self {
-        let place = match () {
-            () if call.client == call.backend => Place::Home,
-            () if to.reasoning.signed => Place::Signature,
-            () => Place::CallId,
-        };
-        Self {
-            place,
-            issuer: call.backend,
-            carriage,
-            scope: call.scope.clone(),
-            now: call.now,
-            limit: limits.held,
-            bytes: 0,
-            open: None,
-            waiting: Vec::new(),
-            slot: 0,
-        }
+    pub(super) fn new(call: &CallState, to: &'static Rules, carriage: &Carriage, limits: Limits) -> Self {
+        let sealer = (call.client != call.backend)
+            .then(|| Sealer::new(call.backend, to, carriage, &call.scope, call.now));
+        Self { sealer, limit: limits.held, bytes: 0, open: None }
     }
 
     /// Whether nothing is sealed.
     pub(super) fn home(&self) -> bool {
-        self.place == Place::Home
+        self.sealer.is_none()
     }
 
     /// A block of reasoning begins.
-    pub(super) fn begin(&mut self) {
-        self.open = Some(SealedBlock { slot: self.slot, ..SealedBlock::default() });
+    pub(super) fn begin(&mut self, id: Option<String>) {
+        let slot = self.sealer.as_ref().map_or(0, Sealer::slot);
+        self.open = Some(SealedBlock { slot, id, ..SealedBlock::default() });
     }
 
     /// More reasoning.
     pub(super) fn text(&mut self, text: &Text<'_>) -> Result<(), StreamFault> {
-        if self.place == Place::CallId {
+        let wanted = self.sealer.as_ref().is_some_and(|sealer| sealer.places().ids || sealer.places().calls);
+        if wanted {
             self.hold(text.written_len())?;
             if let Some(open) = &mut self.open {
                 open.text.get_or_insert_default().push_str(&text.decode());
@@ -89,7 +59,7 @@ impl Seal {
     /// The signature of the reasoning, or a part of it.
     pub(super) fn signature(&mut self, signature: &Text<'_>) -> Result<(), StreamFault> {
         self.hold(signature.written_len())?;
-        if let Some(open) = &mut self.open {
+        if let Some(open) = self.open.as_mut().filter(|_| !signature.is_empty()) {
             open.signature.get_or_insert_default().push_str(&signature.decode());
         }
         Ok(())
@@ -98,62 +68,70 @@ impl Seal {
     /// A block of reasoning ends.
     pub(super) fn end(&mut self) -> Closed {
         let Some(block) = self.open.take() else { return Closed::default() };
-        match self.place {
-            Place::Home => Closed { signature: block.signature, text: None },
-            Place::Signature => {
-                self.bytes = 0;
-                let signature = Some(seal_signature(self.issuer, block.signature.as_deref()));
-                Closed { signature, text: None }
-            }
-            Place::CallId if block.signature.is_none() => {
-                let text = block.text.as_ref().map_or(0, String::len);
-                self.bytes = self.bytes.saturating_sub(text);
-                Closed::default()
-            }
-            Place::CallId => {
-                let listed = self.listed(&block);
-                self.waiting.push(block.clone());
-                Closed { signature: Some(listed), text: Some(block.text.unwrap_or_default()) }
-            }
+        let Some(sealer) = &mut self.sealer else {
+            return Closed { signature: block.signature, text: None };
+        };
+        let size = block.text.as_ref().map_or(0, String::len);
+        let waits = block.signature.is_some() && (sealer.places().ids || sealer.places().calls);
+        if !waits {
+            self.bytes = self.bytes.saturating_sub(size + block.signature.as_ref().map_or(0, String::len));
         }
+        let listed = sealer.places().listed && block.signature.is_some();
+        let text = listed.then(|| block.text.clone().unwrap_or_default());
+        Closed { signature: sealer.reasoning(block), text }
     }
 
-    /// Reasoning that cannot be read; what the client gets in its place.
-    pub(super) fn redacted(&mut self, data: &Text<'_>) -> Result<String, StreamFault> {
-        let data = data.decode();
-        if self.place == Place::Signature {
-            return Ok(seal_signature(self.issuer, Some(&data)));
+    /// Reasoning that cannot be read.
+    pub(super) fn redacted(&mut self, data: &Text<'_>, id: Option<String>) -> Result<Redacted, StreamFault> {
+        let data = data.decode().into_owned();
+        let places = self.sealer.as_ref().map(Sealer::places);
+        if places.is_some_and(|places| places.ids || places.calls) {
+            self.hold(data.len())?;
         }
-        self.hold(data.len())?;
-        let block = SealedBlock { slot: self.slot, data: Some(data.into_owned()), ..SealedBlock::default() };
-        let listed = self.listed(&block);
-        self.waiting.push(block);
-        Ok(listed)
+        Ok(match &mut self.sealer {
+            Some(sealer) => sealer.redacted(data, id),
+            None => Redacted::Data(data),
+        })
     }
 
     /// Other content begins.
     pub(super) fn other(&mut self) {
-        self.slot = self.slot.saturating_add(1);
-    }
-
-    /// A call begins; its id, for the client.
-    pub(super) fn call(&mut self, id: String) -> String {
-        self.slot = 0;
-        self.bytes = 0;
-        let blocks = std::mem::take(&mut self.waiting);
-        match self.place {
-            Place::CallId => self.carriage.seal_id(self.issuer, &id, blocks, &self.scope, self.now),
-            Place::Home | Place::Signature => id,
+        if let Some(sealer) = &mut self.sealer {
+            sealer.other();
         }
     }
 
-    /// A block in its own envelope, whose text stands beside it.
-    fn listed(&self, block: &SealedBlock) -> String {
-        let blocks = vec![SealedBlock { slot: 0, text: None, ..block.clone() }];
-        Envelope { issuer: self.issuer, blocks, id: String::new() }.seal()
+    /// A call begins.
+    pub(super) fn call(&mut self, id: String, signature: Option<String>) -> SealedCall {
+        self.bytes = 0;
+        match &mut self.sealer {
+            Some(sealer) => sealer.call(id, signature),
+            None => SealedCall { id, signature, before: None, lost: false },
+        }
     }
 
-    fn hold(&mut self, bytes: usize) -> Result<(), StreamFault> {
+    /// Where the signature of a call goes that has begun; of a text, where there is no id.
+    pub(super) fn late(&mut self, call: Option<&str>, signature: String, empty: bool) -> Apart {
+        self.bytes = self.bytes.saturating_sub(signature.len());
+        match (&self.sealer, call) {
+            (Some(sealer), Some(id)) => sealer.late_call(id, signature),
+            (Some(sealer), None) => sealer.text(signature, empty),
+            (None, _) => Apart::Own(signature),
+        }
+    }
+
+    /// What stands in a block of encrypted reasoning of the gateway's own.
+    pub(super) fn block(&self, block: SealedBlock) -> Option<String> {
+        self.sealer.as_ref()?.block(block)
+    }
+
+    /// Whether reasoning waits for a call that does not come, and has no other place.
+    pub(super) fn leaves(&self) -> bool {
+        self.sealer.as_ref().is_some_and(Sealer::leaves)
+    }
+
+    /// Takes account of bytes that are kept.
+    pub(super) fn hold(&mut self, bytes: usize) -> Result<(), StreamFault> {
         self.bytes += bytes;
         if self.bytes > self.limit { Err(StreamFault::TooMuchHeld { limit: self.limit }) } else { Ok(()) }
     }

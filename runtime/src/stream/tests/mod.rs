@@ -7,6 +7,7 @@ mod chat_to_anthropic;
 mod field;
 pub(super) mod fixtures;
 mod pieces;
+mod places;
 
 use busbar_protocols::Ledger;
 use serde_json::{Map, Value, json};

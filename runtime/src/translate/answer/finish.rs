@@ -63,7 +63,9 @@ fn drop_wordless(response: &mut ir::Response<'_>) {
         for content in candidate.content.iter_mut() {
             content.retain_mut(|block| {
                 let ir::Block::Text(node) = block else { return true };
-                let wordless = node.text.as_ref().is_none_or(Text::is_empty)
+                // What is signed is told to the client in a place of its own.
+                let wordless = node.signature.is_none()
+                    && node.text.as_ref().is_none_or(Text::is_empty)
                     && node.citations.as_ref().is_none_or(Vec::is_empty);
                 if wordless {
                     native.append(std::mem::take(&mut node.native));

@@ -97,6 +97,10 @@ fn append<'a>(into: &mut ir::TextBlock<'a>, node: ir::TextBlock<'a>) {
     said.push_str(&node.text.map(|text| text.decode().into_owned()).unwrap_or_default());
     into.text = Some(Text::plain(said));
     into.native.append(node.native);
+    // Of several signatures the last one is that of the whole.
+    if node.signature.is_some() {
+        (into.signature, into.issuer) = (node.signature, node.issuer);
+    }
     for mut citation in node.citations.into_iter().flatten() {
         for place in [&mut citation.text_start, &mut citation.text_end] {
             if let Some(at) = place.as_ref().and_then(busbar_protocols::Num::as_u64) {

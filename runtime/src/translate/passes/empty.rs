@@ -53,7 +53,8 @@ pub(super) fn drop_empty(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
 /// Whether a block is text without a character.
 fn is_blank(block: &ir::Block<'_>) -> bool {
     match block {
-        ir::Block::Text(node) => node.text.as_ref().is_none_or(Text::is_blank),
+        // A provider may sign the end of its answer in a text without a word.
+        ir::Block::Text(node) => node.signature.is_none() && node.text.as_ref().is_none_or(Text::is_blank),
         _ => false,
     }
 }

@@ -172,7 +172,7 @@ fn make(name: &str, rules: NameRules, digits: usize, salt: u64) -> String {
 }
 
 /// FNV-1a with 64 bits: the same in every process and version, which a cached prompt prefix needs.
-fn hash(name: &str, salt: u64) -> u64 {
+pub(super) fn hash(name: &str, salt: u64) -> u64 {
     let bytes = name.bytes().chain(salt.to_le_bytes().into_iter().filter(|_| salt > 0));
     bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -10,6 +10,7 @@ mod documents;
 mod empty;
 mod ends;
 mod errors;
+mod history;
 mod ids;
 mod instructions;
 mod marks;
@@ -22,6 +23,7 @@ mod results;
 mod sampling;
 mod schema_output;
 mod stop;
+mod store;
 mod turns;
 
 use busbar_protocols::{Pass, ir};
@@ -33,7 +35,7 @@ pub(super) fn run(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     if shape.home() {
         // The document is in its target's shape already; only what was carried must come out.
         carriage::open_carriage(request, shape);
-        reasoning::fit_history_reasoning(request, shape);
+        history::fit_history_reasoning(request, shape);
         return;
     }
     for pass in shape.to.request {
@@ -70,13 +72,20 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::FitStop => stop::fit_stop(request, shape),
         Pass::FitReasoning => reasoning::fit_reasoning(request, shape),
         Pass::FitSampling => sampling::fit_sampling(request, shape),
-        Pass::FitHistoryReasoning => reasoning::fit_history_reasoning(request, shape),
+        Pass::FitHistoryReasoning => history::fit_history_reasoning(request, shape),
+        Pass::FitStore => store::fit_store(request, shape),
     }
 }
 
 /// The turns of a request.
 pub(super) fn turns<'r, 'a>(request: &'r mut ir::Request<'a>) -> &'r mut Vec<ir::Turn<'a>> {
     request.turns.get_or_insert_with(Vec::new)
+}
+
+/// Whether the model speaks in a turn; items of a conversation say so by their kind.
+pub(super) fn of_model(turn: &ir::Turn<'_>) -> bool {
+    turn.role == Some(ir::Role::Assistant)
+        || matches!(turn.item, Some(ir::ItemKind::Call | ir::ItemKind::CustomCall | ir::ItemKind::Reasoning))
 }
 
 /// The content of a turn.

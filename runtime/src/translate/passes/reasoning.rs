@@ -1,10 +1,9 @@
-//! Whether and how much the model reasons, and the reasoning of earlier turns.
+//! Whether and how much the model reasons.
 
-use busbar_protocols::prelude::Native;
 use busbar_protocols::{EffectKind, Num, Text, ir};
 
 use super::super::facts::ReasoningForm;
-use super::super::{shape::Shape, text};
+use super::super::shape::Shape;
 use super::turns::is_reasoning;
 
 /// Asks for reasoning in the target's way.
@@ -207,113 +206,4 @@ fn loop_lacks_reasoning(request: &ir::Request<'_>) -> bool {
         let calls = content.iter().any(|block| matches!(block, ir::Block::ToolCall(_)));
         calls && !content.first().is_some_and(is_reasoning)
     })
-}
-
-/// Fits the reasoning of earlier turns: what the target issued goes back to it, of the rest only the text.
-pub(super) fn fit_history_reasoning(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
-    let target = shape.target.name();
-    for turn in request.turns.iter_mut().flatten() {
-        let Some(content) = &mut turn.content else { continue };
-        if !content.iter().any(is_reasoning) {
-            continue;
-        }
-        let mut fitted = Vec::with_capacity(content.len());
-        for block in content.drain(..) {
-            match block {
-                ir::Block::Reasoning(node) => fitted.extend(fit_block(node, target, shape)),
-                ir::Block::RedactedReasoning(node) => {
-                    let own = node.issuer.as_ref().is_some_and(|issuer| *issuer == *target);
-                    if own && shape.to.reasoning.redacted {
-                        fitted.push(ir::Block::RedactedReasoning(node));
-                    } else {
-                        shape.report.node(
-                            EffectKind::Dropped,
-                            node.at,
-                            "encrypted reasoning of another provider has no text",
-                        );
-                    }
-                }
-                other => fitted.push(other),
-            }
-        }
-        if !shape.to.reasoning.blocks && turn.role == Some(ir::Role::Assistant) {
-            join_reasoning(&mut fitted);
-        }
-        *content = fitted;
-    }
-}
-
-fn fit_block<'a>(
-    mut node: ir::ReasoningBlock<'a>,
-    target: &str,
-    shape: &mut Shape<'_>,
-) -> Option<ir::Block<'a>> {
-    let rules = shape.to.reasoning;
-    let own = node.issuer.as_ref().is_none_or(|issuer| *issuer == *target);
-    let signed = node.signature.as_ref().is_some_and(|signature| !signature.is_empty());
-    if own && (signed || !rules.signed) {
-        return Some(ir::Block::Reasoning(node));
-    }
-    let said = node.text.as_ref().map(|text| text.decode().into_owned()).unwrap_or_default();
-    if signed || node.signature.is_some() {
-        node.signature = None;
-        shape.report.member(
-            EffectKind::Dropped,
-            node.at,
-            "Block.reasoning",
-            "signature",
-            "only the provider that made the signature can read it",
-        );
-    }
-    if said.trim().is_empty() {
-        return None;
-    }
-    if rules.signed {
-        shape.report.node(
-            EffectKind::Adapted,
-            node.at,
-            "reasoning without a signature of the target stands as marked text",
-        );
-        let mut block = text::block(format!("<reasoning>\n{said}\n</reasoning>"), node.at);
-        block.native_mut().append(node.native);
-        return Some(block);
-    }
-    if !shape.facts.reasoning_history {
-        shape.report.node(
-            EffectKind::Dropped,
-            node.at,
-            "the backend does not read reasoning of earlier turns",
-        );
-        return None;
-    }
-    Some(ir::Block::Reasoning(node))
-}
-
-/// Joins the blocks of reasoning of a turn, where the target has room for one text.
-fn join_reasoning(content: &mut Vec<ir::Block<'_>>) {
-    let said: Vec<String> = content
-        .iter()
-        .filter_map(|block| match block {
-            ir::Block::Reasoning(node) => node.text.as_ref().map(|text| text.decode().into_owned()),
-            _ => None,
-        })
-        .collect();
-    if said.len() < 2 {
-        return;
-    }
-    let mut leftovers = Native::default();
-    let mut first = true;
-    content.retain_mut(|block| {
-        let ir::Block::Reasoning(node) = block else { return true };
-        leftovers.append(std::mem::take(&mut node.native));
-        if first {
-            node.text = Some(Text::plain(said.join("\n\n")));
-        }
-        std::mem::take(&mut first)
-    });
-    if let Some(ir::Block::Reasoning(node)) =
-        content.iter_mut().find(|b| matches!(b, ir::Block::Reasoning(_)))
-    {
-        node.native = leftovers;
-    }
 }

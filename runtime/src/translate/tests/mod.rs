@@ -4,6 +4,7 @@ mod answers;
 mod carriage;
 mod content;
 mod parameters;
+pub(crate) mod places;
 mod reasoning;
 mod tools;
 mod turns;

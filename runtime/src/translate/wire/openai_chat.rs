@@ -5,7 +5,7 @@ use busbar_protocols::prelude::{Checked, ReadCx, Wire as _, transforms};
 use busbar_protocols::{Field, Json, Text, WireError, ir};
 use serde_json::{Value, json};
 
-use super::super::carriage::{Envelope, SealedBlock};
+use super::super::carriage::{Envelope, SealedBlock, SealedKind};
 use super::super::shape::Shape;
 use super::{Malformed, Request, Response, malformed, no_answer};
 
@@ -136,32 +136,31 @@ fn listed_reasoning(turn: &mut ir::Turn<'_>) {
     let details = turn.native.remove("reasoning_details").and_then(|value| value.to_value().ok());
     let Some(Value::Array(details)) = details else { return };
     let mut blocks = Vec::new();
+    let mut reasons = false;
     for detail in &details {
         let member = |name: &str| detail.get(name).and_then(Value::as_str);
-        let Some(envelope) = member("signature").or(member("data")).and_then(Envelope::open) else {
-            continue;
-        };
-        let issuer = Some(Text::plain(envelope.issuer.name()));
-        let Some(sealed) = envelope.blocks.into_iter().next() else { continue };
-        blocks.push(match sealed.data {
-            Some(data) => ir::Block::RedactedReasoning(ir::RedactedReasoningBlock {
-                data: Some(Text::plain(data)),
-                issuer,
-                at: turn.at,
+        let Some(sealed) = member("signature").or(member("data")) else { continue };
+        let Some(envelope) = Envelope::open(sealed) else { continue };
+        reasons |= envelope.blocks.iter().any(|block| block.kind == SealedKind::Reasoning);
+        // What is in the envelope is taken out together with that of all others.
+        let (sealed, at) = (Some(Text::plain(sealed.to_owned())), turn.at);
+        blocks.push(match member("text") {
+            Some(text) => ir::Block::Reasoning(ir::ReasoningBlock {
+                text: Some(Text::plain(text.to_owned())),
+                signature: sealed,
+                at,
                 ..Default::default()
             }),
-            None => ir::Block::Reasoning(ir::ReasoningBlock {
-                text: Some(Text::plain(member("text").unwrap_or_default().to_owned())),
-                signature: sealed.signature.map(Text::plain),
-                issuer,
-                at: turn.at,
+            None => ir::Block::RedactedReasoning(ir::RedactedReasoningBlock {
+                data: sealed,
+                at,
                 ..Default::default()
             }),
         });
     }
     if !blocks.is_empty() {
         let content = turn.content.get_or_insert_with(Vec::new);
-        content.retain(|block| !matches!(block, ir::Block::Reasoning(_)));
+        content.retain(|block| !reasons || !matches!(block, ir::Block::Reasoning(_)));
         content.splice(0..0, blocks);
     }
 }
@@ -308,11 +307,11 @@ fn details(listed: &[SealedBlock], issuer: crate::Protocol) -> Vec<Value> {
         .map(|(index, block)| {
             let blocks = vec![SealedBlock { slot: 0, text: None, ..block.clone() }];
             let sealed = Envelope { issuer, blocks, id: String::new() }.seal();
-            match &block.data {
-                Some(_) => json!({
+            match (&block.data, block.kind) {
+                (Some(_), _) | (_, SealedKind::Call | SealedKind::Text) => json!({
                     "type": "reasoning.encrypted", "data": sealed, "format": DETAILS_FORMAT, "index": index,
                 }),
-                None => json!({
+                (None, SealedKind::Reasoning) => json!({
                     "type": "reasoning.text",
                     "text": block.text.as_deref().unwrap_or_default(),
                     "signature": sealed,
