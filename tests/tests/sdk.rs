@@ -15,6 +15,25 @@ macro_rules! sdk {
     )+};
 }
 
+/// The same straight at the simulator: it has to be what an SDK takes for its provider.
+macro_rules! straight {
+    ($($name:ident: $script:literal, $functions:expr;)+) => {$(
+        #[test]
+        fn $name() {
+            let simulator = Simulator::start().unwrap();
+            let url = format!("http://{}", simulator.address);
+            python::check($script, &$functions, &url, &url);
+        }
+    )+};
+}
+
+straight! {
+    google_sdk_straight_text_and_endings: "straight_gemini", ["text", "endings", "usage", "grounding", "counting"];
+    google_sdk_straight_thinking_and_tools: "straight_gemini", ["thinking", "tools", "thinking_and_tools", "chat"];
+    google_sdk_straight_media_and_schemas: "straight_gemini", ["media", "schemas"];
+    google_sdk_straight_errors: "straight_gemini", ["errors", "refusals"];
+}
+
 sdk! {
     openai_sdk_chat_text_and_stream: "forward_openai", ["chat_text", "chat_stream"];
     openai_sdk_chat_errors: "forward_openai", ["chat_errors", "chat_refused_by_the_gateway"];

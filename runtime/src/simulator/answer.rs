@@ -147,12 +147,23 @@ pub(super) fn answer(scenario: Scenario, seen: &Seen, body: &[u8], slow: Duratio
             finish = Finish::Refusal;
             vec![Piece::Refusal("I can not help with that.".to_owned())]
         }
+        Scenario::Blocked => {
+            finish = Finish::Refusal;
+            Vec::new()
+        }
         Scenario::Length => {
             finish = Finish::Limit;
             vec![Piece::Text("This answer is longer than it may".to_owned())]
         }
         Scenario::LengthTools => {
             finish = Finish::Limit;
+            let mut pieces = calls(seen, 1);
+            if let Some(Piece::Call { arguments, .. }) = pieces.first_mut() {
+                arguments.pop();
+            }
+            pieces
+        }
+        Scenario::BrokenCall => {
             let mut pieces = calls(seen, 1);
             if let Some(Piece::Call { arguments, .. }) = pieces.first_mut() {
                 arguments.pop();

@@ -21,12 +21,21 @@ pub(super) struct Refusal {
     /// A code more exact than the status, for the protocols that have one.
     pub(super) code: Option<&'static str>,
     pub(super) retry_after: Option<u32>,
+    /// What `gemini` adds to its words, as `google.rpc` messages.
+    pub(super) details: Vec<Value>,
 }
 
 impl Refusal {
     /// A request that breaks a rule.
     pub(super) fn invalid(message: impl Into<String>) -> Self {
-        Self { status: 400, message: message.into(), param: None, code: None, retry_after: None }
+        Self {
+            status: 400,
+            message: message.into(),
+            param: None,
+            code: None,
+            retry_after: None,
+            details: Vec::new(),
+        }
     }
 
     /// The same with the field at fault and a code.
@@ -48,7 +57,7 @@ impl Refusal {
             _ => None,
         };
         let retry_after = (status == 429).then_some(RETRY_AFTER);
-        Self { status, message: message.into(), param: None, code, retry_after }
+        Self { status, message: message.into(), param: None, code, retry_after, details: Vec::new() }
     }
 
     /// The error that a scenario asks for.
@@ -115,11 +124,18 @@ impl Refusal {
                 "error": {"type": self.kind(wire), "message": self.message},
                 "request_id": request_id,
             }),
-            Wire::Gemini => json!({"error": {
-                "code": self.status,
-                "message": self.message,
-                "status": self.kind(wire),
-            }}),
+            Wire::Gemini => {
+                let mut error =
+                    json!({"code": self.status, "message": self.message, "status": self.kind(wire)});
+                let wait = self.retry_after.map(|seconds| {
+                    json!({"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": format!("{seconds}s")})
+                });
+                let details: Vec<Value> = self.details.iter().cloned().chain(wait).collect();
+                if !details.is_empty() {
+                    error["details"] = Value::Array(details);
+                }
+                json!({"error": error})
+            }
             Wire::Bedrock => json!({"message": self.message}),
             Wire::Cohere => json!({"id": request_id, "message": self.message}),
         }

@@ -2,6 +2,7 @@
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
+use serde_json::json;
 
 use super::Wire;
 use super::refusal::Refusal;
@@ -76,21 +77,43 @@ pub(super) fn authorise(wire: Wire, headers: &HeaderMap, query: &str) -> Result<
             .or_else(|| query.split('&').find_map(|pair| pair.strip_prefix("key="))),
     };
     let refused = |said: &str| Err(Refusal::status(wire, 401, said));
-    match key.filter(|key| !key.is_empty()) {
+    let key = key.filter(|key| !key.is_empty());
+    if wire == Wire::Gemini {
+        return gemini_key(key);
+    }
+    match key {
         None => refused(match wire {
             Wire::OpenaiChat | Wire::OpenaiResponses => "You didn't provide an API key.",
             Wire::Anthropic => "x-api-key header is required",
-            Wire::Gemini => "Request is missing required authentication credential.",
             Wire::Bedrock => "Missing Authentication Token",
-            Wire::Cohere => "no api key supplied",
+            Wire::Cohere | Wire::Gemini => "no api key supplied",
         }),
         Some(key) if key.contains("bad-key") || key.contains("invalid") => refused(match wire {
             Wire::OpenaiChat | Wire::OpenaiResponses => "Incorrect API key provided.",
             Wire::Anthropic => "invalid x-api-key",
-            Wire::Gemini => "API key not valid. Please pass a valid API key.",
             Wire::Bedrock => "The security token included in the request is invalid.",
-            Wire::Cohere => "invalid api token",
+            Wire::Cohere | Wire::Gemini => "invalid api token",
         }),
+        Some(_) => Ok(()),
+    }
+}
+
+/// Google calls a missing key a lack of permission, and a wrong one a bad argument.
+fn gemini_key(key: Option<&str>) -> Result<(), Refusal> {
+    match key {
+        None => Err(Refusal::status(
+            Wire::Gemini,
+            403,
+            "Method doesn't allow unregistered callers (callers without established identity). Please use API Key or other form of API consumer identity to call this API.",
+        )),
+        Some(key) if key.contains("bad-key") || key.contains("invalid") => {
+            let mut refusal = Refusal::invalid("API key not valid. Please pass a valid API key.");
+            refusal.details = vec![json!({
+                "@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID",
+                "domain": "googleapis.com", "metadata": {"service": "generativelanguage.googleapis.com"},
+            })];
+            Err(refusal)
+        }
         Some(_) => Ok(()),
     }
 }

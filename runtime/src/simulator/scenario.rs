@@ -26,10 +26,14 @@ pub(super) enum Scenario {
     Json,
     /// A refusal with its explanation.
     Refusal,
+    /// The prompt is blocked before anything is said.
+    Blocked,
     /// An answer cut by the token limit.
     Length,
     /// A tool call whose arguments are cut by the token limit.
     LengthTools,
+    /// A tool call whose arguments are no JSON.
+    BrokenCall,
     /// An answer that runs into the first stop sequence.
     Stop,
     /// An answer without content.
@@ -94,8 +98,10 @@ impl Scenario {
             "interleaved" => Self::Interleaved,
             "json" => Self::Json,
             "refusal" => Self::Refusal,
+            "blocked" => Self::Blocked,
             "length" => Self::Length,
             "length-tools" => Self::LengthTools,
+            "broken-call" => Self::BrokenCall,
             "stop" => Self::Stop,
             "empty" => Self::Empty,
             "usage" => Self::Usage,

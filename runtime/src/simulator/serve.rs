@@ -123,6 +123,7 @@ async fn handle(state: &State, request: Request<Incoming>) -> Response<Play> {
             response.headers_mut().extend(vendor_headers(wire, number));
             response
         }
+        Err(refusal) if route.task == Task::Array => refuse_listed(wire, number, &refusal),
         Err(refusal) => refuse(wire, number, &refusal),
     }
 }
@@ -213,7 +214,7 @@ fn validate(route: &Route, headers: &HeaderMap, body: &Value) -> Result<Seen, Re
         Wire::OpenaiChat => openai_chat::validate(body),
         Wire::OpenaiResponses => openai_responses::validate(body),
         Wire::Anthropic => anthropic::validate(headers, body, route.task == Task::Count),
-        Wire::Gemini => gemini::validate(model, body),
+        Wire::Gemini => gemini::validate(model, body, route.task == Task::Count),
         Wire::Bedrock => bedrock::validate(model, body),
         Wire::Cohere => cohere::validate(body),
     }
@@ -224,7 +225,7 @@ fn buffered(wire: Wire, seen: &Seen, answer: &Answer) -> Value {
         Wire::OpenaiChat => openai_chat::buffered(seen, answer),
         Wire::OpenaiResponses => openai_responses::buffered(seen, answer),
         Wire::Anthropic => anthropic::buffered(&seen.model, answer),
-        Wire::Gemini => gemini::buffered(&seen.model, answer),
+        Wire::Gemini => gemini::buffered(seen, answer),
         Wire::Bedrock => bedrock::buffered(answer),
         Wire::Cohere => cohere::buffered(answer),
     }
@@ -235,7 +236,7 @@ fn frames(wire: Wire, task: Task, seen: &Seen, answer: &Answer) -> Frames {
         Wire::OpenaiChat => openai_chat::frames(seen, answer),
         Wire::OpenaiResponses => openai_responses::frames(seen, answer),
         Wire::Anthropic => anthropic::frames(&seen.model, answer),
-        Wire::Gemini => gemini::frames(&seen.model, answer, task == Task::Array),
+        Wire::Gemini => gemini::frames(seen, answer, task == Task::Array),
         Wire::Bedrock => bedrock::frames(answer),
         Wire::Cohere => cohere::frames(answer),
     }
@@ -261,8 +262,17 @@ fn count(wire: Wire, body: &Bytes) -> Value {
 }
 
 fn refuse(wire: Wire, number: u64, refusal: &Refusal) -> Response<Play> {
+    refuse_with(wire, number, refusal, &refusal.body(wire, &request_id(number)))
+}
+
+/// An error where the answer would have been a list: it is in a list, too.
+fn refuse_listed(wire: Wire, number: u64, refusal: &Refusal) -> Response<Play> {
+    refuse_with(wire, number, refusal, &json!([refusal.body(wire, &request_id(number))]))
+}
+
+fn refuse_with(wire: Wire, number: u64, refusal: &Refusal, body: &Value) -> Response<Play> {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = respond(status, &refusal.body(wire, &request_id(number)));
+    let mut response = respond(status, body);
     let headers = response.headers_mut();
     headers.extend(vendor_headers(wire, number));
     if let Some(seconds) = refusal.retry_after {

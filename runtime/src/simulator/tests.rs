@@ -73,6 +73,31 @@ fn credentials_are_asked_for_and_forgotten() {
 }
 
 #[test]
+fn gemini_errors_are_statuses_with_details() {
+    let simulator = Simulator::start(Options::default()).expect("it starts");
+    let body = json!({"contents": [{"parts": [{"text": "hi"}]}]});
+    let key = "x-goog-api-key: k\r\n";
+    let path = |model: &str, verb: &str| format!("/v1beta/models/{model}:{verb}");
+    let answer = |path: &str, headers: &str| -> (u16, Value) {
+        let (status, _, body) = send(&simulator, path, headers, &body);
+        (status, serde_json::from_str(&body).expect("JSON"))
+    };
+    let (status, limited) = answer(&path("sim-error-429", "streamGenerateContent?alt=sse"), key);
+    assert_eq!((status, &limited["error"]["status"]), (429, &json!("RESOURCE_EXHAUSTED")));
+    assert_eq!(
+        limited["error"]["details"],
+        json!([{"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2s"}])
+    );
+    let (status, listed) = answer(&path("sim-error-503", "streamGenerateContent"), key);
+    assert_eq!((status, &listed[0]["error"]["status"]), (503, &json!("UNAVAILABLE")));
+    let text = path("sim-text", "generateContent");
+    let (status, missing) = answer(&text, "");
+    assert_eq!((status, &missing["error"]["status"]), (403, &json!("PERMISSION_DENIED")));
+    let (status, wrong) = answer(&text, "x-goog-api-key: bad-key\r\n");
+    assert_eq!((status, &wrong["error"]["details"][0]["reason"]), (400, &json!("API_KEY_INVALID")));
+}
+
+#[test]
 fn silence_ends_by_itself() {
     let options = Options { silent: Duration::from_millis(50), ..Options::default() };
     let simulator = Simulator::start(options).expect("it starts");
