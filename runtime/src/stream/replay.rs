@@ -7,8 +7,8 @@ use busbar_protocols::ir::{
 use busbar_protocols::prelude::{Checked, ReadCx};
 use busbar_protocols::{Text, Wire, anthropic, openai_chat};
 
-use super::StreamFault;
-use super::read::{Notes, Sink, number, told};
+use super::read::{Notes, Sink, number, openai_responses, told};
+use super::{Limits, StreamFault};
 use crate::Protocol;
 use crate::fault::Fault;
 
@@ -16,6 +16,7 @@ use crate::fault::Fault;
 pub(crate) fn body(
     backend: Protocol,
     body: &[u8],
+    limits: Limits,
     notes: &mut Notes,
     sink: Sink<'_>,
 ) -> Result<(), StreamFault> {
@@ -31,7 +32,11 @@ pub(crate) fn body(
         Protocol::Anthropic => {
             anthropic::response_to_ir(anthropic::Message::from_checked(document)?, &mut cx)
         }
-        Protocol::OpenaiResponses | Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => {
+        Protocol::OpenaiResponses => {
+            // The last event of a stream has the whole answer as well: what reads the one reads the other.
+            return openai_responses::Reader::new(limits).whole(document, notes, sink);
+        }
+        Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => {
             return Err(StreamFault::NotJson);
         }
     };

@@ -36,6 +36,7 @@ pub struct Progress {
 #[derive(Debug)]
 struct Pipe {
     call: CallState,
+    limits: Limits,
     shaper: Shaper,
     writer: Writer,
     counts: Counts,
@@ -65,6 +66,7 @@ impl Transcoder {
             notes: Notes::default(),
             pipe: Pipe {
                 call,
+                limits,
                 shaper,
                 writer,
                 counts: Counts::default(),
@@ -166,13 +168,13 @@ impl Pipe {
             Frame::Event { data, .. } => reader.step(data, notes, &mut |event| self.event(event, out)),
             Frame::Comment => reader.comment(&mut |event| self.event(event, out)),
             Frame::Body(body) => {
-                replay::body(self.call.backend, body, notes, &mut |event| self.event(event, out))
+                replay::body(self.call.backend, body, self.limits, notes, &mut |event| self.event(event, out))
             }
         }
     }
 
     fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        let Self { call, shaper, writer, counts, ledger, progress } = self;
+        let Self { call, shaper, writer, counts, ledger, progress, .. } = self;
         let usage = match &event {
             Event::Usage(event) => event.usage.as_deref(),
             Event::Start(event) => event.response.as_ref().and_then(|response| response.usage.as_deref()),

@@ -7,6 +7,7 @@
 
 mod answer;
 pub mod carriage;
+mod echo;
 mod error;
 mod facts;
 mod passes;
@@ -17,6 +18,7 @@ mod text;
 mod wire;
 
 pub use carriage::Carriage;
+pub use echo::Echo;
 pub use error::{UpstreamError, upstream_error};
 pub use facts::{ReasoningForm, TargetFacts};
 pub use state::CallState;
@@ -110,6 +112,9 @@ pub fn request(
     }
     state.note_request(&read.ir);
     state.legacy_calls = read.legacy_calls;
+    if client == Protocol::OpenaiResponses {
+        state.echo = Some(Echo::of(body.as_str()));
+    }
     read.ir.model = Some(Text::plain(facts.upstream_model.to_owned()));
     if read.ir.stream == Some(true) && client != backend {
         // The gateway counts every stream; the client sees usage only if it asked.

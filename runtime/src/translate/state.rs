@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use busbar_protocols::ir;
 
+use super::echo::Echo;
 use super::facts::TargetFacts;
 use crate::Protocol;
 
@@ -30,6 +31,8 @@ pub struct CallState {
     pub bare_json: bool,
     /// Calls are answered in the older form without ids, which knows one call.
     pub legacy_calls: bool,
+    /// What the answer repeats of the request, where the client's protocol has that.
+    pub echo: Option<Echo>,
     /// Seconds since the Unix epoch at the request's start.
     pub now: u64,
     /// Whose request it is.
@@ -56,6 +59,7 @@ impl CallState {
             stops: Vec::new(),
             bare_json: false,
             legacy_calls: false,
+            echo: None,
             now: facts.now,
             scope: facts.scope.to_owned(),
         }

@@ -5,6 +5,7 @@ mod balance;
 mod calls;
 mod notes;
 pub(crate) mod openai_chat;
+pub(crate) mod openai_responses;
 mod reasoning;
 mod repair;
 mod upstream_error;
@@ -27,6 +28,7 @@ pub(crate) type Sink<'s> = &'s mut dyn FnMut(Event<'_>) -> Result<(), StreamFaul
 pub(crate) enum Reader {
     Anthropic(anthropic::Reader),
     OpenaiChat(openai_chat::Reader),
+    OpenaiResponses(openai_responses::Reader),
 }
 
 impl Reader {
@@ -35,7 +37,8 @@ impl Reader {
         match protocol {
             Protocol::Anthropic => Some(Self::Anthropic(anthropic::Reader::new(limits))),
             Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Reader::new(limits))),
-            Protocol::OpenaiResponses | Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => None,
+            Protocol::OpenaiResponses => Some(Self::OpenaiResponses(openai_responses::Reader::new(limits))),
+            Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => None,
         }
     }
 
@@ -45,8 +48,11 @@ impl Reader {
         if data.is_empty() {
             return Ok(());
         }
-        if let (Self::OpenaiChat(reader), b"[DONE]") = (&mut *self, data) {
-            return reader.done(sink);
+        match (&mut *self, data) {
+            (Self::OpenaiChat(reader), b"[DONE]") => return reader.done(sink),
+            // Not of this protocol, and some servers send it all the same.
+            (Self::OpenaiResponses(reader), b"[DONE]") => return reader.finish(),
+            _ => {}
         }
         match Checked::new(data) {
             Ok(document) => self.document(document, notes, sink),
@@ -57,7 +63,7 @@ impl Reader {
     /// Takes a comment.
     pub(crate) fn comment(&mut self, sink: Sink<'_>) -> Result<(), StreamFault> {
         match self {
-            Self::Anthropic(_) => sink(Event::Ping(PingEvent::default())),
+            Self::Anthropic(_) | Self::OpenaiResponses(_) => sink(Event::Ping(PingEvent::default())),
             Self::OpenaiChat(reader) => {
                 sink(Event::Ping(PingEvent::default()))?;
                 reader.comment(sink)
@@ -70,6 +76,7 @@ impl Reader {
         match self {
             Self::Anthropic(reader) => reader.finish(),
             Self::OpenaiChat(reader) => reader.finish(sink),
+            Self::OpenaiResponses(reader) => reader.finish(),
         }
     }
 
@@ -78,6 +85,7 @@ impl Reader {
         match self {
             Self::Anthropic(reader) => reader.stopped(),
             Self::OpenaiChat(reader) => reader.stopped(),
+            Self::OpenaiResponses(reader) => reader.stopped(),
         }
     }
 
@@ -90,6 +98,7 @@ impl Reader {
         match self {
             Self::Anthropic(reader) => reader.step(document, notes, sink),
             Self::OpenaiChat(reader) => reader.step(document, notes, sink),
+            Self::OpenaiResponses(reader) => reader.step(document, notes, sink),
         }
     }
 

@@ -59,13 +59,7 @@ enum Prose {
 
 impl Reader {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self {
-            blocks: Numbers { next: 0, limits, answer: String::new() },
-            answers: Vec::new(),
-            started: false,
-            ended: false,
-            idle: 0,
-        }
+        Self { blocks: Numbers::new(limits), answers: Vec::new(), started: false, ended: false, idle: 0 }
     }
 
     pub(crate) fn step(
@@ -136,7 +130,7 @@ impl Reader {
         // Some servers begin with a chunk about the prompt that has no choices, no id and no model.
         if !self.started && !choices.is_empty() {
             self.started = true;
-            self.blocks.answer = chunk.id.as_ref().map(|id| id.decode().into_owned()).unwrap_or_default();
+            self.blocks.name(chunk.id.as_ref());
             let response = ir::Response {
                 id: chunk.id.value(),
                 model: chunk.model.value(),
@@ -364,6 +358,15 @@ impl Answer {
 }
 
 impl Numbers {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self { next: 0, limits, answer: String::new() }
+    }
+
+    /// Takes note of the answer's id.
+    pub(super) fn name(&mut self, id: Option<&Text<'_>>) {
+        self.answer = id.map(|id| id.decode().into_owned()).unwrap_or_default();
+    }
+
     /// The next number.
     pub(super) fn take(&mut self) -> Result<u64, StreamFault> {
         if self.next >= self.limit() {

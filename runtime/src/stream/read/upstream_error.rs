@@ -50,7 +50,10 @@ pub(crate) fn exception(backend: Protocol, kind: &str, data: &[u8]) -> StreamFau
 /// The status that a provider answers with when it tells the same error before a stream begins.
 fn status_of(word: &str) -> Option<u16> {
     Some(match word {
-        "invalid_request_error" | "context_length_exceeded" | "content_policy_violation" => 400,
+        "invalid_request_error"
+        | "context_length_exceeded"
+        | "content_policy_violation"
+        | "invalid_prompt" => 400,
         "authentication_error" | "invalid_api_key" => 401,
         "billing_error" => 402,
         "permission_error" => 403,

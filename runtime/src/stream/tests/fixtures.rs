@@ -8,3 +8,7 @@ pub(in crate::stream) const ANTHROPIC_TEXT: &[u8] = include_bytes!("fixtures/ant
 pub(in crate::stream) const CHAT_TEXT: &[u8] = include_bytes!("fixtures/chat_text.sse");
 /// Chunks: reasoning, text, two calls whose arguments come by turns.
 pub(in crate::stream) const CHAT_TOOLS: &[u8] = include_bytes!("fixtures/chat_tools.sse");
+/// Responses: text alone, with an annotation.
+pub(in crate::stream) const RESPONSES_TEXT: &[u8] = include_bytes!("fixtures/responses_text.sse");
+/// Responses: reasoning in two parts with its encrypted form, text, two calls.
+pub(in crate::stream) const RESPONSES_TOOLS: &[u8] = include_bytes!("fixtures/responses_tools.sse");

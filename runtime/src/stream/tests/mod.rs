@@ -6,6 +6,7 @@ mod carriage;
 mod chat_to_anthropic;
 mod field;
 pub(super) mod fixtures;
+mod from_responses;
 mod pieces;
 mod places;
 
@@ -196,7 +197,7 @@ fn accumulate_chat(text: &str) -> Value {
         for (name, value) in delta {
             match name.as_str() {
                 "role" => role = value.clone(),
-                "tool_calls" | "reasoning_details" => {
+                "tool_calls" | "reasoning_details" | "annotations" => {
                     let list = message.entry(name.clone()).or_insert(json!([])).as_array_mut().unwrap();
                     for item in value.as_array().unwrap() {
                         let index = usize::try_from(item["index"].as_u64().unwrap()).unwrap();

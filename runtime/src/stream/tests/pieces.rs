@@ -2,8 +2,10 @@
 
 use proptest::prelude::*;
 
-use super::fixtures::{ANTHROPIC_TEXT, ANTHROPIC_TOOLS, CHAT_TEXT, CHAT_TOOLS};
-use super::{run, run_pieces, to_anthropic, to_chat};
+use super::fixtures::{
+    ANTHROPIC_TEXT, ANTHROPIC_TOOLS, CHAT_TEXT, CHAT_TOOLS, RESPONSES_TEXT, RESPONSES_TOOLS,
+};
+use super::{call, run, run_pieces, to_anthropic, to_chat};
 use crate::Protocol;
 use crate::stream::{Limits, Transcoder};
 use crate::translate::{CallState, Carriage};
@@ -16,6 +18,8 @@ fn streams() -> Vec<(CallState, &'static [u8])> {
         (to_anthropic(), CHAT_TEXT),
         (to_anthropic(), CHAT_TOOLS),
         (cutting, CHAT_TEXT),
+        (call(Protocol::Anthropic, Protocol::OpenaiResponses), RESPONSES_TEXT),
+        (call(Protocol::OpenaiChat, Protocol::OpenaiResponses), RESPONSES_TOOLS),
     ]
 }
 

@@ -249,8 +249,11 @@ impl Writer {
                 cx.ledger.note(EffectKind::Dropped, "content.citations", reason);
                 continue;
             }
-            citation.text_start.get_or_insert_with(|| Num::from(start));
-            citation.text_end.get_or_insert_with(|| Num::from(self.answers[place].chars));
+            // A citation counts from the beginning of its own text, which need not be the first one.
+            let counted = |at: &Option<Num<'_>>| at.as_ref().and_then(Num::as_u64).map(|at| at + start);
+            citation.text_start = Some(Num::from(counted(&citation.text_start).unwrap_or(start)));
+            let end = counted(&citation.text_end).unwrap_or(self.answers[place].chars);
+            citation.text_end = Some(Num::from(end));
             (citation.cited_text, citation.encrypted_index) = (None, None);
             let paths = Paths::default();
             let mut write = WriteCx::new(cx.call.backend, cx.call.client, &paths);
