@@ -7,7 +7,7 @@ use busbar_protocols::ir::{
 use busbar_protocols::prelude::{Checked, ReadCx};
 use busbar_protocols::{Text, Wire, anthropic, openai_chat};
 
-use super::read::{Notes, Sink, number, openai_responses, told};
+use super::read::{Notes, Sink, bedrock, exception, number, openai_responses, told};
 use super::{Limits, StreamFault};
 use crate::Protocol;
 use crate::fault::Fault;
@@ -21,8 +21,8 @@ pub(crate) fn body(
     sink: Sink<'_>,
 ) -> Result<(), StreamFault> {
     let document = Checked::new(body).map_err(|_| StreamFault::NotJson)?;
-    if is_error(&document) {
-        return Err(told(backend, document));
+    if let Some(error) = error_of(backend, document) {
+        return Err(error);
     }
     let mut cx = ReadCx::default();
     let response = match backend {
@@ -36,7 +36,8 @@ pub(crate) fn body(
             // The last event of a stream has the whole answer as well: what reads the one reads the other.
             return openai_responses::Reader::new(limits).whole(document, notes, sink);
         }
-        Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => {
+        Protocol::Bedrock => return bedrock::tell(document, limits, notes, sink),
+        Protocol::Gemini | Protocol::Cohere => {
             return Err(StreamFault::NotJson);
         }
     };
@@ -46,17 +47,38 @@ pub(crate) fn body(
 /// The error that a whole body tells of in place of an answer, if it does.
 pub fn error_within(backend: Protocol, body: &[u8]) -> Option<Fault> {
     let document = Checked::new(body).ok()?;
-    is_error(&document).then(|| told(backend, document).fault())
+    error_of(backend, document).map(|error| error.fault())
 }
 
-fn is_error(document: &Checked<'_>) -> bool {
-    let envelope = serde_json::from_str::<Envelope>(document.as_str());
-    envelope.is_ok_and(|envelope| envelope.error.is_some_and(|error| !error.is_null()))
+/// The error that a document tells of, if it does.
+fn error_of(backend: Protocol, document: Checked<'_>) -> Option<StreamFault> {
+    let envelope = serde_json::from_str::<Envelope>(document.as_str()).ok()?;
+    if envelope.error.is_some_and(|error| !error.is_null()) {
+        return Some(told(backend, document));
+    }
+    if backend != Protocol::Bedrock || envelope.output.is_some() {
+        return None;
+    }
+    // Its errors have no envelope: what is no answer is one. Some come in a frame of the service behind it.
+    let kind = envelope.kind.or(envelope.inner.and_then(|inner| inner.kind)).unwrap_or_default();
+    let kind = kind.rsplit('#').next().unwrap_or_default();
+    Some(exception(backend, kind, document.as_str().as_bytes()))
 }
 
 #[derive(serde::Deserialize)]
 struct Envelope {
     error: Option<serde_json::Value>,
+    output: Option<serde::de::IgnoredAny>,
+    #[serde(rename = "__type")]
+    kind: Option<String>,
+    #[serde(rename = "Output")]
+    inner: Option<Inner>,
+}
+
+#[derive(serde::Deserialize)]
+struct Inner {
+    #[serde(rename = "__type")]
+    kind: Option<String>,
 }
 
 fn events(mut response: Response<'_>, notes: &mut Notes, sink: Sink<'_>) -> Result<(), StreamFault> {

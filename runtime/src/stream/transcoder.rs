@@ -165,7 +165,9 @@ impl Pipe {
                 Err(_) => Err(StreamFault::NotJson),
             },
             Frame::Exception { kind, data } => Err(exception(self.call.backend, kind, data)),
-            Frame::Event { data, .. } => reader.step(data, notes, &mut |event| self.event(event, out)),
+            Frame::Event { name, data } => {
+                reader.step(name, data, notes, &mut |event| self.event(event, out))
+            }
             Frame::Comment => reader.comment(&mut |event| self.event(event, out)),
             Frame::Body(body) => {
                 replay::body(self.call.backend, body, self.limits, notes, &mut |event| self.event(event, out))

@@ -2,6 +2,7 @@
 
 pub(crate) mod anthropic;
 mod balance;
+pub(crate) mod bedrock;
 mod calls;
 mod notes;
 pub(crate) mod openai_chat;
@@ -29,6 +30,7 @@ pub(crate) enum Reader {
     Anthropic(anthropic::Reader),
     OpenaiChat(openai_chat::Reader),
     OpenaiResponses(openai_responses::Reader),
+    Bedrock(bedrock::Reader),
 }
 
 impl Reader {
@@ -38,12 +40,19 @@ impl Reader {
             Protocol::Anthropic => Some(Self::Anthropic(anthropic::Reader::new(limits))),
             Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Reader::new(limits))),
             Protocol::OpenaiResponses => Some(Self::OpenaiResponses(openai_responses::Reader::new(limits))),
-            Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => None,
+            Protocol::Bedrock => Some(Self::Bedrock(bedrock::Reader::new(limits))),
+            Protocol::Gemini | Protocol::Cohere => None,
         }
     }
 
-    /// Takes the data of one event.
-    pub(crate) fn step(&mut self, data: &[u8], notes: &mut Notes, sink: Sink<'_>) -> Result<(), StreamFault> {
+    /// Takes one event: its name, where the framing gives it one, and its data.
+    pub(crate) fn step(
+        &mut self,
+        name: &[u8],
+        data: &[u8],
+        notes: &mut Notes,
+        sink: Sink<'_>,
+    ) -> Result<(), StreamFault> {
         let data = data.trim_ascii();
         if data.is_empty() {
             return Ok(());
@@ -55,15 +64,17 @@ impl Reader {
             _ => {}
         }
         match Checked::new(data) {
-            Ok(document) => self.document(document, notes, sink),
-            Err(_) => self.several(data, notes, sink),
+            Ok(document) => self.document(name, document, notes, sink),
+            Err(_) => self.several(name, data, notes, sink),
         }
     }
 
     /// Takes a comment.
     pub(crate) fn comment(&mut self, sink: Sink<'_>) -> Result<(), StreamFault> {
         match self {
-            Self::Anthropic(_) | Self::OpenaiResponses(_) => sink(Event::Ping(PingEvent::default())),
+            Self::Anthropic(_) | Self::OpenaiResponses(_) | Self::Bedrock(_) => {
+                sink(Event::Ping(PingEvent::default()))
+            }
             Self::OpenaiChat(reader) => {
                 sink(Event::Ping(PingEvent::default()))?;
                 reader.comment(sink)
@@ -77,6 +88,7 @@ impl Reader {
             Self::Anthropic(reader) => reader.finish(),
             Self::OpenaiChat(reader) => reader.finish(sink),
             Self::OpenaiResponses(reader) => reader.finish(),
+            Self::Bedrock(reader) => reader.finish(sink),
         }
     }
 
@@ -86,11 +98,13 @@ impl Reader {
             Self::Anthropic(reader) => reader.stopped(),
             Self::OpenaiChat(reader) => reader.stopped(),
             Self::OpenaiResponses(reader) => reader.stopped(),
+            Self::Bedrock(reader) => reader.stopped(),
         }
     }
 
     fn document(
         &mut self,
+        name: &[u8],
         document: Checked<'_>,
         notes: &mut Notes,
         sink: Sink<'_>,
@@ -99,17 +113,24 @@ impl Reader {
             Self::Anthropic(reader) => reader.step(document, notes, sink),
             Self::OpenaiChat(reader) => reader.step(document, notes, sink),
             Self::OpenaiResponses(reader) => reader.step(document, notes, sink),
+            Self::Bedrock(reader) => reader.step(name, document, notes, sink),
         }
     }
 
     /// Some servers write several JSON values as one event.
-    fn several(&mut self, data: &[u8], notes: &mut Notes, sink: Sink<'_>) -> Result<(), StreamFault> {
+    fn several(
+        &mut self,
+        name: &[u8],
+        data: &[u8],
+        notes: &mut Notes,
+        sink: Sink<'_>,
+    ) -> Result<(), StreamFault> {
         let values = serde_json::Deserializer::from_slice(data).into_iter::<&serde_json::value::RawValue>();
         let mut any = false;
         for value in values {
             let value = value.map_err(|_| StreamFault::NotJson)?;
             any = true;
-            self.document(Checked::new(value.get().as_bytes())?, notes, sink)?;
+            self.document(name, Checked::new(value.get().as_bytes())?, notes, sink)?;
         }
         if any { Ok(()) } else { Err(StreamFault::NotJson) }
     }

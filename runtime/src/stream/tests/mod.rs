@@ -1,6 +1,7 @@
 //! Whole streams, from one protocol's bytes to the other's.
 
 mod anthropic_to_chat;
+mod bedrock;
 mod buffered;
 mod carriage;
 mod chat_to_anthropic;
@@ -20,7 +21,9 @@ use crate::translate::{CallState, Carriage, TargetFacts};
 /// What became of a stream.
 #[derive(Debug)]
 struct Run {
+    /// The output, where it is text.
     text: String,
+    bytes: Vec<u8>,
     result: Result<Progress, StreamFault>,
     counts: Counts,
     ledger: Ledger,
@@ -70,7 +73,8 @@ fn run_pieces(call: &CallState, pieces: &[&[u8]], limits: Limits) -> Run {
         result = transcoder.finish(&mut out);
     }
     Run {
-        text: String::from_utf8(out).unwrap(),
+        text: String::from_utf8(out.clone()).unwrap_or_default(),
+        bytes: out,
         result,
         counts: *transcoder.usage(),
         ledger: transcoder.ledger().clone(),

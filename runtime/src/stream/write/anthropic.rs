@@ -2,12 +2,11 @@
 //!
 //! One block at a time is open: what belongs to another one is kept back until it is that one's turn.
 
-use std::collections::VecDeque;
-
 use busbar_protocols::ir::{Block, BlockStartEvent, Citation, DeltaEvent, Event, Response, Stop};
 use busbar_protocols::prelude::{Paths, WriteCx};
 use busbar_protocols::{EffectKind, Text, Wire, anthropic as wire};
 
+use super::turns::Turns;
 use super::{WriteState, block_of, write_str, write_u64};
 use crate::stream::sse::write_event;
 use crate::stream::{Counts, Limits, StreamFault};
@@ -15,11 +14,7 @@ use crate::stream::{Counts, Limits, StreamFault};
 /// Where a stream of messages events stands.
 #[derive(Debug)]
 pub(crate) struct Writer {
-    limits: Limits,
-    /// The open block, and behind it those that wait.
-    blocks: VecDeque<Turn>,
-    held: usize,
-    next: u64,
+    turns: Turns,
     stop: Option<End>,
 }
 
@@ -32,21 +27,9 @@ struct End {
     explanation: Option<String>,
 }
 
-/// A block that has not been closed towards the client.
-#[derive(Debug)]
-struct Turn {
-    /// The reader's number.
-    block: u64,
-    /// The client's number.
-    index: u64,
-    /// Events that wait.
-    waiting: Vec<u8>,
-    closed: bool,
-}
-
 impl Writer {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { limits, blocks: VecDeque::new(), held: 0, next: 0, stop: None }
+        Self { turns: Turns::new(limits), stop: None }
     }
 
     pub(crate) fn event(
@@ -123,12 +106,9 @@ impl Writer {
                 return Ok(());
             }
         };
-        let index = self.next;
-        self.next += 1;
         let number = block_of(&start.index);
-        let turn = Turn { block: number, index, waiting: Vec::new(), closed: false };
-        self.blocks.push_back(turn);
-        self.write(number, out, |_, out| {
+        self.turns.begin(number);
+        self.turns.write(number, out, |index, out| {
             write_event(out, Some("content_block_start"), |out| {
                 out.extend_from_slice(br#"{"type":"content_block_start","index":"#);
                 write_u64(index, out);
@@ -179,7 +159,8 @@ impl Writer {
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
         let Some(text) = text.filter(|text| !text.is_empty()) else { return Ok(()) };
-        self.write(number, out, |index, out| delta_event(index, kind, member, out, |out| text.write(out)))
+        self.turns
+            .write(number, out, |index, out| delta_event(index, kind, member, out, |out| text.write(out)))
     }
 
     fn piece(
@@ -190,52 +171,20 @@ impl Writer {
         json: &[u8],
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
-        self.write(number, out, |index, out| {
+        self.turns.write(number, out, |index, out| {
             delta_event(index, kind, member, out, |out| out.extend_from_slice(json));
         })
     }
 
     fn stop_block(&mut self, number: u64, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        self.write(number, out, |index, out| {
+        self.turns.write(number, out, |index, out| {
             write_event(out, Some("content_block_stop"), |out| {
                 out.extend_from_slice(br#"{"type":"content_block_stop","index":"#);
                 write_u64(index, out);
                 out.push(b'}');
             });
         })?;
-        if let Some(turn) = self.blocks.iter_mut().find(|turn| turn.block == number) {
-            turn.closed = true;
-        }
-        while self.blocks.front().is_some_and(|turn| turn.closed) {
-            self.blocks.pop_front();
-            if let Some(next) = self.blocks.front_mut() {
-                let waiting = std::mem::take(&mut next.waiting);
-                self.held -= waiting.len();
-                out.extend_from_slice(&waiting);
-            }
-        }
-        Ok(())
-    }
-
-    /// Writes into the stream if it is the block's turn, else keeps it back; nothing for an unknown block.
-    fn write(
-        &mut self,
-        number: u64,
-        out: &mut Vec<u8>,
-        write: impl FnOnce(u64, &mut Vec<u8>),
-    ) -> Result<(), StreamFault> {
-        let Some(place) = self.blocks.iter().position(|turn| turn.block == number) else { return Ok(()) };
-        let Some(turn) = self.blocks.get_mut(place) else { return Ok(()) };
-        if place == 0 {
-            write(turn.index, out);
-            return Ok(());
-        }
-        let before = turn.waiting.len();
-        write(turn.index, &mut turn.waiting);
-        self.held += turn.waiting.len() - before;
-        if self.held > self.limits.held {
-            return Err(StreamFault::TooMuchHeld { limit: self.limits.held });
-        }
+        self.turns.close(number, out);
         Ok(())
     }
 

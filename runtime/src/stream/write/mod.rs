@@ -1,13 +1,15 @@
 //! Writers: events of the IR into a protocol's own, in the order in which that protocol has them.
 
 pub(crate) mod anthropic;
+pub(crate) mod bedrock;
 pub(crate) mod openai_chat;
+mod turns;
 
 use busbar_protocols::ir::Event;
 use busbar_protocols::prelude::{Paths, WriteCx};
 use busbar_protocols::{EffectKind, Num, Text};
 
-use super::{Counts, Limits, StreamFault};
+use super::{Counts, Limits, StreamFault, event_stream};
 use crate::Protocol;
 use crate::translate::CallState;
 
@@ -16,6 +18,7 @@ use crate::translate::CallState;
 pub(crate) enum Writer {
     Anthropic(anthropic::Writer),
     OpenaiChat(openai_chat::Writer),
+    Bedrock(bedrock::Writer),
 }
 
 impl Writer {
@@ -24,7 +27,8 @@ impl Writer {
         match protocol {
             Protocol::Anthropic => Some(Self::Anthropic(anthropic::Writer::new(limits))),
             Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Writer::new())),
-            Protocol::OpenaiResponses | Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere => None,
+            Protocol::Bedrock => Some(Self::Bedrock(bedrock::Writer::new(limits))),
+            Protocol::OpenaiResponses | Protocol::Gemini | Protocol::Cohere => None,
         }
     }
 
@@ -39,6 +43,7 @@ impl Writer {
         match self {
             Self::Anthropic(writer) => writer.event(event, cx, out),
             Self::OpenaiChat(writer) => writer.event(event, cx, out),
+            Self::Bedrock(writer) => writer.event(event, cx, out),
         }
     }
 
@@ -48,6 +53,8 @@ impl Writer {
             Self::Anthropic(_) => out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
             // Without the blank line, on which some SDKs try to parse an event without data.
             Self::OpenaiChat(_) => out.extend_from_slice(b": ping\n"),
+            // An event stream has no comments; its SDKs pass over an event that their model does not have.
+            Self::Bedrock(_) => event_stream::write_event(out, "ping", |out| out.extend_from_slice(b"{}")),
         }
     }
 }
