@@ -59,6 +59,12 @@ pub struct TurnRules {
     pub names: bool,
     /// Marks for the prompt cache may stand at blocks.
     pub cache_marks: bool,
+    /// Such a mark is an element of its own behind what it marks.
+    pub marks_apart: bool,
+    /// Marks at most.
+    pub max_marks: usize,
+    /// Each message, call, result and piece of reasoning is an item of its own.
+    pub items: bool,
     /// Beginnings of system texts that are meant for this protocol's own provider alone.
     pub private_text: &'static [&'static str],
 }
@@ -91,6 +97,12 @@ pub struct ToolRules {
     pub result_names: bool,
     /// Results hold pictures and documents.
     pub media_results: bool,
+    /// Results hold JSON values.
+    pub json_results: bool,
+    /// The text of a result is one JSON object, which also says whether it is an error.
+    pub object_results: bool,
+    /// What may be said about the choice of tools.
+    pub choices: &'static [&'static str],
     /// Where `parallel` is said only beside a choice.
     pub parallel_in_choice: bool,
 }
@@ -188,6 +200,10 @@ pub struct MediaRules {
     pub document_name: &'static str,
     /// Search results have a block of their own.
     pub search_results: bool,
+    /// Documents stand beside the turns.
+    pub documents_beside: bool,
+    /// Names of documents have few characters and are different, and a text stands beside each document.
+    pub plain_document_names: bool,
 }
 
 /// The form of an answer that clients expect.
@@ -275,6 +291,20 @@ pub enum Pass {
     FitSampling,
     /// Fits reasoning of the history.
     FitHistoryReasoning,
+    /// Joins items that the model gave into turns.
+    JoinItems,
+    /// Makes an item of each call, result and piece of reasoning.
+    SplitItems,
+    /// Puts cache marks at what they mark.
+    AttachMarks,
+    /// Makes elements of cache marks.
+    DetachMarks,
+    /// Gives results the form that the target has.
+    FitResults,
+    /// Moves documents into or out of the turns.
+    PlaceDocuments,
+    /// Names documents.
+    FitDocumentNames,
     /// Says that the provider keeps nothing, where the caller did not ask for it.
     FitStore,
 }

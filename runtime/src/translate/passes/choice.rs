@@ -38,6 +38,7 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
     if request.tool_choice.mode == Some(ir::ChoiceMode::Allowed) && !shape.to.tools.allowed {
         offer_allowed(request, shape);
     }
+    fit_mode(request, shape);
     if shape.to.tools.parallel_in_choice {
         let choice = &mut request.tool_choice;
         match (choice.parallel, &choice.mode) {
@@ -47,6 +48,68 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
             _ => {}
         }
     }
+}
+
+/// What the model is told where the target cannot forbid calls.
+const NO_CALLS: &str = "Do not call any tool in your next answer; answer in text.";
+
+/// Says the choice in other ways where the target has no word for it.
+fn fit_mode(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let Some(mode) = &request.tool_choice.mode else { return };
+    let word = mode.text();
+    if shape.to.tools.choices.iter().any(|known| word == **known) {
+        return;
+    }
+    match mode {
+        // Without a word the model chooses.
+        ir::ChoiceMode::Auto => request.tool_choice.mode = None,
+        ir::ChoiceMode::None => forbid(request, shape),
+        ir::ChoiceMode::Named => offer_named(request, shape),
+        _ => {}
+    }
+}
+
+/// Offers no tool, or, where the history speaks of tools, asks in words that none be called.
+fn forbid(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    request.tool_choice = ir::ToolChoice::default();
+    let spoken_of = request.turns.iter().flatten().flat_map(|turn| turn.content.iter().flatten());
+    let spoken_of =
+        spoken_of.into_iter().any(|block| matches!(block, ir::Block::ToolCall(_) | ir::Block::ToolResult(_)));
+    if !spoken_of {
+        request.tools = None;
+        let reason = "no tool is offered, because none may be called";
+        return shape.report.request(EffectKind::Emulated, "tool_choice.mode", reason);
+    }
+    let blocks = request.instructions.get_or_insert_with(Vec::new);
+    for block in blocks.iter_mut() {
+        if let ir::Block::Text(node) = block {
+            node.bare = None;
+        }
+    }
+    let at = blocks.first().map(ir::Block::at).unwrap_or_default();
+    blocks.push(text::block(NO_CALLS, at));
+    let reason = "the model is asked in words to call no tool";
+    shape.report.request(EffectKind::Emulated, "tool_choice.mode", reason);
+}
+
+/// Offers the one tool that must be called alone.
+fn offer_named(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let name = request.tool_choice.name.take();
+    request.tool_choice.kind = None;
+    request.tool_choice.mode = Some(ir::ChoiceMode::Required);
+    if let (Some(tools), Some(name)) = (&mut request.tools, name) {
+        let name = name.decode();
+        let is_named = |tool: &ir::Tool<'_>| match tool {
+            ir::Tool::Function(node) => node.name.as_ref().is_some_and(|known| *known == *name),
+            ir::Tool::Custom(node) => node.name.as_ref().is_some_and(|known| *known == *name),
+            ir::Tool::CacheMark(_) | ir::Tool::Native(_) => false,
+        };
+        if tools.iter().any(is_named) {
+            tools.retain(is_named);
+        }
+    }
+    let reason = "the tool that must be called is the only one that is offered";
+    shape.report.request(EffectKind::Emulated, "tool_choice.name", reason);
 }
 
 /// Offers the allowed tools alone.

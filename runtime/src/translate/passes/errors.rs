@@ -6,7 +6,8 @@ use super::super::{shape::Shape, text};
 
 /// Says in words that a result is an error, where the target has no mark for it.
 pub(super) fn fit_errors(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
-    if shape.to.tools.error_flag {
+    // An object that is the result says it itself.
+    if shape.to.tools.error_flag || shape.to.tools.object_results {
         return;
     }
     for block in request.turns.iter_mut().flatten().flat_map(|turn| turn.content.iter_mut().flatten()) {
@@ -22,7 +23,7 @@ pub(super) fn fit_errors(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
             }
         }
         let said = text::joined(content, "\n");
-        content.retain(|block| !matches!(block, ir::Block::Text(_)));
+        content.retain(|block| !matches!(block, ir::Block::Text(_) | ir::Block::Json(_)));
         let marked = if said.is_empty() { "[tool error]".to_owned() } else { format!("[tool error] {said}") };
         content.insert(0, text::block(marked, node.at));
         shape.report.member(

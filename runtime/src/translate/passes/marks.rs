@@ -1,8 +1,193 @@
 //! Marks for the prompt cache.
 
-use busbar_protocols::{EffectKind, ir};
+use busbar_protocols::{EffectKind, Text, ir};
 
 use super::super::shape::Shape;
+
+/// The word for a mark of the usual kind.
+const USUAL: &str = "ephemeral";
+
+/// Puts marks that are elements of their own at what stands in front of them.
+pub(super) fn attach_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    if let Some(tools) = &mut request.tools {
+        attach_tools(tools, shape);
+    }
+    if let Some(blocks) = &mut request.instructions {
+        attach_blocks(blocks, shape);
+    }
+    for content in request.turns.iter_mut().flatten().filter_map(|turn| turn.content.as_mut()) {
+        attach_blocks(content, shape);
+    }
+}
+
+fn attach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>, shape: &mut Shape<'_>) {
+    if !blocks.iter().any(|block| matches!(block, ir::Block::CacheMark(_))) {
+        return;
+    }
+    let mut kept: Vec<ir::Block<'a>> = Vec::with_capacity(blocks.len());
+    for block in blocks.drain(..) {
+        let ir::Block::CacheMark(mut node) = block else {
+            kept.push(block);
+            continue;
+        };
+        let before = kept.iter_mut().rev().find_map(mark).map(|(cache, _)| cache);
+        attach(before, &mut node.cache, node.at, shape);
+        if let Some(last) = kept.last_mut() {
+            last.native_mut().append(node.native);
+        }
+    }
+    *blocks = kept;
+}
+
+fn attach_tools<'a>(tools: &mut Vec<ir::Tool<'a>>, shape: &mut Shape<'_>) {
+    let mut kept: Vec<ir::Tool<'a>> = Vec::with_capacity(tools.len());
+    for tool in tools.drain(..) {
+        let ir::Tool::CacheMark(mut node) = tool else {
+            kept.push(tool);
+            continue;
+        };
+        let before = kept.iter_mut().rev().find_map(tool_mark);
+        attach(before, &mut node.cache, node.at, shape);
+        if let Some(last) = kept.last_mut() {
+            last.native_mut().append(node.native);
+        }
+    }
+    *tools = kept;
+}
+
+fn attach<'a>(
+    before: Option<&mut ir::CacheMark<'a>>,
+    cache: &mut ir::CacheMark<'a>,
+    at: busbar_protocols::prelude::At,
+    shape: &mut Shape<'_>,
+) {
+    let mut cache = std::mem::take(cache);
+    cache.kind = Some(Text::plain(USUAL));
+    match before {
+        Some(before) if *before == ir::CacheMark::default() => *before = cache,
+        Some(_) => shape.report.node(
+            EffectKind::Adapted,
+            at,
+            "what stands in front of the mark has one of its own, which holds",
+        ),
+        None => {
+            shape.report.node(
+                EffectKind::Dropped,
+                at,
+                "nothing that can be marked stands in front of the mark",
+            );
+        }
+    }
+}
+
+/// Makes elements of marks, behind what they mark, where the target has them so.
+///
+/// Of more marks than the target takes the last ones stay, which cover the most.
+pub(super) fn detach_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let rules = shape.to.turns;
+    if !rules.marks_apart {
+        return;
+    }
+    if let Some(tools) = &mut request.tools {
+        let mut apart = Vec::with_capacity(tools.len());
+        for mut tool in tools.drain(..) {
+            let at = tool.at();
+            let cache = tool_mark(&mut tool).map(std::mem::take).unwrap_or_default();
+            apart.push(tool);
+            if cache != ir::CacheMark::default() {
+                apart.push(ir::Tool::CacheMark(ir::CacheMarkTool { cache, at, ..Default::default() }));
+            }
+        }
+        *tools = apart;
+    }
+    if let Some(blocks) = &mut request.instructions {
+        detach_blocks(blocks);
+    }
+    for turn in request.turns.iter_mut().flatten() {
+        let (at, cache) = (turn.at, std::mem::take(&mut turn.cache));
+        let content = super::content(turn);
+        detach_blocks(content);
+        if cache != ir::CacheMark::default() && !matches!(content.last(), Some(ir::Block::CacheMark(_))) {
+            content.push(ir::Block::CacheMark(ir::CacheMarkBlock { cache, at, ..Default::default() }));
+        }
+    }
+    if std::mem::take(&mut request.cache) != ir::CacheMark::default()
+        && let Some(last) = request.turns.iter_mut().flatten().last()
+    {
+        let at = last.at;
+        let cache = ir::CacheMark { kind: Some(Text::plain(USUAL)), ttl: None };
+        super::content(last).push(ir::Block::CacheMark(ir::CacheMarkBlock {
+            cache,
+            at,
+            ..Default::default()
+        }));
+        shape.report.request(EffectKind::Emulated, "cache", "the end of the conversation is marked");
+    }
+    let lists = request
+        .instructions
+        .iter_mut()
+        .chain(request.turns.iter_mut().flatten().filter_map(|turn| turn.content.as_mut()));
+    let mut over =
+        count(request.tools.as_deref().unwrap_or_default(), |tool| matches!(tool, ir::Tool::CacheMark(_)));
+    let mut lists: Vec<_> = lists.collect();
+    over += lists.iter().map(|list| count(list, is_mark)).sum::<usize>();
+    let mut over = over.saturating_sub(rules.max_marks);
+    let mut goes = |at| {
+        let goes = over > 0;
+        if goes {
+            over -= 1;
+            shape.report.node(EffectKind::Dropped, at, "the target takes fewer cache marks");
+        }
+        goes
+    };
+    if let Some(tools) = &mut request.tools {
+        tools.retain(|tool| !matches!(tool, ir::Tool::CacheMark(_)) || !goes(tool.at()));
+    }
+    for list in &mut lists {
+        list.retain(|block| !is_mark(block) || !goes(block.at()));
+    }
+}
+
+fn count<T>(list: &[T], is: impl Fn(&T) -> bool) -> usize {
+    list.iter().filter(|one| is(one)).count()
+}
+
+fn is_mark(block: &ir::Block<'_>) -> bool {
+    matches!(block, ir::Block::CacheMark(_))
+}
+
+fn detach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>) {
+    let mut apart = Vec::with_capacity(blocks.len());
+    for mut block in blocks.drain(..) {
+        let at = block.at();
+        let mut cache = mark(&mut block).map(|(cache, _)| std::mem::take(cache)).unwrap_or_default();
+        // Inside a result or a document nothing can be marked; the mark covers all of it.
+        super::visit(
+            &mut block,
+            &mut |inner| {
+                if let Some((found, _)) = mark(inner) {
+                    let found = std::mem::take(found);
+                    if cache == ir::CacheMark::default() {
+                        cache = found;
+                    }
+                }
+            },
+            0,
+        );
+        apart.push(block);
+        if cache != ir::CacheMark::default() {
+            apart.push(ir::Block::CacheMark(ir::CacheMarkBlock { cache, at, ..Default::default() }));
+        }
+    }
+    *blocks = apart;
+}
+
+fn tool_mark<'t, 'a>(tool: &'t mut ir::Tool<'a>) -> Option<&'t mut ir::CacheMark<'a>> {
+    match tool {
+        ir::Tool::Function(node) => Some(&mut node.cache),
+        _ => None,
+    }
+}
 
 /// Leaves out cache marks, where the target caches by itself.
 pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {

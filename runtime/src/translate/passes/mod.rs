@@ -6,18 +6,22 @@ mod arguments;
 mod carriage;
 mod choice;
 mod custom_tools;
+mod document_names;
 mod documents;
 mod empty;
 mod ends;
 mod errors;
+mod forms;
 mod history;
 mod ids;
 mod instructions;
+mod items;
 mod marks;
 mod media;
 mod names;
 mod output;
 mod pairs;
+mod places;
 mod reasoning;
 mod results;
 mod sampling;
@@ -73,6 +77,13 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::FitReasoning => reasoning::fit_reasoning(request, shape),
         Pass::FitSampling => sampling::fit_sampling(request, shape),
         Pass::FitHistoryReasoning => history::fit_history_reasoning(request, shape),
+        Pass::JoinItems => items::join_items(request, shape),
+        Pass::SplitItems => items::split_items(request, shape),
+        Pass::AttachMarks => marks::attach_marks(request, shape),
+        Pass::DetachMarks => marks::detach_marks(request, shape),
+        Pass::FitResults => forms::fit_results(request, shape),
+        Pass::PlaceDocuments => places::place_documents(request, shape),
+        Pass::FitDocumentNames => document_names::fit_document_names(request, shape),
         Pass::FitStore => store::fit_store(request, shape),
     }
 }

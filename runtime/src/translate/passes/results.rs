@@ -120,7 +120,7 @@ fn take_media<'a>(node: &mut ir::ToolResultBlock<'a>, shape: &mut Shape<'_>) -> 
     }
     let Some(content) = node.content.take() else { return Vec::new() };
     let (media, mut kept): (Vec<_>, Vec<_>) =
-        content.into_iter().partition(|block| !matches!(block, ir::Block::Text(_)));
+        content.into_iter().partition(|block| !matches!(block, ir::Block::Text(_) | ir::Block::Json(_)));
     let mut moved = Vec::new();
     if !media.is_empty() {
         let name = node.name.as_ref().map_or_else(|| "a tool".to_owned(), |name| format!("`{name}`"));

@@ -57,7 +57,7 @@ pub(super) fn merge_turns(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) 
 }
 
 /// Appends a turn to the one before it.
-fn join<'a>(into: &mut ir::Turn<'a>, turn: ir::Turn<'a>) {
+pub(super) fn join<'a>(into: &mut ir::Turn<'a>, turn: ir::Turn<'a>) {
     into.native.append(turn.native);
     let content = super::content(into);
     content.extend(turn.content.into_iter().flatten());

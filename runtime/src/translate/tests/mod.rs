@@ -6,6 +6,7 @@ mod content;
 mod parameters;
 pub(crate) mod places;
 mod reasoning;
+mod shapes;
 mod tools;
 mod turns;
 
