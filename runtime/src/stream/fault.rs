@@ -24,7 +24,7 @@ pub enum StreamFault {
         /// Bytes at most.
         limit: usize,
     },
-    /// Parallel blocks that have to wait for each other hold more than the limit.
+    /// Blocks that have to wait for each other, or are told once more as a whole, hold more than the limit.
     TooMuchHeld {
         /// Bytes at most.
         limit: usize,
@@ -83,7 +83,7 @@ impl fmt::Display for StreamFault {
             }
             Self::BodyTooLarge { limit } => write!(f, "the provider's answer has more than {limit} bytes"),
             Self::TooMuchHeld { limit } => {
-                write!(f, "parallel parts of the provider's answer hold more than {limit} bytes")
+                write!(f, "parts of the provider's answer that have to be kept hold more than {limit} bytes")
             }
             Self::TooManyBlocks { limit } => write!(f, "the provider's answer has more than {limit} parts"),
             Self::BadFrame => f.write_str("the provider's stream is damaged, or is no event stream"),

@@ -9,7 +9,7 @@ pub struct Limits {
     pub event: usize,
     /// Bytes of a plain JSON body that answers a streaming call.
     pub body: usize,
-    /// Bytes kept back for a block that has to wait until another one is closed.
+    /// Bytes kept for blocks that have to wait for others, or are told once more as a whole.
     pub held: usize,
     /// Blocks of one answer.
     pub blocks: usize,

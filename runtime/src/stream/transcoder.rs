@@ -8,7 +8,7 @@ use super::frame::{Decoder, Frame};
 use super::read::{Notes, Reader, exception, told};
 use super::shape::Shaper;
 use super::write::{WriteState, Writer};
-use super::{Counts, Limits, StreamFault, error_event, replay};
+use super::{Counts, Limits, StreamFault, replay};
 use crate::fault::{Class, Fault};
 use crate::translate::{CallState, Carriage};
 
@@ -114,12 +114,12 @@ impl Transcoder {
 
     /// Ends the client's stream with an error in its own form, after something of it has been sent.
     pub fn fail(&mut self, fault: &Fault, request_id: &str, out: &mut Vec<u8>) {
-        error_event(self.pipe.call.client, fault, request_id, out);
+        self.pipe.writer.fail(self.pipe.call.client, fault, request_id, out);
         self.pipe.progress.done = true;
     }
 
     /// Appends something that keeps the client's connection open and means nothing.
-    pub fn keep_alive(&self, out: &mut Vec<u8>) {
+    pub fn keep_alive(&mut self, out: &mut Vec<u8>) {
         self.pipe.writer.keep_alive(out);
     }
 

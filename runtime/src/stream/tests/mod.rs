@@ -10,6 +10,7 @@ pub(super) mod fixtures;
 mod from_responses;
 mod pieces;
 mod places;
+mod to_responses;
 
 use busbar_protocols::Ledger;
 use serde_json::{Map, Value, json};
@@ -174,6 +175,108 @@ fn accumulate_anthropic(text: &str) -> Value {
             }
             "message_stop" => return message,
             "ping" => {}
+            other => panic!("{other}"),
+        }
+    }
+    panic!("no end: {text}");
+}
+
+/// What the official SDK makes of a stream of responses events: the answer it ends with.
+///
+/// What it takes for granted is checked: the numbers and the order of the events, and that what came in pieces
+/// is the same as the wholes.
+fn accumulate_responses(text: &str) -> Value {
+    let place = |event: &Value, name: &str| usize::try_from(event[name].as_u64().unwrap()).unwrap();
+    let (mut begun, mut items, mut done): (Value, Vec<Value>, Vec<Value>) = (Value::Null, vec![], vec![]);
+    for (number, (name, event)) in frames(text).into_iter().enumerate() {
+        assert_eq!(event["sequence_number"], number, "{event}");
+        if let Some(kind) = name.strip_prefix("response.")
+            && let Some(response) = event.get("response")
+        {
+            for member in ["id", "created_at", "model", "tools", "instructions"] {
+                assert_eq!(
+                    (member, response.get(member)),
+                    (member, Some(begun.get(member).unwrap_or(&response[member])))
+                );
+            }
+            match kind {
+                "created" | "in_progress" => {
+                    assert_eq!(kind == "created", number == 0);
+                    assert_eq!(
+                        (&response["status"], &response["usage"]),
+                        (&json!("in_progress"), &Value::Null)
+                    );
+                    begun = response.clone();
+                    continue;
+                }
+                _ => assert_eq!(response["status"], kind),
+            }
+            assert_eq!(response["output"], json!(done), "{text}");
+            assert!(kind == "failed" || done.len() == items.len(), "an item is not complete: {text}");
+            return response.clone();
+        }
+        assert!(number > 1, "{event}");
+        let index = place(&event, "output_index");
+        if name == "response.output_item.added" {
+            assert_eq!(index, items.len());
+            items.push(event["item"].clone());
+            done.push(Value::Null);
+            continue;
+        }
+        let item = &mut items[index];
+        if name == "response.output_item.done" {
+            assert_eq!(done[index], Value::Null);
+            done[index] = event["item"].clone();
+            let mut pieces = item.clone();
+            for member in ["status", "encrypted_content"] {
+                pieces[member] = event["item"][member].clone();
+            }
+            let mut whole = event["item"].clone();
+            whole["status"] = pieces["status"].clone();
+            whole["encrypted_content"] = pieces["encrypted_content"].clone();
+            assert_eq!(pieces, whole, "{text}");
+            continue;
+        }
+        assert_eq!((&done[index], &event["item_id"]), (&Value::Null, &item["id"]), "{event}");
+        let kind = name.strip_prefix("response.").unwrap();
+        let (list, number) = match kind.starts_with("reasoning") {
+            true => ("summary", "summary_index"),
+            false => ("content", "content_index"),
+        };
+        match kind {
+            "content_part.added" | "reasoning_summary_part.added" => {
+                let parts = item[list].as_array_mut().unwrap();
+                assert_eq!(place(&event, number), parts.len());
+                parts.push(event["part"].clone());
+            }
+            "content_part.done" | "reasoning_summary_part.done" => {
+                assert_eq!(item[list][place(&event, number)], event["part"]);
+            }
+            "output_text.delta"
+            | "output_text.done"
+            | "refusal.delta"
+            | "refusal.done"
+            | "reasoning_summary_text.delta"
+            | "reasoning_summary_text.done" => {
+                let member = if kind.starts_with("refusal") { "refusal" } else { "text" };
+                let said = &mut item[list][place(&event, number)][member];
+                match event.get("delta") {
+                    Some(delta) => append(said, delta),
+                    None => assert_eq!(event[member], *said),
+                }
+                assert!(!kind.starts_with("output_text") || event["logprobs"] == json!([]));
+            }
+            "output_text.annotation.added" => {
+                let cited = item[list][place(&event, number)]["annotations"].as_array_mut().unwrap();
+                assert_eq!(place(&event, "annotation_index"), cited.len());
+                cited.push(event["annotation"].clone());
+            }
+            "function_call_arguments.delta" => append(&mut item["arguments"], &event["delta"]),
+            "function_call_arguments.done" => {
+                assert_eq!((&event["arguments"], &event["name"]), (&item["arguments"], &item["name"]));
+            }
+            "custom_tool_call_input.delta" => append(&mut item["input"], &event["delta"]),
+            "custom_tool_call_input.done" => assert_eq!(event["input"], item["input"]),
             other => panic!("{other}"),
         }
     }

@@ -18,6 +18,9 @@ fn streams() -> Vec<(CallState, &'static [u8])> {
         (to_anthropic(), CHAT_TEXT),
         (to_anthropic(), CHAT_TOOLS),
         (cutting, CHAT_TEXT),
+        (call(Protocol::OpenaiResponses, Protocol::Anthropic), ANTHROPIC_TOOLS),
+        (call(Protocol::OpenaiResponses, Protocol::OpenaiChat), CHAT_TOOLS),
+        (call(Protocol::OpenaiResponses, Protocol::OpenaiResponses), RESPONSES_TOOLS),
         (call(Protocol::Anthropic, Protocol::OpenaiResponses), RESPONSES_TEXT),
         (call(Protocol::OpenaiChat, Protocol::OpenaiResponses), RESPONSES_TOOLS),
     ]
@@ -74,8 +77,13 @@ proptest! {
             let mut transcoder = Transcoder::new(call.clone(), Limits::default(), Carriage::default()).unwrap();
             let result = transcoder.push(&stream, &mut out).and_then(|_| transcoder.finish(&mut out));
             let text = String::from_utf8(out).unwrap();
-            let end = if call.client == Protocol::OpenaiChat { "[DONE]" } else { "\"message_stop\"" };
-            prop_assert_eq!(result.is_ok_and(|progress| progress.done), text.contains(end));
+            let ends: &[&str] = match call.client {
+                Protocol::OpenaiChat => &["[DONE]"],
+                Protocol::OpenaiResponses => &["event: response.completed\n", "event: response.incomplete\n"],
+                _ => &["\"message_stop\""],
+            };
+            let told = ends.iter().any(|end| text.contains(end));
+            prop_assert_eq!(result.is_ok_and(|progress| progress.done), told);
         }
     }
 }

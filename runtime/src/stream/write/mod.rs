@@ -3,14 +3,16 @@
 pub(crate) mod anthropic;
 pub(crate) mod bedrock;
 pub(crate) mod openai_chat;
+pub(crate) mod openai_responses;
 mod turns;
 
 use busbar_protocols::ir::Event;
 use busbar_protocols::prelude::{Paths, WriteCx};
 use busbar_protocols::{EffectKind, Num, Text};
 
-use super::{Counts, Limits, StreamFault, event_stream};
+use super::{Counts, Limits, StreamFault, error_event, event_stream};
 use crate::Protocol;
+use crate::fault::Fault;
 use crate::translate::CallState;
 
 /// The writer of one protocol's streams.
@@ -19,6 +21,7 @@ pub(crate) enum Writer {
     Anthropic(anthropic::Writer),
     OpenaiChat(openai_chat::Writer),
     Bedrock(bedrock::Writer),
+    OpenaiResponses(openai_responses::Writer),
 }
 
 impl Writer {
@@ -27,8 +30,9 @@ impl Writer {
         match protocol {
             Protocol::Anthropic => Some(Self::Anthropic(anthropic::Writer::new(limits))),
             Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Writer::new())),
+            Protocol::OpenaiResponses => Some(Self::OpenaiResponses(openai_responses::Writer::new(limits))),
             Protocol::Bedrock => Some(Self::Bedrock(bedrock::Writer::new(limits))),
-            Protocol::OpenaiResponses | Protocol::Gemini | Protocol::Cohere => None,
+            Protocol::Gemini | Protocol::Cohere => None,
         }
     }
 
@@ -44,17 +48,27 @@ impl Writer {
             Self::Anthropic(writer) => writer.event(event, cx, out),
             Self::OpenaiChat(writer) => writer.event(event, cx, out),
             Self::Bedrock(writer) => writer.event(event, cx, out),
+            Self::OpenaiResponses(writer) => writer.event(event, cx, out),
         }
     }
 
     /// Appends something that keeps the connection alive and means nothing.
-    pub(crate) fn keep_alive(&self, out: &mut Vec<u8>) {
+    pub(crate) fn keep_alive(&mut self, out: &mut Vec<u8>) {
         match self {
             Self::Anthropic(_) => out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
             // Without the blank line, on which some SDKs try to parse an event without data.
             Self::OpenaiChat(_) => out.extend_from_slice(b": ping\n"),
             // An event stream has no comments; its SDKs pass over an event that their model does not have.
             Self::Bedrock(_) => event_stream::write_event(out, "ping", |out| out.extend_from_slice(b"{}")),
+            Self::OpenaiResponses(writer) => writer.keep_alive(out),
+        }
+    }
+
+    /// Ends the stream with an error.
+    pub(crate) fn fail(&mut self, client: Protocol, fault: &Fault, request_id: &str, out: &mut Vec<u8>) {
+        match self {
+            Self::OpenaiResponses(writer) => writer.fail(fault, request_id, out),
+            _ => error_event(client, fault, request_id, out),
         }
     }
 }
