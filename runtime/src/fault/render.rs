@@ -1,5 +1,7 @@
 //! Faults in each protocol's own form.
 
+use std::borrow::Cow;
+
 use crate::Protocol;
 use serde_json::json;
 
@@ -22,6 +24,8 @@ pub struct Rendered {
 pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
     let status = match (protocol, fault.class, fault.status) {
         (Protocol::Anthropic, Class::Overloaded, 503) => 529,
+        // Their SDKs have no class for it.
+        (Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere, Class::Overloaded, 529) => 503,
         (Protocol::Bedrock, Class::Authentication, 401) => 403,
         (_, _, status) => status,
     };
@@ -29,8 +33,8 @@ pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
         Protocol::OpenaiChat | Protocol::OpenaiResponses => openai(fault),
         Protocol::Anthropic => anthropic(fault, request_id),
         Protocol::Gemini => gemini(fault),
-        Protocol::Bedrock => json!({ "message": fault.message }),
-        Protocol::Cohere => json!({ "id": request_id, "message": fault.message }),
+        Protocol::Bedrock => json!({ "message": message(protocol, fault) }),
+        Protocol::Cohere => json!({ "id": request_id, "message": message(protocol, fault) }),
     };
     Rendered {
         status,
@@ -70,13 +74,13 @@ pub fn stream_error(protocol: Protocol, fault: &Fault, request_id: &str) -> Stre
         Protocol::Cohere => {
             let data = json!({
                 "type": "message-end",
-                "delta": { "finish_reason": "ERROR", "error": fault.message },
+                "delta": { "finish_reason": "ERROR", "error": message(protocol, fault) },
             });
             (Some("message-end"), data)
         }
         Protocol::Bedrock => {
             let name = bedrock_exception(fault.class);
-            let mut data = json!({ "message": fault.message });
+            let mut data = json!({ "message": message(protocol, fault) });
             if name == MODEL_STREAM_ERROR {
                 data["originalStatusCode"] = fault.status.into();
                 data["originalMessage"] = fault.message.as_ref().into();
@@ -139,8 +143,29 @@ const fn openai_code(class: Class) -> Option<&'static str> {
     }
 }
 
-/// How Anthropic says that a prompt does not fit.
-const TOO_LONG: &str = "prompt is too long";
+/// How a protocol says that a prompt does not fit, where its clients look for the words.
+///
+/// On them they begin to compact a conversation instead of sending it again.
+const fn too_long(protocol: Protocol) -> Option<&'static str> {
+    match protocol {
+        Protocol::Anthropic => Some("prompt is too long"),
+        Protocol::Bedrock => Some("Input is too long for requested model"),
+        Protocol::Gemini => Some("The input token count exceeds the maximum number of tokens allowed"),
+        Protocol::Cohere => Some("too many tokens"),
+        // They have a code for it.
+        Protocol::OpenaiChat | Protocol::OpenaiResponses => None,
+    }
+}
+
+/// The message, with the words that the protocol's clients look for.
+fn message(protocol: Protocol, fault: &Fault) -> Cow<'static, str> {
+    match (fault.class, too_long(protocol)) {
+        (Class::ContextLength, Some(words)) if !fault.message.contains(words) => {
+            format!("{words}: {}", fault.message).into()
+        }
+        _ => fault.message.clone(),
+    }
+}
 
 fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
     let kind = match fault.class {
@@ -154,16 +179,9 @@ fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
         Class::BadGateway | Class::Internal | Class::Unsupported => "api_error",
         _ => "invalid_request_error",
     };
-    // The phrase on which Anthropic's clients begin to compact a conversation instead of sending it again.
-    let message = match fault.class {
-        Class::ContextLength if !fault.message.contains(TOO_LONG) => {
-            format!("{TOO_LONG}: {}", fault.message).into()
-        }
-        _ => fault.message.clone(),
-    };
     json!({
         "type": "error",
-        "error": { "type": kind, "message": message },
+        "error": { "type": kind, "message": message(Protocol::Anthropic, fault) },
         "request_id": request_id,
     })
 }
@@ -181,7 +199,11 @@ fn gemini(fault: &Fault) -> serde_json::Value {
         Class::Internal => "INTERNAL",
         Class::InvalidRequest | Class::ContextLength | Class::TooLarge => "INVALID_ARGUMENT",
     };
-    json!({ "error": { "code": fault.status, "message": fault.message, "status": status } })
+    let code = match (fault.class, fault.status) {
+        (Class::Overloaded, 529) => 503,
+        (_, status) => status,
+    };
+    json!({ "error": { "code": code, "message": message(Protocol::Gemini, fault), "status": status } })
 }
 
 fn bedrock_type(fault: &Fault) -> String {
@@ -238,7 +260,14 @@ mod tests {
         let fault = Fault::upstream(Class::Overloaded, "full");
         assert_eq!(render(Protocol::Anthropic, &fault, "r").status, 529);
         assert_eq!(render(Protocol::OpenaiChat, &fault, "r").status, 503);
-        assert_eq!(render(Protocol::Gemini, &fault.with_status(529), "r").status, 529, "an upstream's own");
+        let told = fault.with_status(529);
+        for protocol in [Protocol::Anthropic, Protocol::OpenaiChat] {
+            assert_eq!(render(protocol, &told, "r").status, 529, "an upstream's own");
+        }
+        for protocol in [Protocol::Gemini, Protocol::Bedrock, Protocol::Cohere] {
+            assert_eq!(render(protocol, &told, "r").status, 503, "{protocol}");
+        }
+        assert!(text(&render(Protocol::Gemini, &told, "r")).contains("\"code\":503"));
     }
 
     #[test]
@@ -249,6 +278,13 @@ mod tests {
             anthropic.contains(r#""message":"prompt is too long: 9 tokens are more than 8""#),
             "{anthropic}"
         );
+        for (protocol, words) in [
+            (Protocol::Bedrock, "Input is too long for requested model: 9"),
+            (Protocol::Gemini, "exceeds the maximum number of tokens allowed: 9"),
+            (Protocol::Cohere, "too many tokens: 9"),
+        ] {
+            assert!(text(&render(protocol, &fault, "r")).contains(words), "{protocol}");
+        }
         let openai = text(&render(Protocol::OpenaiChat, &fault, "r"));
         assert!(openai.contains(r#""code":"context_length_exceeded""#), "{openai}");
     }

@@ -431,6 +431,12 @@ fn reasoning_and_parallel_calls_one_block_at_a_time() {
         assert_eq!(Envelope::open(reasoning["signature"].as_str().unwrap()).unwrap().issuer, backend);
         assert_eq!(content[1], json!({"text": "I'll look."}));
         assert_eq!(content[2]["toolUse"]["name"], "weather");
+        if backend == Protocol::Anthropic {
+            assert_eq!(
+                (&content[3]["toolUse"]["name"], &content[3]["toolUse"]["input"]),
+                (&json!("now"), &json!("{}"))
+            );
+        }
         let input: Value = serde_json::from_str(content[2]["toolUse"]["input"].as_str().unwrap()).unwrap();
         assert_eq!(input, json!({"city": "Paris"}));
     }

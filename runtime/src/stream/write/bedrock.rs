@@ -16,9 +16,18 @@ use crate::stream::{Counts, Limits, StreamFault};
 #[derive(Debug)]
 pub(crate) struct Writer {
     turns: Turns,
-    /// The blocks that reason, of which clients want text beside the signature.
-    reasoning: Vec<u64>,
+    /// Blocks that are open, and of what kind; of text it need not be known.
+    open: Vec<(u64, Kind)>,
     stop: Option<End>,
+}
+
+/// Blocks that clients expect something of, even if the provider says nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// Text, which they give back with the signature.
+    Reasoning,
+    /// Arguments, which they parse.
+    Call,
 }
 
 /// Why the answer ended.
@@ -30,7 +39,7 @@ struct End {
 
 impl Writer {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { turns: Turns::new(limits), reasoning: Vec::new(), stop: None }
+        Self { turns: Turns::new(limits), open: Vec::new(), stop: None }
     }
 
     pub(crate) fn event(
@@ -86,7 +95,7 @@ impl Writer {
             }
             Some(Block::Reasoning(node)) => {
                 self.turns.begin(number);
-                self.reasoning.push(number);
+                self.open.push((number, Kind::Reasoning));
                 self.reasoning(number, "text", node.text.as_ref(), out)?;
                 self.signature(number, node.signature.as_ref(), out)
             }
@@ -99,6 +108,7 @@ impl Writer {
             }
             Some(Block::ToolCall(node)) => {
                 self.turns.begin(number);
+                self.open.push((number, Kind::Call));
                 self.turns.write(number, out, |index, out| {
                     write_event(out, "contentBlockStart", |out| {
                         out.extend_from_slice(br#"{"start":{"toolUse":{"toolUseId":"#);
@@ -213,13 +223,17 @@ impl Writer {
     }
 
     fn stop_block(&mut self, number: u64, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        if self.turns.events(number) == 0 {
-            // Without a delta a client would not know of what kind the block is.
-            if self.reasoning.contains(&number) {
-                self.reasoning_piece(number, "text", &Text::default(), out)?;
-            } else {
-                self.piece(number, out, |out| member_of("text", &Text::default(), out))?;
+        let place = self.open.iter().position(|(block, _)| *block == number);
+        let kind = place.map(|place| self.open.swap_remove(place).1);
+        match (kind, self.turns.events(number)) {
+            // Its begin alone: a call without arguments is one with none of them.
+            (Some(Kind::Call), 1) => {
+                self.piece(number, out, |out| out.extend_from_slice(br#""toolUse":{"input":"{}"}"#))?;
             }
+            // Without a delta a client would not know of what kind the block is.
+            (Some(Kind::Reasoning), 0) => self.reasoning_piece(number, "text", &Text::default(), out)?,
+            (None, 0) => self.piece(number, out, |out| member_of("text", &Text::default(), out))?,
+            _ => {}
         }
         self.turns.write(number, out, |index, out| {
             write_event(out, "contentBlockStop", |out| {
@@ -228,7 +242,6 @@ impl Writer {
                 out.push(b'}');
             });
         })?;
-        self.reasoning.retain(|block| *block != number);
         self.turns.close(number, out);
         Ok(())
     }
