@@ -6,6 +6,8 @@ use super::super::shape::Shape;
 
 /// The word for a mark of the usual kind.
 const USUAL: &str = "ephemeral";
+/// Why a mark gives way.
+const FEWER: &str = "the target takes fewer cache marks";
 
 /// Puts marks that are elements of their own at what stands in front of them.
 pub(super) fn attach_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
@@ -136,7 +138,7 @@ pub(super) fn detach_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
         let goes = over > 0;
         if goes {
             over -= 1;
-            shape.report.node(EffectKind::Dropped, at, "the target takes fewer cache marks");
+            shape.report.node(EffectKind::Dropped, at, FEWER);
         }
         goes
     };
@@ -223,6 +225,40 @@ pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<
 
 fn mark_blocks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     request.turns.iter_mut().flatten().for_each(|turn| mark_last(turn, shape));
+    if shape.to.turns.marks_apart {
+        return;
+    }
+    let is_marked = |cache: &ir::CacheMark<'_>| *cache != ir::CacheMark::default();
+    let tools = request.tools.iter_mut().flatten().filter_map(tool_mark);
+    // The mark of the whole request is one of them.
+    let mut marks = tools.filter(|cache| is_marked(cache)).count() + usize::from(is_marked(&request.cache));
+    super::each_block(request, &mut |block| {
+        marks += mark(block).map_or(0, |(cache, _)| usize::from(is_marked(cache)));
+    });
+    let mut over = marks.saturating_sub(shape.to.turns.max_marks);
+    if over == 0 {
+        return;
+    }
+    let report = &mut shape.report;
+    let mut drop = |cache: &mut ir::CacheMark<'_>, at, kind| {
+        if over > 0 && is_marked(cache) {
+            over -= 1;
+            *cache = ir::CacheMark::default();
+            report.member(EffectKind::Dropped, at, kind, "cache", FEWER);
+        }
+    };
+    for tool in request.tools.iter_mut().flatten() {
+        let at = tool.at();
+        if let Some(cache) = tool_mark(tool) {
+            drop(cache, at, "Tool.function");
+        }
+    }
+    super::each_block(request, &mut |block| {
+        let at = block.at();
+        if let Some((cache, kind)) = mark(block) {
+            drop(cache, at, kind);
+        }
+    });
 }
 
 /// A mark of a whole turn stands at the turn's last block, where blocks alone have marks.

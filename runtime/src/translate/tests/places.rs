@@ -294,6 +294,10 @@ proptest! {
             }
             prop_assert_eq!(kept, expected);
         }
+        if other != issuer && client == Protocol::OpenaiResponses {
+            let sent = format!("{:?}", sent(client, other, content.clone(), true, &carriage));
+            prop_assert!(!sent.contains("SIG") && !sent.contains("bb1"), "towards {other}: {sent}");
+        }
         if other != issuer {
             let sent = format!("{:?}", sent(client, other, content, false, &carriage));
             prop_assert!(!sent.contains("SIG"), "towards {other}: {sent}");

@@ -200,6 +200,18 @@ fn marks_become_elements_behind_what_they_mark_and_the_last_ones_stay() {
     );
 }
 
+#[test]
+fn marks_on_elements_are_bounded_too() {
+    let marked = |said: &'static str| {
+        let node = ir::TextBlock { text: Some(Text::plain(said)), cache: cache(None), ..Default::default() };
+        ir::Block::Text(node)
+    };
+    let asked = request(vec![user(["a", "b", "c", "d", "e"].map(marked).to_vec())]);
+    let (sent, effects) = up(Bedrock, Anthropic, asked);
+    assert_eq!(short(&sent), ["user a|b*|c*|d*|e*"]);
+    assert_eq!(effects[0], "dropped: the target takes fewer cache marks");
+}
+
 fn sent_turns(turns: &Option<Vec<ir::Turn<'static>>>) -> ir::Request<'static> {
     ir::Request { turns: turns.clone(), ..Default::default() }
 }
