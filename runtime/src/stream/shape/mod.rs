@@ -148,13 +148,13 @@ impl Shaper {
         let (mut call, mut place_of, mut hidden) = (None, None, false);
         let kind = match content {
             Block::Text(node) => {
-                self.seal.other();
+                self.seal.other(answer);
                 said.text = node.text.take();
                 said.signature = node.signature.take();
                 self.text_kind()
             }
             Block::Refusal(node) if !self.seal.home() => {
-                self.seal.other();
+                self.seal.other(answer);
                 said.refusal = node.text.take();
                 if !self.to.answer.refusal_content {
                     *content = Block::Text(ir::TextBlock::default());
@@ -163,7 +163,7 @@ impl Shaper {
             }
             Block::Reasoning(node) => {
                 let id = node.id.as_ref().map(|id| id.decode().into_owned());
-                self.seal.begin(id);
+                self.seal.begin(answer, id);
                 said.reasoning = node.text.take();
                 said.signature = node.signature.take();
                 Kind::Reasoning
@@ -171,7 +171,7 @@ impl Shaper {
             Block::RedactedReasoning(node) if !self.seal.home() => {
                 let data = node.data.take().unwrap_or_default();
                 let id = node.id.take().map(|id| id.decode().into_owned());
-                match self.seal.redacted(&data, id)? {
+                match self.seal.redacted(answer, &data, id)? {
                     Redacted::Data(data) => node.data = Some(Text::from(data)),
                     Redacted::Signature(signature) => {
                         *content = Block::Reasoning(ir::ReasoningBlock::default());
@@ -185,10 +185,10 @@ impl Shaper {
                 let kind = self.tool(node, place);
                 let own = node.id.take().map(|id| id.decode().into_owned()).unwrap_or_default();
                 let signature = node.signature.take().map(|text| text.decode().into_owned());
-                let sealed = self.seal.call(own.clone(), signature.filter(|text| !text.is_empty()));
+                let sealed = self.seal.call(answer, own.clone(), signature.filter(|text| !text.is_empty()));
                 node.id = Some(Text::from(sealed.id));
                 node.signature = sealed.signature.map(Text::from);
-                let before = sealed.before.and_then(|block| self.seal.block(block));
+                let before = sealed.before.and_then(|block| self.seal.block(answer, block));
                 if sealed.lost {
                     self.ledger.note(EffectKind::Dropped, "tool_calls.signature", NO_PLACE);
                 }
@@ -199,7 +199,7 @@ impl Shaper {
                 kind
             }
             _ => {
-                self.seal.other();
+                self.seal.other(answer);
                 Kind::Plain
             }
         };
@@ -265,7 +265,7 @@ impl Shaper {
             && let Some(more) = delta.signature.take()
         {
             // It goes out whole behind the block, sealed.
-            self.seal.hold(more.written_len())?;
+            self.seal.hold(answer, more.written_len())?;
             if !more.is_empty() {
                 signature.get_or_insert_default().push_str(&more.decode());
             }
@@ -277,11 +277,11 @@ impl Shaper {
             Kind::Plain => {}
             Kind::Reasoning => {
                 if let Some(text) = &delta.reasoning {
-                    self.seal.text(text)?;
+                    self.seal.text(answer, text)?;
                 }
                 // It goes out whole when the block ends, sealed if need be.
                 if let Some(signature) = delta.signature.take() {
-                    self.seal.signature(&signature)?;
+                    self.seal.signature(answer, &signature)?;
                     if delta.reasoning.is_none() {
                         return Ok(());
                     }
@@ -357,7 +357,7 @@ impl Shaper {
         let Open { answer, kind, call, signature, said, .. } = self.blocks.remove(place);
         let mut last = DeltaEvent::default();
         let mut behind = None;
-        match signature.map(|signature| self.seal.late(call.as_deref(), signature, !said)) {
+        match signature.map(|signature| self.seal.late(answer, call.as_deref(), signature, !said)) {
             None => {}
             Some(Apart::Own(signature)) => last.signature = Some(Text::from(signature)),
             Some(Apart::Block(data)) => behind = Some(data),
@@ -366,7 +366,7 @@ impl Shaper {
         match kind {
             Kind::Plain | Kind::Refusal | Kind::Arguments(None) => {}
             Kind::Reasoning => {
-                let Closed { signature, text } = self.seal.end();
+                let Closed { signature, text } = self.seal.end(answer);
                 last.signature = signature.map(Text::from);
                 last.text = text.map(Text::from);
             }
@@ -420,7 +420,7 @@ impl Shaper {
         let candidate = count(&stop.candidate);
         let place = self.answer(candidate);
         let home = self.seal.home();
-        if self.seal.leaves() {
+        if self.seal.leaves(candidate) {
             let reason = "signed reasoning that leads to no call has no place in the client's protocol";
             self.ledger.note(EffectKind::Dropped, "content.reasoning.signature", reason);
         }

@@ -9,7 +9,7 @@ use super::super::shape::Shaper;
 use super::call;
 use crate::Protocol;
 use crate::translate::Carriage;
-use crate::translate::carriage::CarriageLimits;
+use crate::translate::carriage::{CarriageLimits, Envelope};
 use crate::translate::tests::places::{Echo, Said, blocks, by_ids, cases, echoed, read, sent};
 
 /// The events in which a provider says something; `late` says that signatures come behind what they sign.
@@ -190,4 +190,50 @@ proptest! {
             prop_assert!(!sent.contains("bb1") && !sent.contains("YmIx"), "towards {other}: {sent}");
         }
     }
+}
+
+#[test]
+fn answers_beside_each_other_keep_their_own() {
+    let said = |n: &str| {
+        [
+            Said::Thought { text: format!("hm{n}"), signature: Some(format!("SIG{n}")), id: None },
+            Said::Call { id: format!("call_{n}"), signature: None },
+        ]
+    };
+    let of = |n: u64| {
+        let mut events = events(&said(&n.to_string()), false);
+        events.pop();
+        for event in &mut events {
+            let index = match event {
+                Event::BlockStart(start) => {
+                    start.candidate = Some(Num::from(n));
+                    &mut start.index
+                }
+                Event::Delta(delta) => &mut delta.index,
+                Event::BlockStop(stop) => &mut stop.index,
+                _ => continue,
+            };
+            let old = index.as_ref().and_then(Num::as_u64).unwrap();
+            *index = Some(Num::from(old * 2 + n));
+        }
+        events
+    };
+    let woven = of(0).into_iter().zip(of(1)).flat_map(|(first, second)| [first, second]).collect();
+    let call = call(Protocol::OpenaiChat, Protocol::Gemini);
+    let rules = busbar_protocols::rules(Protocol::OpenaiChat).unwrap();
+    let mut shaper = Shaper::new(&call, rules, Carriage::default(), Limits::default());
+    let ids: Vec<String> = gathered(&mut shaper, woven)
+        .iter()
+        .filter_map(|block| match block {
+            Block::ToolCall(node) => node.id.as_ref().map(|id| id.decode().into_owned()),
+            _ => None,
+        })
+        .collect();
+    for (n, id) in ids.iter().enumerate() {
+        let envelope = Envelope::open(id).unwrap();
+        let [block] = &envelope.blocks[..] else { panic!("{envelope:?}") };
+        assert_eq!(block.text, Some(format!("hm{n}")));
+        assert_eq!(block.signature, Some(format!("SIG{n}")));
+    }
+    assert_eq!(ids.len(), 2);
 }
