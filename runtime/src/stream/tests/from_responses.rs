@@ -1,9 +1,10 @@
 //! A responses backend and clients of the other protocols.
 
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::fixtures::{RESPONSES_TEXT, RESPONSES_TOOLS};
-use super::{Run, accumulate_anthropic, accumulate_chat, call, events, run};
+use super::{Run, accumulate_anthropic, accumulate_chat, call, chunk, chunks, events, frames, run};
 use crate::Protocol;
 use crate::fault::Class;
 use crate::stream::{Limits, StreamFault};
@@ -296,4 +297,67 @@ fn numbers_of_parts_and_bytes_that_wait_are_bounded() {
         fault(&[nameless("123456789"), nameless("123456789")]),
         StreamFault::TooMuchHeld { limit: 16 }
     );
+}
+
+/// Events that a server may leave out, as others say the same.
+fn is_left_out(name: &str, left_out: [bool; 5]) -> bool {
+    let group = match name {
+        "response.output_item.added" | "response.content_part.added" => 0,
+        _ if name.ends_with(".delta") => 1,
+        "response.content_part.done" | "response.reasoning_summary_part.done" => 2,
+        "response.output_item.done" => 3,
+        _ if name.ends_with(".done") => 4,
+        _ => return false,
+    };
+    left_out[group]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(192))]
+
+    #[test]
+    fn whatever_a_server_leaves_out_the_answer_is_the_same(
+        said in proptest::collection::vec((0u8..4, "[a-z \"\\\\\n北😀]{1,12}"), 0..10),
+        left_out in any::<[bool; 5]>(),
+    ) {
+        let mut calls = 0;
+        let mut stream = Vec::new();
+        for (kind, text) in &said {
+            stream.push(chunk(match kind {
+                0 => json!({"reasoning_content": text}),
+                1 => json!({"refusal": text}),
+                2 => {
+                    calls += 1;
+                    let arguments = json!({"t": text}).to_string();
+                    json!({"tool_calls": [{"index": calls, "id": format!("c{calls}"), "type": "function",
+                           "function": {"name": "f", "arguments": arguments}}]})
+                }
+                _ => json!({"content": text}),
+            }, None));
+        }
+        stream.push(chunk(json!({}), Some(if calls > 0 { "tool_calls" } else { "stop" })));
+        let stream = chunks(&stream);
+        // The same answer by way of this protocol; reasoning stands there without a signature.
+        let sent = run(&call(Protocol::OpenaiResponses, Protocol::OpenaiChat), &stream).text;
+        let mut sent: Vec<Value> = frames(&sent).into_iter().map(|(_, event)| event).collect();
+        sent.retain(|event| !is_left_out(event["type"].as_str().unwrap(), left_out));
+        for event in &mut sent {
+            let bare = |item: &mut Value| drop(item.as_object_mut().unwrap().remove("encrypted_content"));
+            if let Some(item) = event.get_mut("item") {
+                bare(item);
+            }
+            let output = event.get_mut("response").and_then(|response| response["output"].as_array_mut());
+            output.into_iter().flatten().for_each(bare);
+        }
+        let told = chat(&events(&sent));
+        prop_assert!(told.result.is_ok(), "{:?}", told);
+        let direct = run(&call(Protocol::OpenaiChat, Protocol::OpenaiChat), &stream);
+        let (mut told, mut direct) = (accumulate_chat(&told.text), accumulate_chat(&direct.text));
+        for answer in [&mut told, &mut direct] {
+            answer["usage"] = Value::Null;
+            let message = answer["message"].as_object_mut().unwrap();
+            message.retain(|_, value| *value != json!(""));
+        }
+        prop_assert_eq!(told, direct);
+    }
 }
