@@ -180,6 +180,12 @@ pub fn upstream_path(
     }
 }
 
+/// Whether a caller of a stream wants it as one JSON array, which is what Gemini sends unless asked for events.
+pub fn wants_array(call: &Call<'_>, query: Option<&str>) -> bool {
+    let asks_for_events = || query.unwrap_or_default().split('&').any(|pair| pair == "alt=sse");
+    call.protocol == Protocol::Gemini && call.operation == Operation::GenerateStream && !asks_for_events()
+}
+
 /// Whether the protocol names model and streaming in the body rather than in the path.
 pub const fn model_in_body(protocol: Protocol) -> bool {
     !matches!(protocol, Protocol::Gemini | Protocol::Bedrock)
@@ -277,5 +283,17 @@ mod tests {
         assert_eq!(path, "/model/us.claude%3A0%2Fx/converse-stream");
         let path = upstream_path(Protocol::Gemini, Operation::Generate, "gemini-2.5 flash?", "v1");
         assert_eq!(path, "/v1/models/gemini-2.5%20flash%3F:generateContent");
+    }
+
+    #[test]
+    fn a_gemini_stream_is_an_array_unless_events_are_asked_for() {
+        use Operation::{Generate, GenerateStream};
+        let call = |operation, protocol| Call { protocol, operation, model: None, version: "" };
+        let stream = call(GenerateStream, Protocol::Gemini);
+        for (query, array) in [(None, true), (Some("key=k"), true), (Some("key=k&alt=sse"), false)] {
+            assert_eq!(wants_array(&stream, query), array, "{query:?}");
+        }
+        assert!(!wants_array(&call(Generate, Protocol::Gemini), None));
+        assert!(!wants_array(&call(GenerateStream, Protocol::Bedrock), None));
     }
 }

@@ -115,6 +115,7 @@ impl Ctx {
         *response.headers_mut() = answer.headers;
         let kind = match made {
             translated::Answer::Whole(..) => "application/json",
+            translated::Answer::Stream(_, ref transcoding) if transcoding.is_array() => "application/json",
             translated::Answer::Stream(..) => stream_type(self.settlement.protocol),
         };
         response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));

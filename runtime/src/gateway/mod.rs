@@ -26,8 +26,8 @@ use crate::config::{Limits, Settings};
 use crate::dialect::{self, Operation, Recognised, headers, sniff};
 use crate::fault::{Class, Fault};
 use crate::route::Router;
-use crate::translate::Carriage;
 use crate::translate::carriage::CarriageLimits;
+use crate::translate::{CallState, Carriage};
 use crate::upstream::{self, TlsError, Upstream};
 
 /// Names the model that served a request.
@@ -185,7 +185,9 @@ impl Gateway {
             if at_home {
                 (lane::at_home(made.plan, &parts), None)
             } else {
-                (made.plan, Some((made.state, made.ledger)))
+                let json_array = dialect::wants_array(&call, parts.uri.query());
+                let state = CallState { json_array, ..made.state };
+                (made.plan, Some((state, made.ledger)))
             }
         };
 

@@ -74,6 +74,11 @@ impl Transcoding {
         }
     }
 
+    /// Whether the caller gets one JSON array.
+    pub(super) fn is_array(&self) -> bool {
+        self.transcoder.is_array()
+    }
+
     /// What the next piece of the provider's stream, or its end, becomes; none when the caller's stream is over.
     pub(super) fn poll(
         &mut self,

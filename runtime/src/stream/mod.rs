@@ -9,6 +9,7 @@ mod frame;
 mod limits;
 mod read;
 mod replay;
+mod said;
 pub mod scan;
 mod shape;
 pub mod sse;

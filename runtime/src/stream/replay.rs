@@ -7,7 +7,7 @@ use busbar_protocols::ir::{
 use busbar_protocols::prelude::{Checked, ReadCx};
 use busbar_protocols::{Text, Wire, anthropic, openai_chat};
 
-use super::read::{Notes, Sink, bedrock, exception, number, openai_responses, told};
+use super::read::{Notes, Sink, bedrock, exception, gemini, number, openai_responses, told};
 use super::{Limits, StreamFault};
 use crate::Protocol;
 use crate::fault::Fault;
@@ -37,7 +37,9 @@ pub(crate) fn body(
             return openai_responses::Reader::new(limits).whole(document, notes, sink);
         }
         Protocol::Bedrock => return bedrock::tell(document, limits, notes, sink),
-        Protocol::Gemini | Protocol::Cohere => {
+        // A buffered answer is a stream of one response.
+        Protocol::Gemini => return gemini::Reader::new(limits).whole(document, notes, sink),
+        Protocol::Cohere => {
             return Err(StreamFault::NotJson);
         }
     };
@@ -52,6 +54,10 @@ pub fn error_within(backend: Protocol, body: &[u8]) -> Option<Fault> {
 
 /// The error that a document tells of, if it does.
 fn error_of(backend: Protocol, document: Checked<'_>) -> Option<StreamFault> {
+    // A list is no envelope, though it could be read as one by position.
+    if document.as_str().trim_start().starts_with('[') {
+        return None;
+    }
     let envelope = serde_json::from_str::<Envelope>(document.as_str()).ok()?;
     if envelope.error.is_some_and(|error| !error.is_null()) {
         return Some(told(backend, document));

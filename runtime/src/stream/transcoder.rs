@@ -123,6 +123,11 @@ impl Transcoder {
         self.pipe.writer.keep_alive(out);
     }
 
+    /// Whether the client's stream is one JSON array instead of events.
+    pub fn is_array(&self) -> bool {
+        self.pipe.call.json_array
+    }
+
     /// How far the stream has come.
     pub fn progress(&self) -> Progress {
         self.pipe.progress

@@ -33,6 +33,8 @@ pub struct CallState {
     pub legacy_calls: bool,
     /// What the answer repeats of the request, where the client's protocol has that.
     pub echo: Option<Echo>,
+    /// The client wants its stream as one JSON array, not as events.
+    pub json_array: bool,
     /// Seconds since the Unix epoch at the request's start.
     pub now: u64,
     /// Whose request it is.
@@ -60,6 +62,7 @@ impl CallState {
             bare_json: false,
             legacy_calls: false,
             echo: None,
+            json_array: false,
             now: facts.now,
             scope: facts.scope.to_owned(),
         }

@@ -4,6 +4,7 @@ pub(crate) mod anthropic;
 mod balance;
 pub(crate) mod bedrock;
 mod calls;
+pub(crate) mod gemini;
 mod notes;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
@@ -28,6 +29,7 @@ pub(crate) type Sink<'s> = &'s mut dyn FnMut(Event<'_>) -> Result<(), StreamFaul
 #[derive(Debug)]
 pub(crate) enum Reader {
     Anthropic(anthropic::Reader),
+    Gemini(gemini::Reader),
     OpenaiChat(openai_chat::Reader),
     OpenaiResponses(openai_responses::Reader),
     Bedrock(bedrock::Reader),
@@ -41,7 +43,8 @@ impl Reader {
             Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Reader::new(limits))),
             Protocol::OpenaiResponses => Some(Self::OpenaiResponses(openai_responses::Reader::new(limits))),
             Protocol::Bedrock => Some(Self::Bedrock(bedrock::Reader::new(limits))),
-            Protocol::Gemini | Protocol::Cohere => None,
+            Protocol::Gemini => Some(Self::Gemini(gemini::Reader::new(limits))),
+            Protocol::Cohere => None,
         }
     }
 
@@ -72,7 +75,7 @@ impl Reader {
     /// Takes a comment.
     pub(crate) fn comment(&mut self, sink: Sink<'_>) -> Result<(), StreamFault> {
         match self {
-            Self::Anthropic(_) | Self::OpenaiResponses(_) | Self::Bedrock(_) => {
+            Self::Anthropic(_) | Self::OpenaiResponses(_) | Self::Bedrock(_) | Self::Gemini(_) => {
                 sink(Event::Ping(PingEvent::default()))
             }
             Self::OpenaiChat(reader) => {
@@ -86,6 +89,7 @@ impl Reader {
     pub(crate) fn finish(&mut self, sink: Sink<'_>) -> Result<(), StreamFault> {
         match self {
             Self::Anthropic(reader) => reader.finish(),
+            Self::Gemini(reader) => reader.finish(sink),
             Self::OpenaiChat(reader) => reader.finish(sink),
             Self::OpenaiResponses(reader) => reader.finish(),
             Self::Bedrock(reader) => reader.finish(sink),
@@ -96,6 +100,7 @@ impl Reader {
     pub(crate) fn stopped(&self) -> bool {
         match self {
             Self::Anthropic(reader) => reader.stopped(),
+            Self::Gemini(reader) => reader.stopped(),
             Self::OpenaiChat(reader) => reader.stopped(),
             Self::OpenaiResponses(reader) => reader.stopped(),
             Self::Bedrock(reader) => reader.stopped(),
@@ -111,6 +116,7 @@ impl Reader {
     ) -> Result<(), StreamFault> {
         match self {
             Self::Anthropic(reader) => reader.step(document, notes, sink),
+            Self::Gemini(reader) => reader.step(document, notes, sink),
             Self::OpenaiChat(reader) => reader.step(document, notes, sink),
             Self::OpenaiResponses(reader) => reader.step(document, notes, sink),
             Self::Bedrock(reader) => reader.step(name, document, notes, sink),

@@ -12,3 +12,7 @@ pub(in crate::stream) const CHAT_TOOLS: &[u8] = include_bytes!("fixtures/chat_to
 pub(in crate::stream) const RESPONSES_TEXT: &[u8] = include_bytes!("fixtures/responses_text.sse");
 /// Responses: reasoning in two parts with its encrypted form, text, two calls.
 pub(in crate::stream) const RESPONSES_TOOLS: &[u8] = include_bytes!("fixtures/responses_tools.sse");
+/// Responses: text and its signature, counts in each.
+pub(in crate::stream) const GEMINI_TEXT: &[u8] = include_bytes!("fixtures/gemini_text.sse");
+/// Responses: thoughts, text, two calls of which the first is signed.
+pub(in crate::stream) const GEMINI_TOOLS: &[u8] = include_bytes!("fixtures/gemini_tools.sse");

@@ -8,6 +8,7 @@ mod chat_to_anthropic;
 mod field;
 pub(super) mod fixtures;
 mod from_responses;
+mod gemini;
 mod pieces;
 mod places;
 mod to_responses;

@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::fixtures::{
-    ANTHROPIC_TEXT, ANTHROPIC_TOOLS, CHAT_TEXT, CHAT_TOOLS, RESPONSES_TEXT, RESPONSES_TOOLS,
+    ANTHROPIC_TEXT, ANTHROPIC_TOOLS, CHAT_TEXT, CHAT_TOOLS, GEMINI_TEXT, GEMINI_TOOLS, RESPONSES_TEXT,
+    RESPONSES_TOOLS,
 };
 use super::{call, run, run_pieces, to_anthropic, to_chat};
 use crate::Protocol;
@@ -23,6 +24,10 @@ fn streams() -> Vec<(CallState, &'static [u8])> {
         (call(Protocol::OpenaiResponses, Protocol::OpenaiResponses), RESPONSES_TOOLS),
         (call(Protocol::Anthropic, Protocol::OpenaiResponses), RESPONSES_TEXT),
         (call(Protocol::OpenaiChat, Protocol::OpenaiResponses), RESPONSES_TOOLS),
+        (call(Protocol::OpenaiChat, Protocol::Gemini), GEMINI_TEXT),
+        (call(Protocol::Anthropic, Protocol::Gemini), GEMINI_TOOLS),
+        (call(Protocol::Gemini, Protocol::Anthropic), ANTHROPIC_TOOLS),
+        (call(Protocol::Gemini, Protocol::OpenaiChat), CHAT_TOOLS),
     ]
 }
 
@@ -80,6 +85,7 @@ proptest! {
             let ends: &[&str] = match call.client {
                 Protocol::OpenaiChat => &["[DONE]"],
                 Protocol::OpenaiResponses => &["event: response.completed\n", "event: response.incomplete\n"],
+                Protocol::Gemini => &["\"finishReason\""],
                 _ => &["\"message_stop\""],
             };
             let told = ends.iter().any(|end| text.contains(end));

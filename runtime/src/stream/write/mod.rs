@@ -2,6 +2,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod bedrock;
+pub(crate) mod gemini;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
 mod turns;
@@ -19,6 +20,7 @@ use crate::translate::CallState;
 #[derive(Debug)]
 pub(crate) enum Writer {
     Anthropic(anthropic::Writer),
+    Gemini(gemini::Writer),
     OpenaiChat(openai_chat::Writer),
     Bedrock(bedrock::Writer),
     OpenaiResponses(openai_responses::Writer),
@@ -32,7 +34,8 @@ impl Writer {
             Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Writer::new())),
             Protocol::OpenaiResponses => Some(Self::OpenaiResponses(openai_responses::Writer::new(limits))),
             Protocol::Bedrock => Some(Self::Bedrock(bedrock::Writer::new(limits))),
-            Protocol::Gemini | Protocol::Cohere => None,
+            Protocol::Gemini => Some(Self::Gemini(gemini::Writer::new(limits))),
+            Protocol::Cohere => None,
         }
     }
 
@@ -46,6 +49,7 @@ impl Writer {
         note_losses(event, cx);
         match self {
             Self::Anthropic(writer) => writer.event(event, cx, out),
+            Self::Gemini(writer) => writer.event(event, cx, out),
             Self::OpenaiChat(writer) => writer.event(event, cx, out),
             Self::Bedrock(writer) => writer.event(event, cx, out),
             Self::OpenaiResponses(writer) => writer.event(event, cx, out),
@@ -56,6 +60,7 @@ impl Writer {
     pub(crate) fn keep_alive(&mut self, out: &mut Vec<u8>) {
         match self {
             Self::Anthropic(_) => out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
+            Self::Gemini(writer) => writer.keep_alive(out),
             // Without the blank line, on which some SDKs try to parse an event without data.
             Self::OpenaiChat(_) => out.extend_from_slice(b": ping\n"),
             // An event stream has no comments; its SDKs pass over an event that their model does not have.
@@ -67,6 +72,7 @@ impl Writer {
     /// Ends the stream with an error.
     pub(crate) fn fail(&mut self, client: Protocol, fault: &Fault, request_id: &str, out: &mut Vec<u8>) {
         match self {
+            Self::Gemini(writer) => writer.fail(fault, request_id, out),
             Self::OpenaiResponses(writer) => writer.fail(fault, request_id, out),
             _ => error_event(client, fault, request_id, out),
         }
