@@ -18,6 +18,10 @@ pub enum Fate {
     Gateway,
     /// It travels in the node's `native` slot, for this reason.
     Keep(&'static str),
+    /// It travels in the node's `native` slot, for this reason, and losing it changes the question.
+    KeepSemantic(&'static str),
+    /// Between protocols the gateway's own code moves its meaning, which stands elsewhere in the IR; this says how.
+    Hand(&'static str),
     /// A hand-written stream reader and writer carry it, into this part of the IR event.
     Stream(&'static str),
 }
@@ -125,6 +129,8 @@ enum Why {
     Left,
     /// It is the whole node.
     Whole,
+    /// It names the form that said it, of several that could have.
+    Form,
 }
 
 /// A member of a wire object that the IR carries as it is.
@@ -238,6 +244,19 @@ impl<'a> Native<'a> {
         self.0.push(Leftover { at, owner, name: Text::plain(name), value: Json::NULL, why: Why::Left });
     }
 
+    /// Notes which form of the union `owner` said the node.
+    pub(crate) fn form(&mut self, at: At, owner: &'static str, name: &'static str) {
+        self.0.push(Leftover { at, owner, name: Text::plain(name), value: Json::NULL, why: Why::Form });
+    }
+
+    pub(crate) fn has_form(&self, owner: &'static str, name: &'static str) -> bool {
+        self.0.iter().any(|l| l.why == Why::Form && l.owner == owner && l.name == *name)
+    }
+
+    pub(crate) fn any_form(&self, owner: &'static str) -> bool {
+        self.0.iter().any(|l| l.why == Why::Form && l.owner == owner)
+    }
+
     pub(crate) fn is_left(&self, owner: &'static str, name: &'static str) -> bool {
         self.0.iter().any(|l| l.why == Why::Left && l.owner == owner && l.name == *name)
     }
@@ -256,7 +275,7 @@ impl<'a> Native<'a> {
     /// Puts the members of `owner` back that the map itself did not write.
     pub(crate) fn restore<'s, T: Object<'s>>(&'s self, owner: &'static str, object: &mut T) {
         for leftover in &self.0 {
-            if leftover.owner != owner || matches!(leftover.why, Why::Spelling | Why::Left | Why::Whole) {
+            if leftover.owner != owner || matches!(leftover.why, Why::Spelling | Why::Left | Why::Whole | Why::Form) {
                 continue;
             }
             let name = leftover.name.decode();
@@ -380,13 +399,13 @@ impl<'p> WriteCx<'p> {
         }
         for leftover in native.kept() {
             let name = leftover.name.decode();
-            let reason = crate::keep_reason(self.source, leftover.owner, &name)
-                .unwrap_or("not declared by this protocol's schema");
+            let (reason, semantic) = crate::keep_reason(self.source, leftover.owner, &name)
+                .unwrap_or(("not declared by this protocol's schema", false));
             self.ledger.push(Effect {
                 path: self.paths.member(leftover.at, &name),
                 kind: EffectKind::Dropped,
                 reason: Cow::Borrowed(reason),
-                semantic: false,
+                semantic,
             });
         }
     }
@@ -420,4 +439,22 @@ pub(crate) fn element<T>(
 pub(crate) fn tag_of<'a>(value: &Json<'a>, field: &str) -> Option<Text<'a>> {
     let tag = Cursor::new(value.checked()).tag(field).ok()??;
     Some(Text::plain(tag.into_owned()))
+}
+
+/// The name of the first member of an object.
+pub(crate) fn first_member<'a>(value: &Json<'a>) -> Option<Text<'a>> {
+    let mut first = None;
+    let mut cursor = Cursor::new(value.checked());
+    cursor
+        .object(|cursor, key| {
+            first.get_or_insert_with(|| Text::plain(key.decode().into_owned()));
+            cursor.json().map(drop)
+        })
+        .ok()?;
+    first
+}
+
+/// Whether a text begins so, capitals or not.
+pub(crate) fn begins(text: &Text<'_>, prefix: &str) -> bool {
+    text.decode().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }

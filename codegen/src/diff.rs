@@ -165,6 +165,7 @@ fn kind(def: &Def) -> &'static str {
         Def::Union(Union::Tag { .. }) => "union by tag",
         Def::Union(Union::Shape(_)) => "union by kind of value",
         Def::Union(Union::Key(_)) => "union by key",
+        Def::Union(Union::Present(_)) => "object of several roles",
     }
 }
 

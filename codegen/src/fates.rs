@@ -9,7 +9,7 @@ use crate::map::Map;
 use crate::schema::{PROTOCOLS, Schema};
 
 /// Fates in the order of the table, as [`Map::counts`] names them.
-const FATES: [&str; 5] = ["ir", "const", "gateway", "stream", "keep"];
+const FATES: [&str; 6] = ["ir", "const", "gateway", "stream", "hand", "keep"];
 
 /// A Markdown table with a row a protocol. What lies beneath a kept field or type is not counted.
 pub fn table(root: &Path) -> Result<String> {
@@ -19,7 +19,9 @@ pub fn table(root: &Path) -> Result<String> {
     for protocol in PROTOCOLS {
         let folder = root.join("schemas").join(protocol);
         let schema = Schema::load(&folder.join("schema.json"))?;
-        let counts = Map::load(&folder.join("map.toml"))?.counts(&schema);
+        let mut map = Map::load(&folder.join("map.toml"))?;
+        let (seen, _) = map.resolve(&schema)?;
+        let counts = map.counts(&seen);
         let total: usize = counts.values().sum();
         let cells = FATES.map(|fate| counts.get(fate).copied().unwrap_or_default().to_string());
         writeln!(table, "| {protocol} | {total} | {} |", cells.join(" | "))?;

@@ -25,13 +25,14 @@ pub fn generate(root: &Path) -> Result<Files> {
     for protocol in PROTOCOLS {
         let folder = root.join("schemas").join(protocol);
         let schema = Schema::load(&folder.join("schema.json"))?;
-        let map = Map::load(&folder.join("map.toml"))?;
-        let problems = map.problems(&schema, &ir);
+        let mut map = Map::load(&folder.join("map.toml"))?;
+        let (seen, aliases) = map.resolve(&schema).with_context(|| format!("schemas/{protocol}/map.toml"))?;
+        let problems = map.problems(&seen, &ir);
         if !problems.is_empty() {
             bail!("schemas/{protocol}/map.toml:\n  {}", problems.join("\n  "));
         }
-        let maps =
-            emit::maps_module(&schema, &map, &ir).with_context(|| format!("schemas/{protocol}/map.toml"))?;
+        let maps = emit::maps_module(&schema, &seen, &aliases, &map, &ir)
+            .with_context(|| format!("schemas/{protocol}/map.toml"))?;
         let doc = format!("Wire types of `{protocol}` and their maps into the IR and back.");
         let path = PathBuf::from(protocol);
         files.insert(path.join("mod.rs"), module_root(&doc, &schema));
@@ -42,7 +43,7 @@ pub fn generate(root: &Path) -> Result<Files> {
         files.insert(path.join("maps.rs"), print(&format!("Maps of `{protocol}`."), maps)?);
         files.insert(
             path.join("rows.rs"),
-            print(&format!("The map of `{protocol}`, row by row."), emit::rows_module(&schema, &map, &ir))?,
+            print(&format!("The map of `{protocol}`, row by row."), emit::rows_module(&seen, &map, &ir))?,
         );
     }
     let shape = Shape::load(&root.join("codegen/prelude/rules.rs"))?;

@@ -54,7 +54,7 @@ impl<'a> Walk<'a> {
                     self.ty(ty, &format!("{path}{separator}{key}"));
                 }
             }
-            Some(Def::Enum(_)) | None => {
+            Some(Def::Enum(_) | Def::Union(Union::Present(_))) | None => {
                 self.out.insert(path.to_owned());
             }
         }

@@ -152,7 +152,7 @@ fn run_diff(root: &Path, protocol: &str, newer: &Path, from: Option<&Path>) -> R
         None => committed.clone(),
     };
     let map = dir.join("map.toml");
-    let fateless = if map.exists() { fateless(&Map::load(&map)?, &newer) } else { BTreeSet::new() };
+    let fateless = if map.exists() { fateless(&mut Map::load(&map)?, &newer)? } else { BTreeSet::new() };
     let changes = diff(&older, &newer, &fateless);
     for change in &changes {
         print(&change.to_string());
@@ -188,8 +188,9 @@ fn pinned(root: &Path, protocol: &str) -> Result<sdk::Pins> {
 }
 
 /// What has no fate in the map: types, members, and values of enums that have a map.
-fn fateless(map: &Map, schema: &Schema) -> BTreeSet<String> {
-    let mut places = map.fateless(schema);
+fn fateless(map: &mut Map, schema: &Schema) -> Result<BTreeSet<String>> {
+    let (seen, _) = map.resolve(schema)?;
+    let mut places = map.fateless(&seen);
     for (name, words) in &map.enums {
         if let Some(Def::Enum(values)) = schema.types.get(name) {
             places.extend(
@@ -197,7 +198,7 @@ fn fateless(map: &Map, schema: &Schema) -> BTreeSet<String> {
             );
         }
     }
-    places
+    Ok(places)
 }
 
 #[expect(clippy::print_stdout, reason = "a command line tool speaks to its user")]

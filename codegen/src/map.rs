@@ -7,7 +7,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use serde::Deserialize;
 
 use crate::ir::{Ir, IrDef};
-use crate::schema::{Def, Schema, Union};
+use crate::schema::{Def, Presence, PresenceTest, Schema, Type, Union};
 
 /// One protocol's map.
 #[derive(Debug, Clone)]
@@ -22,8 +22,59 @@ pub struct Map {
     pub enums: BTreeMap<String, EnumMap>,
     /// For a union with a string form: the IR path that the string sets, by union name.
     pub strings: BTreeMap<String, String>,
+    /// Unions by the name of their only member, and what the members mean, by union name.
+    pub keyed: BTreeMap<String, BTreeMap<String, KeyForm>>,
+    /// Object types that have several roles: a name for each, and where it is played.
+    pub views: Vec<View>,
+    /// Object types that are one of several things, by what is said in them.
+    pub present: BTreeMap<String, Present>,
     /// Why this protocol has no form for a part of the IR, by `Type.path`.
     pub lacks: BTreeMap<String, String>,
+}
+
+/// A wire object type in one of its roles, with a map of its own.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct View {
+    /// The wire type.
+    pub wire: String,
+    /// The name that the map gives the role.
+    pub name: String,
+    /// Members (`Type.member`) and forms of unions (`Union.form`) that play it.
+    pub at: Vec<String>,
+}
+
+/// An object type that is one of several things.
+#[derive(Debug, Clone)]
+pub struct Present {
+    /// In the order in which they are tried.
+    pub forms: Vec<Presence>,
+    /// Members that are in no form, with the reason.
+    pub keeps: BTreeMap<String, String>,
+}
+
+/// What one member of a union by key means.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeyForm {
+    /// The IR object of a scalar member, such as `Block.text`.
+    pub ir: Option<String>,
+    /// The path in it that a scalar member is.
+    pub leaf: Option<String>,
+    /// `path=word` of the IR that the member stands for, several separated by commas.
+    #[serde(default)]
+    pub sets: String,
+    /// It is written where this path says something; of several forms, the first whose condition holds.
+    pub r#if: Option<String>,
+    /// Carried as it is, for this reason.
+    pub keep: Option<String>,
+}
+
+impl KeyForm {
+    /// Path and word of what the member stands for.
+    pub fn sets(&self) -> Vec<(&str, &str)> {
+        self.sets.split(',').filter_map(|pair| pair.trim().split_once('=')).collect()
+    }
 }
 
 /// A wire object type and the IR type it becomes or belongs to.
@@ -35,6 +86,8 @@ pub struct TypeMap {
     pub via: Option<String>,
     /// Fate by wire field.
     pub fields: BTreeMap<String, FieldFate>,
+    /// Why members without a row, which belong to other roles of the object, are carried as they are.
+    pub rest: Option<String>,
 }
 
 /// The fate of a wire field.
@@ -53,8 +106,8 @@ pub enum FieldFate {
         /// Consumed by routing, too.
         gateway: bool,
     },
-    /// Its members belong to the same node.
-    Inline,
+    /// Its members belong to the same node; written where the IR path says something, if one is named.
+    Inline(Option<String>),
     /// It has one value; `ir` is what that value says.
     Const {
         /// The value.
@@ -63,7 +116,14 @@ pub enum FieldFate {
         sets: Vec<(String, String)>,
     },
     /// Carried as it is.
-    Keep(String),
+    Keep {
+        /// Why.
+        reason: String,
+        /// Losing it changes the question.
+        semantic: bool,
+    },
+    /// Carried as it is towards home; towards others the gateway's code for this protocol moves its meaning.
+    Hand(String),
 }
 
 /// A path in an IR node, with at most one step into a list.
@@ -121,7 +181,36 @@ struct RawMap {
     #[serde(default)]
     union: Vec<RawUnion>,
     #[serde(default)]
+    key: Vec<RawKey>,
+    #[serde(default)]
+    view: Vec<View>,
+    #[serde(default)]
+    present: Vec<RawPresent>,
+    #[serde(default)]
     lacks: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawKey {
+    wire: String,
+    forms: BTreeMap<String, KeyForm>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPresent {
+    wire: String,
+    forms: Vec<RawPresence>,
+    #[serde(default)]
+    keep: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPresence {
+    has: OneOrMany,
+    view: String,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +219,7 @@ struct RawType {
     wire: String,
     ir: String,
     via: Option<String>,
+    rest: Option<String>,
     #[serde(default)]
     fields: BTreeMap<String, RawFate>,
 }
@@ -153,8 +243,12 @@ struct RawFateTable {
     gateway: bool,
     #[serde(default)]
     inline: bool,
+    r#if: Option<String>,
     r#const: Option<String>,
     keep: Option<String>,
+    #[serde(default)]
+    semantic: bool,
+    hand: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -219,15 +313,34 @@ impl Map {
             streams: BTreeMap::new(),
             enums: BTreeMap::new(),
             strings: raw.union.into_iter().map(|u| (u.wire, u.string)).collect(),
+            keyed: raw.key.into_iter().map(|key| (key.wire, key.forms)).collect(),
+            views: raw.view,
+            present: BTreeMap::new(),
             lacks: raw.lacks,
         };
+        for present in raw.present {
+            let mut forms = Vec::new();
+            for form in present.forms {
+                let has = match form.has {
+                    OneOrMany::One(has) => vec![has],
+                    OneOrMany::Many(has) => has,
+                };
+                let tests = has.iter().map(|has| presence_test(has)).collect::<Result<_>>()?;
+                forms.push(Presence { tests, view: form.view });
+            }
+            map.present.insert(present.wire, Present { forms, keeps: present.keep });
+        }
         for ty in raw.r#type {
             let mut fields = BTreeMap::new();
             for (name, fate) in ty.fields {
                 let fate = parse_fate(fate).with_context(|| format!("{}.{name}", ty.wire))?;
                 fields.insert(name, fate);
             }
-            if map.types.insert(ty.wire.clone(), TypeMap { ir: ty.ir, via: ty.via, fields }).is_some() {
+            if map
+                .types
+                .insert(ty.wire.clone(), TypeMap { ir: ty.ir, via: ty.via, fields, rest: ty.rest })
+                .is_some()
+            {
                 bail!("{} has two maps", ty.wire);
             }
         }
@@ -269,6 +382,58 @@ impl Map {
             map.enums.insert(entry.wire, EnumMap { ir: entry.ir, read, write, other: entry.other });
         }
         Ok(map)
+    }
+
+    /// The schema as the map sees it: every role of an object type is a type of its own.
+    ///
+    /// Also the wire type by the name of a role, and the members that rows leave to `rest` filled in.
+    pub fn resolve(&mut self, schema: &Schema) -> Result<(Schema, BTreeMap<String, String>)> {
+        let mut seen = schema.clone();
+        let mut aliases = BTreeMap::new();
+        for view in &self.views {
+            let def = schema.types.get(&view.wire).with_context(|| format!("view of {}", view.wire))?;
+            seen.types.insert(view.name.clone(), def.clone());
+            aliases.insert(view.name.clone(), view.wire.clone());
+        }
+        for view in &self.views {
+            for at in &view.at {
+                let (owner, member) = at.rsplit_once('.').with_context(|| format!("{at:?}: Type.member"))?;
+                let ty = match seen.types.get_mut(owner) {
+                    Some(Def::Object(fields)) => fields.get_mut(member).map(|field| &mut field.ty),
+                    Some(Def::Union(Union::Key(forms))) => forms.get_mut(member),
+                    _ => None,
+                };
+                let ty = ty.with_context(|| format!("{at:?} is no member of an object or a union by key"))?;
+                retarget(ty, &view.wire, &view.name).with_context(|| format!("{at:?}"))?;
+            }
+        }
+        for (wire, present) in &self.present {
+            let def = schema.types.get(wire).with_context(|| format!("forms of {wire}"))?;
+            let Def::Object(fields) = def else { bail!("{wire} is no object type") };
+            for name in fields.keys().filter(|name| !present.keeps.contains_key(*name)) {
+                let told = |form: &Presence| {
+                    self.types.get(&form.view).is_some_and(|ty| ty.fields.contains_key(name))
+                };
+                if !present.forms.iter().any(told) {
+                    bail!("{wire}.{name} has no fate in any form");
+                }
+            }
+            for form in &present.forms {
+                seen.types.insert(form.view.clone(), def.clone());
+                aliases.insert(form.view.clone(), wire.clone());
+            }
+            seen.types.insert(wire.clone(), Def::Union(Union::Present(present.forms.clone())));
+        }
+        for (wire, ty) in &mut self.types {
+            let (Some(reason), Some(Def::Object(fields))) = (&ty.rest, seen.types.get(wire)) else {
+                continue;
+            };
+            for name in fields.keys() {
+                let keep = || FieldFate::Keep { reason: reason.clone(), semantic: false };
+                ty.fields.entry(name.clone()).or_insert_with(keep);
+            }
+        }
+        Ok((seen, aliases))
     }
 
     /// The type map of a wire type.
@@ -374,22 +539,63 @@ impl Map {
                         let fate =
                             match (ty.and_then(|t| t.fields.get(field)), stream.and_then(|s| s.get(field))) {
                                 (Some(FieldFate::Ir { gateway: true, .. }), _) => Reach::Gateway,
-                                (Some(FieldFate::Ir { .. } | FieldFate::Inline), _) => Reach::Ir,
+                                (Some(FieldFate::Ir { .. } | FieldFate::Inline(_)), _) => Reach::Ir,
                                 (Some(FieldFate::Const { .. }), _) => Reach::Const,
-                                (Some(FieldFate::Keep(_)), _) => Reach::Keep,
+                                (Some(FieldFate::Keep { .. }), _) => Reach::Keep,
+                                (Some(FieldFate::Hand(_)), _) => Reach::Hand,
                                 (None, Some(_)) => Reach::Stream,
                                 (None, None) => Reach::Missing,
                             };
                         visit(name, Some(field), fate);
-                        if matches!(fate, Reach::Ir | Reach::Gateway | Reach::Stream) {
+                        if matches!(fate, Reach::Ir | Reach::Gateway | Reach::Stream | Reach::Hand) {
                             queue.extend(facts.ty.target());
                         }
                     }
                 }
-                Some(def @ Def::Union(_)) => queue.extend(def.refs()),
+                Some(def @ Def::Union(union)) => {
+                    if let Union::Key(forms) = union {
+                        self.walk_forms(name, forms, &mut visit);
+                    }
+                    let kept = |target: &str| match union {
+                        Union::Key(forms) => forms.iter().any(|(form, ty)| {
+                            ty.target() == Some(target)
+                                && self.key_form(name, form).is_some_and(|f| f.keep.is_some())
+                        }),
+                        _ => false,
+                    };
+                    queue.extend(def.refs().into_iter().filter(|target| !kept(target)));
+                }
                 Some(Def::Enum(_)) | None => {}
             }
         }
+    }
+
+    /// Visits the members of a union by key that are no objects: nothing else gives them a fate.
+    fn walk_forms(
+        &self,
+        name: &str,
+        forms: &BTreeMap<String, Type>,
+        visit: &mut impl FnMut(&str, Option<&str>, Reach),
+    ) {
+        for (form, ty) in forms {
+            let known = self.key_form(name, form);
+            let fate = match known {
+                Some(KeyForm { keep: Some(_), .. }) => Reach::Keep,
+                Some(_) => Reach::Ir,
+                None if self.streams.get(name).is_some_and(|fields| fields.contains_key(form)) => {
+                    Reach::Stream
+                }
+                None => Reach::Missing,
+            };
+            if known.is_some() || ty.target().is_none() {
+                visit(name, Some(form), fate);
+            }
+        }
+    }
+
+    /// What a member of a union by key means, where the map says so.
+    pub fn key_form(&self, union: &str, form: &str) -> Option<&KeyForm> {
+        self.keyed.get(union)?.get(form)
     }
 
     /// Object types that a wire type reference can turn out to be.
@@ -400,6 +606,10 @@ impl Map {
             Some(Def::Union(Union::Shape(forms))) => {
                 forms.values().filter_map(|t| t.target()).flat_map(|t| self.objects(schema, t)).collect()
             }
+            Some(Def::Union(Union::Key(forms))) => {
+                forms.values().filter_map(|t| t.target()).flat_map(|t| self.objects(schema, t)).collect()
+            }
+            Some(Def::Union(Union::Present(forms))) => forms.iter().map(|form| form.view.as_str()).collect(),
             _ => Vec::new(),
         }
     }
@@ -411,6 +621,7 @@ enum Reach {
     Const,
     Gateway,
     Keep,
+    Hand,
     Stream,
     Missing,
 }
@@ -422,6 +633,7 @@ impl Reach {
             Self::Const => "const",
             Self::Gateway => "gateway",
             Self::Keep => "keep",
+            Self::Hand => "hand",
             Self::Stream => "stream",
             Self::Missing => "missing",
         }
@@ -442,13 +654,29 @@ fn parse_fate(raw: RawFate) -> Result<FieldFate> {
         RawFate::Table(table) => table,
     };
     match table {
-        RawFateTable { keep: Some(reason), ir: None, r#const: None, inline: false, .. } => {
+        RawFateTable {
+            keep: Some(reason),
+            semantic,
+            ir: None,
+            r#const: None,
+            inline: false,
+            hand: None,
+            ..
+        } => {
             if reason.trim().is_empty() {
                 bail!("keep without a reason");
             }
-            Ok(FieldFate::Keep(reason))
+            Ok(FieldFate::Keep { reason, semantic })
         }
-        RawFateTable { inline: true, ir: None, keep: None, r#const: None, .. } => Ok(FieldFate::Inline),
+        RawFateTable { hand: Some(reason), keep: None, ir: None, r#const: None, inline: false, .. } => {
+            if reason.trim().is_empty() {
+                bail!("hand without a reason");
+            }
+            Ok(FieldFate::Hand(reason))
+        }
+        RawFateTable { inline: true, r#if, ir: None, keep: None, r#const: None, .. } => {
+            Ok(FieldFate::Inline(r#if))
+        }
         RawFateTable { r#const: Some(value), ir, keep: None, .. } => {
             let pair = |text: &str| -> Result<_> {
                 let (path, word) = text.trim().split_once('=').context("expected ir = \"path=word\"")?;
@@ -460,7 +688,7 @@ fn parse_fate(raw: RawFate) -> Result<FieldFate> {
         RawFateTable { ir: Some(path), via, only, home, gateway, keep: None, .. } => {
             Ok(FieldFate::Ir { path: IrPath::parse(&path)?, via, only, home, gateway })
         }
-        _ => Err(anyhow!("expected one of ir, const, inline, keep")),
+        _ => Err(anyhow!("expected one of ir, const, inline, keep, hand")),
     }
 }
 
@@ -476,6 +704,31 @@ fn check_fate(ir: &Ir, object: &str, fate: &FieldFate) -> Result<()> {
             ir.at(&item, &path.leaf).map(drop)
         }
         FieldFate::Const { sets, .. } => sets.iter().try_for_each(|(path, _)| ir.at(object, path).map(drop)),
-        FieldFate::Inline | FieldFate::Keep(_) => Ok(()),
+        FieldFate::Inline(Some(path)) => ir.at(object, path).map(drop),
+        FieldFate::Inline(None) | FieldFate::Keep { .. } | FieldFate::Hand(_) => Ok(()),
     }
+}
+
+fn retarget(ty: &mut Type, from: &str, to: &str) -> Result<()> {
+    match ty {
+        Type::Ref(name) if name == from => {
+            to.clone_into(name);
+            Ok(())
+        }
+        Type::Array(item) => retarget(item, from, to),
+        _ => bail!("it is no {from}"),
+    }
+}
+
+/// `member`, `member=true` or `member.inner^beginning`.
+fn presence_test(text: &str) -> Result<PresenceTest> {
+    if let Some((path, prefix)) = text.split_once('^') {
+        let (member, inner) = path.split_once('.').with_context(|| format!("{text:?}: member.inner^text"))?;
+        let (member, inner, prefix) = (member.to_owned(), inner.to_owned(), prefix.to_owned());
+        return Ok(PresenceTest::Begins { member, inner, prefix });
+    }
+    Ok(match text.strip_suffix("=true") {
+        Some(member) => PresenceTest::True(member.to_owned()),
+        None => PresenceTest::Has(text.to_owned()),
+    })
 }

@@ -75,6 +75,36 @@ pub enum Union {
     Shape(BTreeMap<Kind, Type>),
     /// By the name of the only member of the object (Smithy unions).
     Key(BTreeMap<String, Type>),
+    /// By what is said in an object that is one type on the wire; from a map, never from a document.
+    #[serde(skip)]
+    Present(Vec<Presence>),
+}
+
+/// One of the things that an object can be, by what it says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Presence {
+    /// Any of these tells it.
+    pub tests: Vec<PresenceTest>,
+    /// The same object type, under the name of this role.
+    pub view: String,
+}
+
+/// A look at members of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PresenceTest {
+    /// The member is there.
+    Has(String),
+    /// The member is true.
+    True(String),
+    /// The text at a member of a member begins so.
+    Begins {
+        /// The member.
+        member: String,
+        /// The member in it.
+        inner: String,
+        /// The beginning, in lower case.
+        prefix: String,
+    },
 }
 
 /// Kinds of JSON value that a union tells apart.
@@ -215,6 +245,7 @@ impl Def {
             }
             Self::Union(Union::Shape(forms)) => forms.values().filter_map(Type::target).collect(),
             Self::Union(Union::Key(forms)) => forms.values().filter_map(Type::target).collect(),
+            Self::Union(Union::Present(forms)) => forms.iter().map(|form| form.view.as_str()).collect(),
         }
     }
 }

@@ -15,8 +15,12 @@ fn every_map_is_complete() {
         let folder = schemas.join(protocol);
         let schema = Schema::load(&folder.join("schema.json")).unwrap();
         match Map::load(&folder.join("map.toml")) {
-            Ok(map) => problems.extend(
-                map.problems(&schema, &ir).into_iter().map(|problem| format!("{protocol}: {problem}")),
+            Ok(mut map) => problems.extend(
+                map.resolve(&schema)
+                    .map(|(seen, _)| map.problems(&seen, &ir))
+                    .unwrap_or_else(|e| vec![format!("{e:#}")])
+                    .into_iter()
+                    .map(|problem| format!("{protocol}: {problem}")),
             ),
             Err(e) => problems.push(format!("{protocol}: {e:#}")),
         }

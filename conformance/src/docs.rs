@@ -214,6 +214,8 @@ impl<'s> Maker<'s> {
                 self.leave();
                 self.out.push('}');
             }
+            // A map's view; the schemas that are read here have none.
+            Def::Union(Union::Present(_)) => self.out.push_str("{}"),
         }
     }
 

@@ -134,17 +134,18 @@ pub(crate) fn wire_name(
         _ => None,
     }
 }
-/// Why a wire field is carried as it is.
+/// Why a wire field is carried as it is, and whether losing it changes the question.
 pub(crate) fn keep_reason(
     protocol: Protocol,
     wire: &str,
     field: &str,
-) -> Option<&'static str> {
+) -> Option<(&'static str, bool)> {
     rows(protocol)
         .iter()
         .find(|row| row.wire == wire && row.field == field)
         .and_then(|row| match row.fate {
-            Fate::Keep(reason) => Some(reason),
+            Fate::Keep(reason) | Fate::Hand(reason) => Some((reason, false)),
+            Fate::KeepSemantic(reason) => Some((reason, true)),
             _ => None,
         })
 }

@@ -4,6 +4,8 @@
 //! node's native slot. Writing puts a wire value together from the rows, gives the native slot back
 //! when the document came from this protocol, and reports every part of the IR that no row takes.
 
+mod keyed;
+mod present;
 mod read;
 mod report;
 mod scalar;
@@ -42,8 +44,17 @@ pub(crate) enum Becomes {
 }
 
 /// Prints `maps.rs`.
-pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> Result<TokenStream> {
-    let cx = Cx { schema, map, ir, layout: Layout::new(schema) };
+///
+/// `schema` is the document as the map sees it, `wire` as it was imported, `aliases` the wire type by the name of
+/// a role.
+pub(crate) fn module(
+    wire: &Schema,
+    schema: &Schema,
+    aliases: &BTreeMap<String, String>,
+    map: &Map,
+    ir: &Ir,
+) -> Result<TokenStream> {
+    let cx = Cx { schema, map, ir, layout: Layout::new(wire, aliases) };
     let mut items = Vec::new();
     for (wire, ty) in &map.types {
         let context = || format!("map of {wire}");
@@ -51,11 +62,27 @@ pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> Result<TokenStream>
         items.push(write::object(&cx, wire, ty).with_context(context)?);
     }
     for (name, def) in &schema.types {
+        let context = || format!("map of union {name}");
+        if map.keeps.contains_key(name) || cx.becomes(name).is_ok_and(|becomes| becomes == Becomes::Nothing) {
+            continue;
+        }
+        match def {
+            Def::Union(Union::Key(forms)) => {
+                items.push(keyed::read(&cx, name, forms).with_context(context)?);
+                items.push(keyed::write(&cx, name, forms).with_context(context)?);
+                continue;
+            }
+            Def::Union(Union::Present(forms)) => {
+                items.push(present::read(&cx, name, forms).with_context(context)?);
+                items.push(present::write(&cx, name, forms).with_context(context)?);
+                continue;
+            }
+            _ => {}
+        }
         let Def::Union(Union::Tag { variants, .. }) = def else { continue };
         if map.keeps.contains_key(name) || !variants.values().any(|v| map.types.contains_key(v)) {
             continue;
         }
-        let context = || format!("map of union {name}");
         items.push(read::union(&cx, name, variants).with_context(context)?);
         items.push(write_union::union(&cx, name, variants).with_context(context)?);
     }
@@ -63,8 +90,14 @@ pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> Result<TokenStream>
         items.push(scalar::enum_maps(&cx, wire, entry));
     }
     let roots = roots(&cx);
+    let views = aliases.iter().filter(|(view, _)| map.types.contains_key(*view)).map(|(view, wire)| {
+        let (view, wire) = (names::ty(view), names::ty(wire));
+        quote!(use super::types::#wire as #view;)
+    });
+    let views: Vec<_> = views.collect();
     Ok(quote! {
         use super::types::*;
+        #(#views)*
         use crate::ir;
         use crate::prelude::*;
         use crate::prelude::map::{self, write_num};
@@ -128,13 +161,14 @@ impl Cx<'_> {
 
     /// What the object types behind a reference become.
     pub(crate) fn becomes(&self, wire: &str) -> Result<Becomes> {
-        let targets: BTreeSet<&str> = self
+        let mut targets: BTreeSet<&str> = self
             .map
             .objects(self.schema, wire)
             .into_iter()
             .filter_map(|object| self.map.ty(object))
             .map(|ty| ty.ir.as_str())
             .collect();
+        targets.extend(self.scalar_forms(wire));
         let unions: BTreeSet<&str> =
             targets.iter().filter_map(|t| t.split_once('.')).map(|(u, _)| u).collect();
         match (unions.len(), targets.len()) {
@@ -179,20 +213,34 @@ impl Cx<'_> {
                     }
                 }
                 FieldFate::Const { sets, .. } => leaves.extend(sets.iter().map(|(path, _)| path.clone())),
-                FieldFate::Inline => {
+                FieldFate::Inline(_) => {
                     if let Some(target) = fields.get(name).and_then(|f| f.ty.target()) {
-                        for object in self.map.objects(self.schema, target) {
-                            leaves.extend(self.consumed(object, home));
-                        }
-                        if let Some(string) = self.map.strings.get(target) {
-                            leaves.insert(string.clone());
-                        }
+                        self.consumed_behind(target, &mut leaves, home);
                     }
                 }
                 _ => {}
             }
         }
         leaves
+    }
+
+    /// IR leaves that the object types behind a reference write.
+    pub(crate) fn consumed_behind(
+        &self,
+        target: &str,
+        leaves: &mut BTreeSet<String>,
+        home: &mut BTreeSet<String>,
+    ) {
+        for object in self.map.objects(self.schema, target) {
+            leaves.extend(self.consumed(object, home));
+        }
+        if let Some(string) = self.map.strings.get(target) {
+            leaves.insert(string.clone());
+        }
+        for form in self.map.keyed.get(target).into_iter().flat_map(BTreeMap::values) {
+            leaves.extend(form.leaf.clone());
+            leaves.extend(form.sets().into_iter().map(|(path, _)| path.to_owned()));
+        }
     }
 
     /// Whether a row that names `row` takes the leaf: itself, or a group it is in.
@@ -299,6 +347,14 @@ pub(crate) fn beside(cx: &Cx<'_>, wire: &str, ty: &TypeMap, list: &str, which: &
 }
 
 impl<'s> Cx<'s> {
+    /// IR objects of the scalar members of unions by key behind a reference.
+    fn scalar_forms(&self, wire: &str) -> Vec<&'s str> {
+        let Some(Def::Union(Union::Key(forms))) = self.schema.types.get(wire) else { return Vec::new() };
+        let own = self.map.keyed.get(wire).into_iter().flat_map(BTreeMap::values);
+        let inner = forms.values().filter_map(Type::target).flat_map(|target| self.scalar_forms(target));
+        own.filter_map(|form| form.ir.as_deref()).chain(inner).collect()
+    }
+
     /// Rows of a type and of all types that are one node with it, by inline members.
     ///
     /// Each with its wire type and field.
@@ -332,7 +388,7 @@ impl<'s> Cx<'s> {
         let Some(Def::Object(fields)) = self.schema.types.get(outer) else { return Vec::new() };
         ty.fields
             .iter()
-            .filter(|(_, fate)| **fate == FieldFate::Inline)
+            .filter(|(_, fate)| matches!(fate, FieldFate::Inline(_)))
             .filter_map(|(name, _)| fields.get(name).and_then(|f| f.ty.target()))
             .flat_map(|target| self.map.objects(self.schema, target))
             .filter(|object| self.map.types.contains_key(*object))

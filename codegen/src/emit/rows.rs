@@ -8,7 +8,7 @@ use quote::{format_ident, quote};
 use super::names;
 use crate::ir::Ir;
 use crate::map::{FieldFate, Map};
-use crate::schema::{Def, Schema};
+use crate::schema::{Def, Schema, Union};
 
 /// Prints `rows.rs` of one protocol.
 pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> TokenStream {
@@ -22,11 +22,29 @@ pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> TokenStream {
                     let path = path.text();
                     quote!(Fate::Ir(#path))
                 }
-                FieldFate::Inline => quote!(Fate::Inline),
+                FieldFate::Inline(_) => quote!(Fate::Inline),
                 FieldFate::Const { value, .. } => quote!(Fate::Const(#value)),
-                FieldFate::Keep(reason) => quote!(Fate::Keep(#reason)),
+                FieldFate::Keep { reason, semantic: false } => quote!(Fate::Keep(#reason)),
+                FieldFate::Keep { reason, semantic: true } => quote!(Fate::KeepSemantic(#reason)),
+                FieldFate::Hand(reason) => quote!(Fate::Hand(#reason)),
             };
             rows.push(quote!(Row { wire: #wire, field: #field, ir: #ir, fate: #fate }));
+        }
+    }
+    for (wire, forms) in &map.keyed {
+        for (field, form) in forms {
+            let (ir, path) =
+                (form.ir.as_deref().unwrap_or_default(), form.leaf.as_deref().unwrap_or_default());
+            let fate = match &form.keep {
+                Some(reason) => quote!(Fate::Keep(#reason)),
+                None => quote!(Fate::Ir(#path)),
+            };
+            rows.push(quote!(Row { wire: #wire, field: #field, ir: #ir, fate: #fate }));
+        }
+    }
+    for (wire, present) in &map.present {
+        for (field, reason) in &present.keeps {
+            rows.push(quote!(Row { wire: #wire, field: #field, ir: "", fate: Fate::Keep(#reason) }));
         }
     }
     for (wire, fields) in &map.streams {
@@ -131,10 +149,11 @@ pub(crate) fn lib_module(protocols: &[&str]) -> TokenStream {
             }
         }
 
-        /// Why a wire field is carried as it is.
-        pub(crate) fn keep_reason(protocol: Protocol, wire: &str, field: &str) -> Option<&'static str> {
+        /// Why a wire field is carried as it is, and whether losing it changes the question.
+        pub(crate) fn keep_reason(protocol: Protocol, wire: &str, field: &str) -> Option<(&'static str, bool)> {
             rows(protocol).iter().find(|row| row.wire == wire && row.field == field).and_then(|row| match row.fate {
-                Fate::Keep(reason) => Some(reason),
+                Fate::Keep(reason) | Fate::Hand(reason) => Some((reason, false)),
+                Fate::KeepSemantic(reason) => Some((reason, true)),
                 _ => None,
             })
         }
@@ -161,7 +180,7 @@ fn wire_names(schema: &Schema, map: &Map, ir: &Ir) -> BTreeMap<(String, String),
         .types
         .iter()
         .flat_map(|(wire, ty)| ty.fields.iter().map(move |(field, fate)| (wire, field, fate)))
-        .filter(|(_, _, fate)| matches!(fate, FieldFate::Inline))
+        .filter(|(_, _, fate)| matches!(fate, FieldFate::Inline(_)))
         .filter_map(|(wire, field, _)| match schema.types.get(wire) {
             Some(Def::Object(fields)) => fields.get(field)?.ty.target(),
             _ => None,
@@ -171,6 +190,13 @@ fn wire_names(schema: &Schema, map: &Map, ir: &Ir) -> BTreeMap<(String, String),
     for (wire, ty) in &map.types {
         if !ir.is_group(&ty.ir) && !inline.contains(wire.as_str()) {
             collect(schema, map, ir, wire, &ty.ir, "", "", 0, &mut names);
+        }
+    }
+    // A scalar that is a node by itself has one name.
+    for forms in map.keyed.values() {
+        let nodes = forms.iter().filter_map(|(key, form)| Some((key, form.ir.clone()?, form.leaf.clone()?)));
+        for (key, ir, leaf) in nodes {
+            names.entry((ir, leaf)).or_insert_with(|| key.clone());
         }
     }
     names
@@ -208,31 +234,49 @@ fn collect(
             FieldFate::Ir { path: ir_path, .. } => {
                 add(&ir_path.text(), &path);
                 if let Some(target) = target {
-                    for object in map.objects(schema, target) {
+                    let ir_prefix = format!("{ir_prefix}{}.", ir_path.text());
+                    for (leaf, wire_path) in scalar_forms(schema, map, target, &format!("{path}.")) {
+                        names.entry((node.to_owned(), format!("{ir_prefix}{leaf}"))).or_insert(wire_path);
+                    }
+                    for (path, object) in behind(schema, map, target, &format!("{path}.")) {
                         if map.ty(object).is_some_and(|t| ir.is_group(&t.ir)) {
-                            let ir_prefix = format!("{ir_prefix}{}.", ir_path.text());
-                            collect(
-                                schema,
-                                map,
-                                ir,
-                                object,
-                                node,
-                                &format!("{path}."),
-                                &ir_prefix,
-                                depth + 1,
-                                names,
-                            );
+                            collect(schema, map, ir, object, node, &path, &ir_prefix, depth + 1, names);
                         }
                     }
                 }
             }
             FieldFate::Const { sets, .. } => sets.iter().for_each(|(ir_path, _)| add(ir_path, &path)),
-            FieldFate::Inline => {
-                for object in target.map(|t| map.objects(schema, t)).unwrap_or_default() {
-                    collect(schema, map, ir, object, node, &format!("{path}."), ir_prefix, depth + 1, names);
+            FieldFate::Inline(_) => {
+                let Some(target) = target else { continue };
+                for (leaf, wire_path) in scalar_forms(schema, map, target, &format!("{path}.")) {
+                    names.entry((node.to_owned(), format!("{ir_prefix}{leaf}"))).or_insert(wire_path);
+                }
+                for (path, object) in behind(schema, map, target, &format!("{path}.")) {
+                    collect(schema, map, ir, object, node, &path, ir_prefix, depth + 1, names);
                 }
             }
-            FieldFate::Keep(_) => {}
+            FieldFate::Keep { .. } | FieldFate::Hand(_) => {}
         }
     }
+}
+
+/// The object types behind a reference, each with the wire path of its members.
+fn behind<'s>(schema: &'s Schema, map: &Map, target: &'s str, path: &str) -> Vec<(String, &'s str)> {
+    match schema.types.get(target) {
+        Some(Def::Union(Union::Key(forms))) => forms
+            .iter()
+            .filter_map(|(key, ty)| Some((key, ty.target()?)))
+            .flat_map(|(key, inner)| behind(schema, map, inner, &format!("{path}{key}.")))
+            .collect(),
+        _ => map.objects(schema, target).into_iter().map(|object| (path.to_owned(), object)).collect(),
+    }
+}
+
+/// Leaves that scalar members of a union by key are, each with its wire path.
+fn scalar_forms(schema: &Schema, map: &Map, target: &str, path: &str) -> Vec<(String, String)> {
+    let Some(Def::Union(Union::Key(forms))) = schema.types.get(target) else { return Vec::new() };
+    forms
+        .keys()
+        .filter_map(|key| Some((map.key_form(target, key)?.leaf.clone()?, format!("{path}{key}"))))
+        .collect()
 }

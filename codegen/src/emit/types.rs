@@ -14,7 +14,8 @@ const BOX_VARIANT: usize = 40;
 
 /// Prints the types and their `Wire` implementations.
 pub(crate) fn module(schema: &Schema) -> TokenStream {
-    let layout = Layout::new(schema);
+    let aliases = BTreeMap::new();
+    let layout = Layout::new(schema, &aliases);
     let defs = schema.types.iter().map(|(name, def)| match def {
         Def::Object(fields) => object(&layout, name, fields),
         Def::Enum(words) => open_enum(name, words),
@@ -23,6 +24,8 @@ pub(crate) fn module(schema: &Schema) -> TokenStream {
         }
         Def::Union(Union::Shape(forms)) => shape(&layout, name, forms),
         Def::Union(Union::Key(forms)) => keyed(&layout, name, forms),
+        // A map's view of an object; the types come from the document.
+        Def::Union(Union::Present(_)) => TokenStream::new(),
     });
     quote! {
         use crate::prelude::*;
@@ -34,11 +37,13 @@ pub(crate) fn module(schema: &Schema) -> TokenStream {
 /// Decides where a box goes.
 pub(crate) struct Layout<'s> {
     schema: &'s Schema,
+    /// Wire type by the name of a role.
+    aliases: &'s BTreeMap<String, String>,
 }
 
 impl<'s> Layout<'s> {
-    pub(crate) fn new(schema: &'s Schema) -> Self {
-        Self { schema }
+    pub(crate) fn new(schema: &'s Schema, aliases: &'s BTreeMap<String, String>) -> Self {
+        Self { schema, aliases }
     }
 
     /// Whether a field of this type holds its object in a box.
@@ -53,6 +58,7 @@ impl<'s> Layout<'s> {
 
     /// A rough size; recursion counts as huge.
     fn words(&self, name: &str, open: &mut Vec<String>) -> usize {
+        let name = self.aliases.get(name).map_or(name, String::as_str);
         if open.iter().any(|n| n == name) {
             return 1000;
         }
@@ -74,6 +80,7 @@ impl<'s> Layout<'s> {
             }
             Some(Def::Union(Union::Shape(forms))) => 1 + forms.values().map(of).max().unwrap_or(3),
             Some(Def::Union(Union::Key(forms))) => 4 + forms.values().map(of).max().unwrap_or(3),
+            Some(Def::Union(Union::Present(_))) => 0,
         };
         open.pop();
         size.min(1000)

@@ -72,6 +72,8 @@ fn places(def: &Def) -> BTreeMap<String, &str> {
                 out.extend(of(key.clone(), ty).zip(ty.target()));
             }
         }
+        // A map's view; documents have none.
+        Def::Union(Union::Present(_)) => {}
     }
     out
 }

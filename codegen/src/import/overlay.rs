@@ -140,7 +140,7 @@ fn drop_place(schema: &mut Schema, place: &str) -> Result<()> {
         Some(Def::Union(Union::Key(forms))) => {
             forms.remove(part);
         }
-        Some(Def::Union(Union::Shape(_))) | None => {}
+        Some(Def::Union(Union::Shape(_) | Union::Present(_))) | None => {}
     }
     Ok(())
 }
@@ -155,7 +155,7 @@ fn visit_refs(def: &mut Def, new: &impl Fn(&mut String)) {
     }
     match def {
         Def::Object(fields) => fields.values_mut().for_each(|field| inside(&mut field.ty, new)),
-        Def::Enum(_) => {}
+        Def::Enum(_) | Def::Union(Union::Present(_)) => {}
         Def::Union(Union::Tag { variants, untagged, .. }) => {
             variants.values_mut().chain(untagged).for_each(new)
         }

@@ -1689,6 +1689,46 @@ pub fn write_token_usage<'s>(
     }
     wire
 }
+/// Takes a `ConverseOutput` apart into `Turn`; gives back a form that is no part of it.
+pub fn read_converse_output<'a>(
+    mut wire: ConverseOutput<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ConverseOutput<'a>> {
+    const OWNER: &str = "ConverseOutput";
+    match wire.value.take() {
+        Some(ConverseOutputForm::Message(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "message");
+            let member = cx.member(at, "message");
+            read_message(v, out, native, cx, member);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `ConverseOutput` that says what `Turn` says, if there is one.
+pub fn write_converse_output<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ConverseOutput<'s>> {
+    const OWNER: &str = "ConverseOutput";
+    let _ = (OWNER, native, at);
+    {
+        let w = write_message(src, native, cx, at);
+        if (cx.home() && native.has_form(OWNER, "message")) || !(w == Default::default())
+        {
+            return Some(Keyed::from(ConverseOutputForm::Message(w)));
+        }
+    }
+    None
+}
 /// The meaning of a word of `ConversationRole`.
 pub fn read_conversation_role<'a>(wire: ConversationRole<'a>) -> ir::Role<'a> {
     match wire {

@@ -273,6 +273,12 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Stream("delta.citation.title"),
     },
     Row {
+        wire: "ContentBlockDelta",
+        field: "text",
+        ir: "Event",
+        fate: Fate::Stream("delta.text"),
+    },
+    Row {
         wire: "ContentBlockDeltaEvent",
         field: "contentBlockIndex",
         ir: "Event",
@@ -431,6 +437,24 @@ pub const ROWS: &[Row] = &[
         field: "originalStatusCode",
         ir: "Event",
         fate: Fate::Stream("kept: the status that the model's own server gave"),
+    },
+    Row {
+        wire: "ReasoningContentBlockDelta",
+        field: "redactedContent",
+        ir: "Event",
+        fate: Fate::Stream("block_start.block.data"),
+    },
+    Row {
+        wire: "ReasoningContentBlockDelta",
+        field: "signature",
+        ir: "Event",
+        fate: Fate::Stream("delta.signature"),
+    },
+    Row {
+        wire: "ReasoningContentBlockDelta",
+        field: "text",
+        ir: "Event",
+        fate: Fate::Stream("delta.reasoning"),
     },
     Row {
         wire: "SearchResultLocation",

@@ -64,6 +64,10 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                     Ok(quote!(#place = Some(#word);))
                 })
                 .collect::<Result<Vec<_>>>()?;
+            let value = match wire_type {
+                Type::Boolean => scalar::truth(value)?,
+                _ => quote!(#value),
+            };
             return Ok(quote! {
                 match #ident {
                     Field::Value(v) if v == #value => {}
@@ -74,8 +78,8 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                 #(#set)*
             });
         }
-        FieldFate::Keep(_) => quote!(native.keep_wire(at, OWNER, #name, &v);),
-        FieldFate::Inline => inline(cx, wire_type, &ty.ir, name)?,
+        FieldFate::Keep { .. } | FieldFate::Hand(_) => quote!(native.keep_wire(at, OWNER, #name, &v);),
+        FieldFate::Inline(_) => inline(cx, wire_type, &ty.ir, name)?,
         FieldFate::Ir { path, via, only, home, .. } => {
             let leaf = leaf_type(cx, &ty.ir, path)?;
             let (place, open) = match &path.element {
@@ -184,7 +188,13 @@ fn through(
 }
 
 /// Statements that put `v` into the place.
-fn into_slot(cx: &Cx<'_>, wire: &Type, ir: &IrType, place: &TokenStream, name: &str) -> Result<TokenStream> {
+pub(super) fn into_slot(
+    cx: &Cx<'_>,
+    wire: &Type,
+    ir: &IrType,
+    place: &TokenStream,
+    name: &str,
+) -> Result<TokenStream> {
     if let Some(scalar) = scalar::conversion(cx, wire, ir)? {
         let read = scalar.read;
         if !scalar.lossy {
@@ -233,6 +243,17 @@ fn into_slot(cx: &Cx<'_>, wire: &Type, ir: &IrType, place: &TokenStream, name: &
                         ..Default::default()
                     };
                     #place.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                },
+                IrType::Ref(turn) if turn == "Turn" => quote! {
+                    native.spelling(at, OWNER, #name, &#union::String(v.clone()));
+                    let at = cx.member(at, #name);
+                    let text = ir::TextBlock { at, text: Some(v), bare: Some(true), ..Default::default() };
+                    #place.get_or_insert_with(Vec::new).push(ir::Turn {
+                        at,
+                        role: Some(ir::Role::User),
+                        content: Some(vec![ir::Block::Text(text)]),
+                        ..Default::default()
+                    });
                 },
                 other => bail!("a string does not become a list of {other:?}"),
             };
@@ -297,7 +318,7 @@ fn group(cx: &Cx<'_>, target: &str, group: &str, place: &TokenStream, name: &str
                 }
             })
         }
-        Some(Def::Union(Union::Tag { .. })) => Ok(quote! {
+        Some(Def::Union(Union::Tag { .. } | Union::Key(_))) => Ok(quote! {
             let member = cx.member(at, #name);
             if let Err(v) = #read(v, &mut #place, native, cx, member) {
                 #keep
@@ -338,7 +359,7 @@ fn group(cx: &Cx<'_>, target: &str, group: &str, place: &TokenStream, name: &str
 }
 
 /// Statements that make `node` from `v` at `at`.
-fn node(cx: &Cx<'_>, target: &str, ir: &str) -> Result<TokenStream> {
+pub(super) fn node(cx: &Cx<'_>, target: &str, ir: &str) -> Result<TokenStream> {
     let ir_ty = cx.ir_ident(ir)?;
     let read = read_fn(target);
     let call = match cx.schema.types.get(target) {
@@ -416,7 +437,7 @@ fn inline(cx: &Cx<'_>, wire: &Type, ir: &str, name: &str) -> Result<TokenStream>
                 }
             })
         }
-        Some(Def::Union(Union::Tag { .. })) => Ok(quote! {
+        Some(Def::Union(Union::Tag { .. } | Union::Key(_))) => Ok(quote! {
             let member = cx.member(at, #name);
             if let Err(v) = #read(v, out, native, cx, member) {
                 native.keep_wire(at, OWNER, #name, &v);

@@ -84,7 +84,7 @@ pub(super) fn lacks(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStream
 pub(super) fn is_inline(cx: &Cx<'_>, wire: &str) -> bool {
     cx.map.types.iter().any(|(outer, ty)| {
         ty.fields.iter().any(|(name, fate)| {
-            *fate == FieldFate::Inline
+            matches!(fate, FieldFate::Inline(_))
                 && cx
                     .field_type(outer, name)
                     .ok()

@@ -109,6 +109,15 @@ fn entry_is_complete(cx: &Cx<'_>, entry: &EnumMap) -> bool {
     }
 }
 
+/// A constant of a switch.
+pub(super) fn truth(value: &str) -> Result<TokenStream> {
+    match value {
+        "true" => Ok(quote!(true)),
+        "false" => Ok(quote!(false)),
+        other => bail!("{other:?} is no boolean"),
+    }
+}
+
 /// Whether a wire type is an open enum.
 pub(super) fn is_enum(cx: &Cx<'_>, wire: &Type) -> bool {
     matches!(wire, Type::Ref(name) if matches!(cx.schema.types.get(name), Some(Def::Enum(_))))

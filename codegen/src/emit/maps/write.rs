@@ -67,13 +67,24 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
         quote!(wire.#ident = Field::Value(#value);)
     };
     match fate {
-        FieldFate::Keep(_) => Ok(quote!()),
+        FieldFate::Keep { .. } | FieldFate::Hand(_) => Ok(quote!()),
         FieldFate::Const { value, sets } => {
-            let text = quote! {
+            let text = if *wire_type == Type::Boolean {
+                let value = scalar::truth(value)?;
+                // Another spelling of a switch is the other value.
+                quote! {
+                    wire.#ident = match native.spelled(OWNER, #name) {
+                        Some(_) if cx.home() => Field::Value(!#value),
+                        _ => Field::Value(#value),
+                    };
+                }
+            } else {
+                quote! {
                 wire.#ident = match native.spelled(OWNER, #name).map(|raw| Text::from_checked(raw.checked())) {
                     Some(Ok(text)) if cx.home() => Field::Value(text),
                     _ => Field::Value(Text::plain(#value)),
                 };
+                }
             };
             let holds = sets
                 .iter()
@@ -85,7 +96,12 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                 .collect::<Result<Vec<_>>>()?;
             Ok(quote!(if #(#holds)* !(cx.home() && native.is_left(OWNER, #name)) { #text }))
         }
-        FieldFate::Inline => inline(cx, wire_type, ty, is_required(cx, wire, name), &wrap),
+        FieldFate::Inline(condition) => {
+            let body = inline(cx, wire_type, ty, is_required(cx, wire, name), &wrap)?;
+            let Some(path) = condition else { return Ok(body) };
+            let (place, target) = (slot(quote!(src), path), wire_type.target().context("an object")?);
+            Ok(quote!(if #place.is_some() || (cx.home() && native.owns(#target)) { #body }))
+        }
         FieldFate::Ir { path, via, only, home, .. } => {
             let leaf = leaf_type(cx, &ty.ir, path)?;
             let (place, open) = match &path.element {
@@ -312,6 +328,17 @@ fn from_slot(
     }
 }
 
+/// A list that nothing else shares, as `Some(items)` when there are any.
+pub(super) fn bare_list(cx: &Cx<'_>, wire: &Type, ir: &IrType, place: &TokenStream) -> Result<TokenStream> {
+    let (Type::Array(item), IrType::List(ir_item)) = (wire, ir) else {
+        bail!("{ir:?} does not become a {wire:?}")
+    };
+    let ty = TypeMap { ir: String::new(), via: None, fields: Default::default(), rest: None };
+    let row = Row { cx, wire: "", ir: "", ir_path: "", only: None, name: "" };
+    let items = list(&row, &ty, item, ir_item)?;
+    Ok(quote!(#place.as_ref().map(|list| -> Vec<_> { #items })))
+}
+
 /// The items of `list` as wire values; those that have no form are reported.
 fn list(row: &Row<'_, '_>, ty: &TypeMap, item: &Type, ir: &IrType) -> Result<TokenStream> {
     let cx = row.cx;
@@ -411,6 +438,18 @@ fn text_or_list(
             },
             quote!(list.first().map(Text::reborrow)),
         ),
+        IrType::Ref(turn) if turn == "Turn" => (
+            quote!(cx.home() && native.is_spelled(OWNER, #name)),
+            quote! {
+                match list.as_slice() {
+                    [ir::Turn { content: Some(content), .. }] => match content.as_slice() {
+                        [ir::Block::Text(node)] => node.text.as_ref().map(Text::reborrow),
+                        _ => None,
+                    },
+                    _ => None,
+                }
+            },
+        ),
         _ => (
             quote!(true),
             quote! {{
@@ -462,7 +501,7 @@ fn group(
                 }
             }
         }
-        Some(Def::Union(Union::Tag { .. })) => {
+        Some(Def::Union(Union::Tag { .. } | Union::Key(_))) => {
             let (set, report) = (wrap(quote!(w)), group_report(row, group, &leaves, place)?);
             quote! {
                 #enter
@@ -539,12 +578,10 @@ fn inline(
                 }
             })
         }
-        Some(Def::Union(Union::Tag { .. })) => {
+        Some(Def::Union(Union::Tag { .. } | Union::Key(_))) => {
             let mut homes = BTreeSet::new();
             let mut rows = BTreeSet::new();
-            for object in cx.map.objects(cx.schema, target) {
-                rows.extend(cx.consumed(object, &mut homes));
-            }
+            cx.consumed_behind(target, &mut rows, &mut homes);
             let report = cx.report(&ty.ir, &covered(cx, &ty.ir, &rows)?, cx.ir.is_group(&ty.ir))?;
             Ok(quote! {
                 match #write(src, native, cx, at) {

@@ -134,21 +134,7 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
                 arms.push(quote!(ir::#ir_ty::#ir_variant(node) => { #(#tries)* }));
             }
             let doc = format!(" The form of `{name}` for a `{union}`; reports one that has none.");
-            let schema = &cx.schema.protocol;
-            let mut reasons = Vec::new();
-            if let Some(IrDef::Union { variants: ir_variants, .. }) = cx.ir.types.get(&union) {
-                for tag in ir_variants.keys() {
-                    if let Some(reason) = cx.map.lacks.get(&format!("{union}.{tag}")) {
-                        let variant = names::variant(tag);
-                        reasons.push(quote!(ir::#ir_ty::#variant(_) => #reason,));
-                    } else if !by_ir.contains_key(format!("{union}.{tag}").as_str())
-                        && tag != "native"
-                        && !mapped_somewhere(cx, &union, tag)
-                    {
-                        bail!("{union}.{tag} is written nowhere and [lacks] gives no reason for {schema}");
-                    }
-                }
-            }
+            let rest = homeless(cx, &union, &by_ir.keys().copied().collect::<Vec<_>>())?;
             Ok(quote! {
                 #[doc = #doc]
                 pub fn #function<'s>(src: &'s ir::#ir_ty<'s>, cx: &mut WriteCx<'_>) -> Option<#wire_ty<'s>> {
@@ -159,13 +145,7 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
                         }
                         _ => {}
                     }
-                    let reason = match src {
-                        #(#reasons)*
-                        ir::#ir_ty::Native(_) => "another provider's own form",
-                        _ => "it has no place here",
-                    };
-                    cx.lack_node(src.at(), reason, src.semantic());
-                    None
+                    #rest
                 }
             })
         }
@@ -173,7 +153,38 @@ pub(super) fn union(cx: &Cx<'_>, name: &str, variants: &BTreeMap<String, String>
     }
 }
 
+/// The end of a writer: what has no form here is reported.
+pub(super) fn homeless(cx: &Cx<'_>, union: &str, written: &[&str]) -> Result<TokenStream> {
+    let ir_ty = names::ty(union);
+    let mut reasons = Vec::new();
+    if let Some(IrDef::Union { variants, .. }) = cx.ir.types.get(union) {
+        for tag in variants.keys() {
+            if let Some(reason) = cx.map.lacks.get(&format!("{union}.{tag}")) {
+                let variant = names::variant(tag);
+                reasons.push(quote!(ir::#ir_ty::#variant(_) => #reason,));
+            } else if !written.contains(&format!("{union}.{tag}").as_str())
+                && tag != "native"
+                && !mapped_somewhere(cx, union, tag)
+            {
+                let protocol = &cx.schema.protocol;
+                bail!("{union}.{tag} is written nowhere and [lacks] gives no reason for {protocol}");
+            }
+        }
+    }
+    Ok(quote! {
+        let reason = match src {
+            #(#reasons)*
+            ir::#ir_ty::Native(_) => "another provider's own form",
+            _ => "it has no place here",
+        };
+        cx.lack_node(src.at(), reason, src.semantic());
+        None
+    })
+}
+
 /// Whether any wire type of the protocol becomes this variant.
 fn mapped_somewhere(cx: &Cx<'_>, union: &str, tag: &str) -> bool {
-    cx.map.types.values().any(|ty| ty.ir.split_once('.') == Some((union, tag)))
+    let is = |ir: &str| ir.split_once('.') == Some((union, tag));
+    let forms = cx.map.keyed.values().flat_map(BTreeMap::values);
+    cx.map.types.values().any(|ty| is(&ty.ir)) || forms.filter_map(|form| form.ir.as_deref()).any(is)
 }
