@@ -7,7 +7,7 @@ use busbar_protocols::ir::{
 use busbar_protocols::prelude::{Checked, ReadCx};
 use busbar_protocols::{Text, Wire, anthropic, openai_chat};
 
-use super::read::{Notes, Sink, bedrock, exception, gemini, number, openai_responses, told};
+use super::read::{Notes, Sink, bedrock, cohere, exception, gemini, number, openai_responses, told};
 use super::{Limits, StreamFault};
 use crate::Protocol;
 use crate::fault::Fault;
@@ -39,9 +39,7 @@ pub(crate) fn body(
         Protocol::Bedrock => return bedrock::tell(document, limits, notes, sink),
         // A buffered answer is a stream of one response.
         Protocol::Gemini => return gemini::Reader::new(limits).whole(document, notes, sink),
-        Protocol::Cohere => {
-            return Err(StreamFault::NotJson);
-        }
+        Protocol::Cohere => return cohere::Reader::new(limits).whole(document, notes, sink),
     };
     events(response, notes, sink)
 }
@@ -62,6 +60,10 @@ fn error_of(backend: Protocol, document: Checked<'_>) -> Option<StreamFault> {
     if envelope.error.is_some_and(|error| !error.is_null()) {
         return Some(told(backend, document));
     }
+    // Its errors are a message alone, where an answer's message is an object.
+    if backend == Protocol::Cohere && envelope.message.is_some_and(|message| message.is_string()) {
+        return Some(told(backend, document));
+    }
     if backend != Protocol::Bedrock || envelope.output.is_some() {
         return None;
     }
@@ -74,6 +76,7 @@ fn error_of(backend: Protocol, document: Checked<'_>) -> Option<StreamFault> {
 #[derive(serde::Deserialize)]
 struct Envelope {
     error: Option<serde_json::Value>,
+    message: Option<serde_json::Value>,
     output: Option<serde::de::IgnoredAny>,
     #[serde(rename = "__type")]
     kind: Option<String>,

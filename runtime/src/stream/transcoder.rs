@@ -56,8 +56,8 @@ impl Transcoder {
             Fault::gateway(Class::Unsupported, message)
         };
         let decoder = Decoder::new(call.backend, limits);
-        let reader = Reader::new(call.backend, limits).ok_or_else(unsupported)?;
-        let writer = Writer::new(call.client, limits).ok_or_else(unsupported)?;
+        let reader = Reader::new(call.backend, limits);
+        let writer = Writer::new(call.client, limits);
         let to = rules(call.client).ok_or_else(unsupported)?;
         let shaper = Shaper::new(&call, to, carriage, limits);
         Ok(Self {

@@ -4,6 +4,7 @@ pub(crate) mod anthropic;
 mod balance;
 pub(crate) mod bedrock;
 mod calls;
+pub(crate) mod cohere;
 pub(crate) mod gemini;
 mod notes;
 pub(crate) mod openai_chat;
@@ -29,6 +30,7 @@ pub(crate) type Sink<'s> = &'s mut dyn FnMut(Event<'_>) -> Result<(), StreamFaul
 #[derive(Debug)]
 pub(crate) enum Reader {
     Anthropic(anthropic::Reader),
+    Cohere(cohere::Reader),
     Gemini(gemini::Reader),
     OpenaiChat(openai_chat::Reader),
     OpenaiResponses(openai_responses::Reader),
@@ -36,15 +38,15 @@ pub(crate) enum Reader {
 }
 
 impl Reader {
-    /// A reader at the start of a stream; none for a protocol whose streams are forwarded only.
-    pub(crate) fn new(protocol: Protocol, limits: Limits) -> Option<Self> {
+    /// A reader at the start of a stream.
+    pub(crate) fn new(protocol: Protocol, limits: Limits) -> Self {
         match protocol {
-            Protocol::Anthropic => Some(Self::Anthropic(anthropic::Reader::new(limits))),
-            Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Reader::new(limits))),
-            Protocol::OpenaiResponses => Some(Self::OpenaiResponses(openai_responses::Reader::new(limits))),
-            Protocol::Bedrock => Some(Self::Bedrock(bedrock::Reader::new(limits))),
-            Protocol::Gemini => Some(Self::Gemini(gemini::Reader::new(limits))),
-            Protocol::Cohere => None,
+            Protocol::Anthropic => Self::Anthropic(anthropic::Reader::new(limits)),
+            Protocol::OpenaiChat => Self::OpenaiChat(openai_chat::Reader::new(limits)),
+            Protocol::OpenaiResponses => Self::OpenaiResponses(openai_responses::Reader::new(limits)),
+            Protocol::Bedrock => Self::Bedrock(bedrock::Reader::new(limits)),
+            Protocol::Gemini => Self::Gemini(gemini::Reader::new(limits)),
+            Protocol::Cohere => Self::Cohere(cohere::Reader::new(limits)),
         }
     }
 
@@ -64,6 +66,7 @@ impl Reader {
             (Self::OpenaiChat(reader), b"[DONE]") => return reader.done(sink),
             // Not of this protocol, and some servers send it all the same.
             (Self::OpenaiResponses(reader), b"[DONE]") => return reader.finish(),
+            (Self::Cohere(reader), b"[DONE]") => return reader.finish(),
             _ => {}
         }
         match Checked::new(data) {
@@ -75,9 +78,11 @@ impl Reader {
     /// Takes a comment.
     pub(crate) fn comment(&mut self, sink: Sink<'_>) -> Result<(), StreamFault> {
         match self {
-            Self::Anthropic(_) | Self::OpenaiResponses(_) | Self::Bedrock(_) | Self::Gemini(_) => {
-                sink(Event::Ping(PingEvent::default()))
-            }
+            Self::Anthropic(_)
+            | Self::OpenaiResponses(_)
+            | Self::Bedrock(_)
+            | Self::Gemini(_)
+            | Self::Cohere(_) => sink(Event::Ping(PingEvent::default())),
             Self::OpenaiChat(reader) => {
                 sink(Event::Ping(PingEvent::default()))?;
                 reader.comment(sink)
@@ -89,6 +94,7 @@ impl Reader {
     pub(crate) fn finish(&mut self, sink: Sink<'_>) -> Result<(), StreamFault> {
         match self {
             Self::Anthropic(reader) => reader.finish(),
+            Self::Cohere(reader) => reader.finish(),
             Self::Gemini(reader) => reader.finish(sink),
             Self::OpenaiChat(reader) => reader.finish(sink),
             Self::OpenaiResponses(reader) => reader.finish(),
@@ -100,6 +106,7 @@ impl Reader {
     pub(crate) fn stopped(&self) -> bool {
         match self {
             Self::Anthropic(reader) => reader.stopped(),
+            Self::Cohere(reader) => reader.stopped(),
             Self::Gemini(reader) => reader.stopped(),
             Self::OpenaiChat(reader) => reader.stopped(),
             Self::OpenaiResponses(reader) => reader.stopped(),
@@ -116,6 +123,7 @@ impl Reader {
     ) -> Result<(), StreamFault> {
         match self {
             Self::Anthropic(reader) => reader.step(document, notes, sink),
+            Self::Cohere(reader) => reader.step(document, notes, sink),
             Self::Gemini(reader) => reader.step(document, notes, sink),
             Self::OpenaiChat(reader) => reader.step(document, notes, sink),
             Self::OpenaiResponses(reader) => reader.step(document, notes, sink),

@@ -16,3 +16,7 @@ pub(in crate::stream) const RESPONSES_TOOLS: &[u8] = include_bytes!("fixtures/re
 pub(in crate::stream) const GEMINI_TEXT: &[u8] = include_bytes!("fixtures/gemini_text.sse");
 /// Responses: thoughts, text, two calls of which the first is signed.
 pub(in crate::stream) const GEMINI_TOOLS: &[u8] = include_bytes!("fixtures/gemini_tools.sse");
+/// Chat events: text, and a citation behind its end.
+pub(in crate::stream) const COHERE_TEXT: &[u8] = include_bytes!("fixtures/cohere_text.sse");
+/// Chat events: thinking, text, a plan, two calls.
+pub(in crate::stream) const COHERE_TOOLS: &[u8] = include_bytes!("fixtures/cohere_tools.sse");

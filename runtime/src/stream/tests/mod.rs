@@ -5,6 +5,7 @@ mod bedrock;
 mod buffered;
 mod carriage;
 mod chat_to_anthropic;
+mod cohere;
 mod field;
 pub(super) mod fixtures;
 mod from_responses;

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 
 use super::fixtures::{
-    ANTHROPIC_TEXT, ANTHROPIC_TOOLS, CHAT_TEXT, CHAT_TOOLS, GEMINI_TEXT, GEMINI_TOOLS, RESPONSES_TEXT,
-    RESPONSES_TOOLS,
+    ANTHROPIC_TEXT, ANTHROPIC_TOOLS, CHAT_TEXT, CHAT_TOOLS, COHERE_TEXT, COHERE_TOOLS, GEMINI_TEXT,
+    GEMINI_TOOLS, RESPONSES_TEXT, RESPONSES_TOOLS,
 };
 use super::{call, run, run_pieces, to_anthropic, to_chat};
 use crate::Protocol;
@@ -28,6 +28,10 @@ fn streams() -> Vec<(CallState, &'static [u8])> {
         (call(Protocol::Anthropic, Protocol::Gemini), GEMINI_TOOLS),
         (call(Protocol::Gemini, Protocol::Anthropic), ANTHROPIC_TOOLS),
         (call(Protocol::Gemini, Protocol::OpenaiChat), CHAT_TOOLS),
+        (call(Protocol::Gemini, Protocol::Cohere), COHERE_TEXT),
+        (call(Protocol::Anthropic, Protocol::Cohere), COHERE_TOOLS),
+        (call(Protocol::Cohere, Protocol::Gemini), GEMINI_TOOLS),
+        (call(Protocol::Cohere, Protocol::OpenaiChat), CHAT_TOOLS),
     ]
 }
 
@@ -85,6 +89,7 @@ proptest! {
             let ends: &[&str] = match call.client {
                 Protocol::OpenaiChat => &["[DONE]"],
                 Protocol::OpenaiResponses => &["event: response.completed\n", "event: response.incomplete\n"],
+                Protocol::Cohere => &["event: message-end\n"],
                 Protocol::Gemini => &["\"finishReason\""],
                 _ => &["\"message_stop\""],
             };

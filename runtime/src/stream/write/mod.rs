@@ -2,6 +2,7 @@
 
 pub(crate) mod anthropic;
 pub(crate) mod bedrock;
+pub(crate) mod cohere;
 pub(crate) mod gemini;
 pub(crate) mod openai_chat;
 pub(crate) mod openai_responses;
@@ -20,6 +21,7 @@ use crate::translate::CallState;
 #[derive(Debug)]
 pub(crate) enum Writer {
     Anthropic(anthropic::Writer),
+    Cohere(cohere::Writer),
     Gemini(gemini::Writer),
     OpenaiChat(openai_chat::Writer),
     Bedrock(bedrock::Writer),
@@ -27,15 +29,15 @@ pub(crate) enum Writer {
 }
 
 impl Writer {
-    /// A writer at the start of a stream; none for a protocol whose streams are forwarded only.
-    pub(crate) fn new(protocol: Protocol, limits: Limits) -> Option<Self> {
+    /// A writer at the start of a stream.
+    pub(crate) fn new(protocol: Protocol, limits: Limits) -> Self {
         match protocol {
-            Protocol::Anthropic => Some(Self::Anthropic(anthropic::Writer::new(limits))),
-            Protocol::OpenaiChat => Some(Self::OpenaiChat(openai_chat::Writer::new())),
-            Protocol::OpenaiResponses => Some(Self::OpenaiResponses(openai_responses::Writer::new(limits))),
-            Protocol::Bedrock => Some(Self::Bedrock(bedrock::Writer::new(limits))),
-            Protocol::Gemini => Some(Self::Gemini(gemini::Writer::new(limits))),
-            Protocol::Cohere => None,
+            Protocol::Anthropic => Self::Anthropic(anthropic::Writer::new(limits)),
+            Protocol::OpenaiChat => Self::OpenaiChat(openai_chat::Writer::new()),
+            Protocol::OpenaiResponses => Self::OpenaiResponses(openai_responses::Writer::new(limits)),
+            Protocol::Bedrock => Self::Bedrock(bedrock::Writer::new(limits)),
+            Protocol::Gemini => Self::Gemini(gemini::Writer::new(limits)),
+            Protocol::Cohere => Self::Cohere(cohere::Writer::new(limits)),
         }
     }
 
@@ -49,6 +51,7 @@ impl Writer {
         note_losses(event, cx);
         match self {
             Self::Anthropic(writer) => writer.event(event, cx, out),
+            Self::Cohere(writer) => writer.event(event, cx, out),
             Self::Gemini(writer) => writer.event(event, cx, out),
             Self::OpenaiChat(writer) => writer.event(event, cx, out),
             Self::Bedrock(writer) => writer.event(event, cx, out),
@@ -62,7 +65,7 @@ impl Writer {
             Self::Anthropic(_) => out.extend_from_slice(b"event: ping\ndata: {\"type\":\"ping\"}\n\n"),
             Self::Gemini(writer) => writer.keep_alive(out),
             // Without the blank line, on which some SDKs try to parse an event without data.
-            Self::OpenaiChat(_) => out.extend_from_slice(b": ping\n"),
+            Self::OpenaiChat(_) | Self::Cohere(_) => out.extend_from_slice(b": ping\n"),
             // An event stream has no comments; its SDKs pass over an event that their model does not have.
             Self::Bedrock(_) => event_stream::write_event(out, "ping", |out| out.extend_from_slice(b"{}")),
             Self::OpenaiResponses(writer) => writer.keep_alive(out),
