@@ -23,7 +23,7 @@ pub struct Map {
     /// For a union with a string form: the IR path that the string sets, by union name.
     pub strings: BTreeMap<String, String>,
     /// Unions by the name of their only member, and what the members mean, by union name.
-    pub keyed: BTreeMap<String, BTreeMap<String, KeyForm>>,
+    pub keyed: BTreeMap<String, KeyUnion>,
     /// Object types that have several roles: a name for each, and where it is played.
     pub views: Vec<View>,
     /// Object types that are one of several things, by what is said in them.
@@ -51,6 +51,15 @@ pub struct Present {
     pub forms: Vec<Presence>,
     /// Members that are in no form, with the reason.
     pub keeps: BTreeMap<String, String>,
+}
+
+/// A union by the name of its only member.
+#[derive(Debug, Clone)]
+pub struct KeyUnion {
+    /// The IR object that its members are part of, where they become no node of their own.
+    pub ir: Option<String>,
+    /// What the members mean.
+    pub forms: BTreeMap<String, KeyForm>,
 }
 
 /// What one member of a union by key means.
@@ -194,6 +203,7 @@ struct RawMap {
 #[serde(deny_unknown_fields)]
 struct RawKey {
     wire: String,
+    ir: Option<String>,
     forms: BTreeMap<String, KeyForm>,
 }
 
@@ -313,7 +323,11 @@ impl Map {
             streams: BTreeMap::new(),
             enums: BTreeMap::new(),
             strings: raw.union.into_iter().map(|u| (u.wire, u.string)).collect(),
-            keyed: raw.key.into_iter().map(|key| (key.wire, key.forms)).collect(),
+            keyed: raw
+                .key
+                .into_iter()
+                .map(|key| (key.wire, KeyUnion { ir: key.ir, forms: key.forms }))
+                .collect(),
             views: raw.view,
             present: BTreeMap::new(),
             lacks: raw.lacks,
@@ -547,8 +561,14 @@ impl Map {
                                 (None, None) => Reach::Missing,
                             };
                         visit(name, Some(field), fate);
-                        if matches!(fate, Reach::Ir | Reach::Gateway | Reach::Stream | Reach::Hand) {
-                            queue.extend(facts.ty.target());
+                        // What code moves may still go through maps, but need not.
+                        let mapped = |target: &str| {
+                            self.objects(schema, target).iter().any(|object| self.types.contains_key(*object))
+                        };
+                        match fate {
+                            Reach::Ir | Reach::Gateway | Reach::Stream => queue.extend(facts.ty.target()),
+                            Reach::Hand => queue.extend(facts.ty.target().filter(|target| mapped(target))),
+                            Reach::Const | Reach::Keep | Reach::Missing => {}
                         }
                     }
                 }
@@ -595,7 +615,7 @@ impl Map {
 
     /// What a member of a union by key means, where the map says so.
     pub fn key_form(&self, union: &str, form: &str) -> Option<&KeyForm> {
-        self.keyed.get(union)?.get(form)
+        self.keyed.get(union)?.forms.get(form)
     }
 
     /// Object types that a wire type reference can turn out to be.

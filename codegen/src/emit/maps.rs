@@ -161,6 +161,9 @@ impl Cx<'_> {
 
     /// What the object types behind a reference become.
     pub(crate) fn becomes(&self, wire: &str) -> Result<Becomes> {
+        if let Some(ir) = self.map.keyed.get(wire).and_then(|union| union.ir.clone()) {
+            return Ok(Becomes::Object(ir));
+        }
         let mut targets: BTreeSet<&str> = self
             .map
             .objects(self.schema, wire)
@@ -179,6 +182,20 @@ impl Cx<'_> {
             }
             _ => bail!("{wire} becomes different IR types: {targets:?}"),
         }
+    }
+
+    /// IR paths that the member of a union by key says which holds an object of this type.
+    pub(crate) fn said_by_key(&self, wire: &str) -> Vec<&str> {
+        let mut said = Vec::new();
+        for (union, rows) in &self.map.keyed {
+            let Some(Def::Union(Union::Key(forms))) = self.schema.types.get(union) else { continue };
+            for (key, row) in &rows.forms {
+                if forms.get(key).and_then(Type::target) == Some(wire) {
+                    said.extend(row.sets().into_iter().map(|(path, _)| path));
+                }
+            }
+        }
+        said
     }
 
     /// Conditions under which a wire object type is the one to write: `(path, word)` of its constants.
@@ -237,7 +254,7 @@ impl Cx<'_> {
         if let Some(string) = self.map.strings.get(target) {
             leaves.insert(string.clone());
         }
-        for form in self.map.keyed.get(target).into_iter().flat_map(BTreeMap::values) {
+        for form in self.map.keyed.get(target).into_iter().flat_map(|union| union.forms.values()) {
             leaves.extend(form.leaf.clone());
             leaves.extend(form.sets().into_iter().map(|(path, _)| path.to_owned()));
         }
@@ -350,9 +367,11 @@ impl<'s> Cx<'s> {
     /// IR objects of the scalar members of unions by key behind a reference.
     fn scalar_forms(&self, wire: &str) -> Vec<&'s str> {
         let Some(Def::Union(Union::Key(forms))) = self.schema.types.get(wire) else { return Vec::new() };
-        let own = self.map.keyed.get(wire).into_iter().flat_map(BTreeMap::values);
+        let union = self.map.keyed.get(wire);
+        let own =
+            union.into_iter().flat_map(|union| union.forms.values()).filter_map(|form| form.ir.as_deref());
         let inner = forms.values().filter_map(Type::target).flat_map(|target| self.scalar_forms(target));
-        own.filter_map(|form| form.ir.as_deref()).chain(inner).collect()
+        own.chain(inner).chain(union.and_then(|union| union.ir.as_deref())).collect()
     }
 
     /// Rows of a type and of all types that are one node with it, by inline members.

@@ -31,10 +31,12 @@ pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> TokenStream {
             rows.push(quote!(Row { wire: #wire, field: #field, ir: #ir, fate: #fate }));
         }
     }
-    for (wire, forms) in &map.keyed {
-        for (field, form) in forms {
-            let (ir, path) =
-                (form.ir.as_deref().unwrap_or_default(), form.leaf.as_deref().unwrap_or_default());
+    for (wire, union) in &map.keyed {
+        for (field, form) in &union.forms {
+            let (ir, path) = (
+                form.ir.as_deref().or(union.ir.as_deref()).unwrap_or_default(),
+                form.leaf.as_deref().unwrap_or_default(),
+            );
             let fate = match &form.keep {
                 Some(reason) => quote!(Fate::Keep(#reason)),
                 None => quote!(Fate::Ir(#path)),
@@ -193,8 +195,9 @@ fn wire_names(schema: &Schema, map: &Map, ir: &Ir) -> BTreeMap<(String, String),
         }
     }
     // A scalar that is a node by itself has one name.
-    for forms in map.keyed.values() {
-        let nodes = forms.iter().filter_map(|(key, form)| Some((key, form.ir.clone()?, form.leaf.clone()?)));
+    for union in map.keyed.values() {
+        let nodes =
+            union.forms.iter().filter_map(|(key, form)| Some((key, form.ir.clone()?, form.leaf.clone()?)));
         for (key, ir, leaf) in nodes {
             names.entry((ir, leaf)).or_insert_with(|| key.clone());
         }

@@ -2,6 +2,9 @@
 //! Maps of `bedrock`.
 
 use super::types::*;
+use super::types::ServiceTier as AnswerServiceTier;
+use super::types::Message as OutputMessage;
+use super::types::CachePointBlock as ToolCachePoint;
 use crate::ir;
 use crate::prelude::*;
 use crate::prelude::map::{self, write_num};
@@ -57,6 +60,898 @@ pub fn error_from_ir<'s>(
 ) -> ErrorBody<'s> {
     cx.leftovers(&node.native);
     write_error_body(node, &node.native, cx, node.at)
+}
+/// Takes a `AnswerServiceTier` apart into `Response`.
+pub fn read_answer_service_tier<'a>(
+    wire: AnswerServiceTier<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "AnswerServiceTier";
+    let AnswerServiceTier { r#type, unknown } = wire;
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            out.service_tier = Some(read_service_tier_type(v));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `AnswerServiceTier` together from `Response`.
+pub fn write_answer_service_tier<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> AnswerServiceTier<'s> {
+    const OWNER: &str = "AnswerServiceTier";
+    let mut wire = AnswerServiceTier::default();
+    if let Some(v) = &src.service_tier {
+        match write_service_tier_type(v) {
+            Some(w) => {
+                wire.r#type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "service_tier",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `AnyToolChoice` apart into `ToolChoice`.
+pub fn read_any_tool_choice<'a>(
+    wire: AnyToolChoice<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "AnyToolChoice";
+    let AnyToolChoice { unknown } = wire;
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `AnyToolChoice` together from `ToolChoice`.
+pub fn write_any_tool_choice<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> AnyToolChoice<'s> {
+    const OWNER: &str = "AnyToolChoice";
+    let mut wire = AnyToolChoice::default();
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "Bedrock offers all tools or one",
+            },
+            true,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "name",
+                reason: "only the choice of one tool names it",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "Bedrock has no switch for parallel calls",
+            },
+            false,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "Bedrock offers all tools or one",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `AudioBlock` apart into `Block.audio`.
+pub fn read_audio_block<'a>(
+    wire: AudioBlock<'a>,
+    out: &mut ir::AudioBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "AudioBlock";
+    let AudioBlock { error, format, source, unknown } = wire;
+    match error {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "error"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "error", &v);
+        }
+    }
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            let v = v.text();
+            match transforms::audio_word::read(v) {
+                Ok(value) => out.source.media_type = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "format", &v),
+            }
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            let member = cx.member(at, "source");
+            if let Err(v) = read_audio_source(v, &mut out.source, native, cx, member) {
+                native.keep_wire(at, OWNER, "source", &v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `AudioBlock` together from `Block.audio`.
+pub fn write_audio_block<'s>(
+    src: &'s ir::AudioBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> AudioBlock<'s> {
+    const OWNER: &str = "AudioBlock";
+    let mut wire = AudioBlock::default();
+    if let Some(v) = &src.source.media_type {
+        match transforms::audio_word::write(v) {
+            Some(v) => {
+                wire.format = Field::Value(AudioFormat::from_text(v));
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.audio",
+                        path: "source.media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.source != Default::default() {
+        cx.enter(at, "Block.audio", "source", &["media_type"]);
+        match write_audio_source(&src.source, native, cx, at) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.enter(at, "Block.audio", "source", &["media_type"]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.file_id.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "file_id",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.expires_at.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "expires_at",
+                reason: "Bedrock has no handles of spoken answers",
+            },
+            false,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "id",
+                reason: "Bedrock has no handles of spoken answers",
+            },
+            true,
+        );
+    }
+    if src.transcript.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "transcript",
+                reason: "Bedrock has no handles of spoken answers",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `AutoToolChoice` apart into `ToolChoice`.
+pub fn read_auto_tool_choice<'a>(
+    wire: AutoToolChoice<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "AutoToolChoice";
+    let AutoToolChoice { unknown } = wire;
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `AutoToolChoice` together from `ToolChoice`.
+pub fn write_auto_tool_choice<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> AutoToolChoice<'s> {
+    const OWNER: &str = "AutoToolChoice";
+    let mut wire = AutoToolChoice::default();
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "Bedrock offers all tools or one",
+            },
+            true,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "name",
+                reason: "only the choice of one tool names it",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "Bedrock has no switch for parallel calls",
+            },
+            false,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "Bedrock offers all tools or one",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `CachePointBlock` apart into `Block.cache_mark`.
+pub fn read_cache_point_block<'a>(
+    wire: CachePointBlock<'a>,
+    out: &mut ir::CacheMarkBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CachePointBlock";
+    let CachePointBlock { ttl, r#type, unknown } = wire;
+    match ttl {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ttl"),
+        Field::Value(v) => {
+            out.cache.ttl = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == CachePointType::Default => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.cache.kind = Some(Text::plain("ephemeral"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CachePointBlock` together from `Block.cache_mark`.
+pub fn write_cache_point_block<'s>(
+    src: &'s ir::CacheMarkBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CachePointBlock<'s> {
+    const OWNER: &str = "CachePointBlock";
+    let mut wire = CachePointBlock::default();
+    if let Some(v) = &src.cache.ttl {
+        match Some(CacheTTL::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.ttl = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.cache_mark",
+                        path: "cache.ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.cache.kind == Some(Text::plain("ephemeral"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| CachePointType::from_checked(raw.checked()))
+        {
+            Some(Ok(word)) if cx.home() => Field::Value(word),
+            _ => Field::Value(CachePointType::from_text(Text::plain("default"))),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Citation` apart into `Citation`.
+pub fn read_citation<'a>(
+    wire: Citation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Citation";
+    let Citation { location, source, source_content, title, unknown } = wire;
+    match location {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "location"),
+        Field::Value(v) => {
+            let member = cx.member(at, "location");
+            if let Err(v) = read_citation_location(v, out, native, cx, member) {
+                native.keep_wire(at, OWNER, "location", &v);
+            }
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            out.source = Some(v);
+        }
+    }
+    match source_content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "sourceContent"),
+        Field::Value(v) => {
+            if v.len() != 1
+                || v
+                    .iter()
+                    .any(|piece| piece.value.is_none() || !piece.unknown.is_empty())
+            {
+                native.spelling(at, OWNER, "sourceContent", &v);
+            }
+            let pieces = v
+                .into_iter()
+                .filter_map(|piece| match piece.value {
+                    Some(CitationSourceContentForm::Text(text)) => Some(text),
+                    None => None,
+                });
+            out.cited_text = Some(map::joined(pieces));
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Citation` together from `Citation`.
+pub fn write_citation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Citation<'s> {
+    const OWNER: &str = "Citation";
+    let mut wire = Citation::default();
+    match write_citation_location(src, native, cx, at) {
+        Some(w) => {
+            wire.location = Field::Value(w);
+        }
+        None => {
+            if src.document_index.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "the location of a citation is a document, a search result or an address",
+                    },
+                    false,
+                );
+            }
+            if src.end.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "the location of a citation is a document, a search result or an address",
+                    },
+                    false,
+                );
+            }
+            if src.kind.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "kind",
+                        reason: "the location of a citation is a document, a search result or an address",
+                    },
+                    false,
+                );
+            }
+            if src.search_result_index.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "search_result_index",
+                        reason: "the location of a citation is a document, a search result or an address",
+                    },
+                    false,
+                );
+            }
+            if src.start.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "the location of a citation is a document, a search result or an address",
+                    },
+                    false,
+                );
+            }
+            if src.url.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "url",
+                        reason: "the location of a citation is a document, a search result or an address",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "source",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(text) = &src.cited_text {
+        let spelled = native.spelled(OWNER, "sourceContent").filter(|_| cx.home());
+        let pieces = match spelled.map(|raw| Wire::from_checked(raw.checked())) {
+            Some(Ok(pieces)) => pieces,
+            _ => vec![Keyed::from(CitationSourceContentForm::Text(text.reborrow()))],
+        };
+        wire.source_content = Field::Value(pieces);
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "Bedrock wants no reference back",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "Bedrock cites documents of the request and not files",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "a citation belongs to its piece of text as a whole",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "a citation belongs to its piece of text as a whole",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationsConfig` apart into `Cite`.
+pub fn read_citations_config<'a>(
+    wire: CitationsConfig<'a>,
+    out: &mut ir::Cite<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationsConfig";
+    let CitationsConfig { enabled, unknown } = wire;
+    match enabled {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "enabled"),
+        Field::Value(v) => {
+            out.on = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationsConfig` together from `Cite`.
+pub fn write_citations_config<'s>(
+    src: &'s ir::Cite<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationsConfig<'s> {
+    const OWNER: &str = "CitationsConfig";
+    let mut wire = CitationsConfig::default();
+    if let Some(v) = &src.on {
+        match Some(*v) {
+            Some(w) => {
+                wire.enabled = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Cite",
+                        path: "on",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.mode.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Cite",
+                path: "mode",
+                reason: "Bedrock has no way to say how citations are made",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CitationsContentBlock` apart into `Block.text`.
+pub fn read_citations_content_block<'a>(
+    wire: CitationsContentBlock<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CitationsContentBlock";
+    let CitationsContentBlock { citations, content, unknown } = wire;
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "citations", b"[]".to_vec());
+            }
+            let member = cx.member(at, "citations");
+            let list = out.citations.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Citation {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_citation(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if v.len() != 1
+                || v
+                    .iter()
+                    .any(|piece| piece.value.is_none() || !piece.unknown.is_empty())
+            {
+                native.spelling(at, OWNER, "content", &v);
+            }
+            let pieces = v
+                .into_iter()
+                .filter_map(|piece| match piece.value {
+                    Some(CitationGeneratedContentForm::Text(text)) => Some(text),
+                    None => None,
+                });
+            out.text = Some(map::joined(pieces));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CitationsContentBlock` together from `Block.text`.
+pub fn write_citations_content_block<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CitationsContentBlock<'s> {
+    const OWNER: &str = "CitationsContentBlock";
+    let mut wire = CitationsContentBlock::default();
+    if let Some(list) = &src.citations {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    cx.leftovers(&node.native);
+                    Some(write_citation(node, &node.native, cx, node.at))
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.citations = Field::Value(items);
+        }
+    }
+    if let Some(text) = &src.text {
+        let spelled = native.spelled(OWNER, "content").filter(|_| cx.home());
+        let pieces = match spelled.map(|raw| Wire::from_checked(raw.checked())) {
+            Some(Ok(pieces)) => pieces,
+            _ => vec![Keyed::from(CitationGeneratedContentForm::Text(text.reborrow()))],
+        };
+        wire.content = Field::Value(pieces);
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "signature",
+                reason: "Bedrock has no signature of plain text",
+            },
+            false,
+        );
+    }
+    wire
 }
 /// Takes a `ConverseRequest` apart into `Request`.
 pub fn read_converse_request<'a>(
@@ -187,14 +1082,27 @@ pub fn read_converse_request<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "system"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "system", &v);
+            if v.is_empty() {
+                native.empty(at, OWNER, "system", b"[]".to_vec());
+            }
+            let member = cx.member(at, "system");
+            let list = out.instructions.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_system_content_block(v, cx, at));
+            }
         }
     }
     match tool_config {
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "toolConfig"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "toolConfig", &v);
+            if v == Default::default() {
+                native.empty(at, OWNER, "toolConfig", v.to_json());
+            } else {
+                let member = cx.member(at, "toolConfig");
+                read_tool_configuration(v, out, native, cx, member);
+            }
         }
     }
     for (name, value) in unknown {
@@ -253,6 +1161,21 @@ pub fn write_converse_request<'s>(
     let w = write_service_tier(src, native, cx, at);
     if !(w == Default::default()) {
         wire.service_tier = Field::Value(w);
+    }
+    if let Some(list) = &src.instructions {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| { write_system_content_block(node, cx) })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.system = Field::Value(items);
+        }
+    }
+    let w = write_tool_configuration(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.tool_config = Field::Value(w);
     }
     if cx.home() {
         native.restore(OWNER, &mut wire);
@@ -367,17 +1290,6 @@ pub fn write_converse_request<'s>(
             false,
         );
     }
-    if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "instructions",
-                reason: "system content is carried whole",
-            },
-            true,
-        );
-    }
     if src.moderation.is_some() {
         cx.lack(
             at,
@@ -411,17 +1323,6 @@ pub fn write_converse_request<'s>(
             false,
         );
     }
-    if src.output.format.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "output.format",
-                reason: "the format of the answer is carried whole",
-            },
-            false,
-        );
-    }
     if src.output.logprobs.is_some() {
         cx.lack(
             at,
@@ -451,39 +1352,6 @@ pub fn write_converse_request<'s>(
                 ir: "Request",
                 path: "output.prediction",
                 reason: "Bedrock has no predicted output",
-            },
-            false,
-        );
-    }
-    if src.output.schema.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "output.schema",
-                reason: "the format of the answer is carried whole",
-            },
-            true,
-        );
-    }
-    if src.output.schema_description.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "output.schema_description",
-                reason: "the format of the answer is carried whole",
-            },
-            false,
-        );
-    }
-    if src.output.schema_name.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "output.schema_name",
-                reason: "the format of the answer is carried whole",
             },
             false,
         );
@@ -653,72 +1521,6 @@ pub fn write_converse_request<'s>(
             false,
         );
     }
-    if src.tool_choice.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "tool_choice.allowed",
-                reason: "Bedrock offers all tools or one",
-            },
-            true,
-        );
-    }
-    if src.tool_choice.mode.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "tool_choice.mode",
-                reason: "tools are carried whole",
-            },
-            false,
-        );
-    }
-    if src.tool_choice.name.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "tool_choice.name",
-                reason: "tools are carried whole",
-            },
-            true,
-        );
-    }
-    if src.tool_choice.parallel.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "tool_choice.parallel",
-                reason: "Bedrock has no switch for parallel calls",
-            },
-            false,
-        );
-    }
-    if src.tool_choice.required.is_some() {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "tool_choice.required",
-                reason: "Bedrock offers all tools or one",
-            },
-            true,
-        );
-    }
-    if src.tools.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "tools",
-                reason: "tools are carried whole",
-            },
-            true,
-        );
-    }
     wire
 }
 /// Takes a `ConverseResponse` apart into `Response`.
@@ -759,7 +1561,10 @@ pub fn read_converse_response<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "output"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "output", &v);
+            let member = cx.member(at, "output");
+            if let Err(v) = read_converse_output(v, out, native, cx, member) {
+                native.keep_wire(at, OWNER, "output", &v);
+            }
         }
     }
     match performance_config {
@@ -773,7 +1578,12 @@ pub fn read_converse_response<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "serviceTier"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "serviceTier", &v);
+            if v == Default::default() {
+                native.empty(at, OWNER, "serviceTier", v.to_json());
+            } else {
+                let member = cx.member(at, "serviceTier");
+                read_answer_service_tier(v, out, native, cx, member);
+            }
         }
     }
     match stop_reason {
@@ -835,6 +1645,28 @@ pub fn write_converse_response<'s>(
 ) -> ConverseResponse<'s> {
     const OWNER: &str = "ConverseResponse";
     let mut wire = ConverseResponse::default();
+    match write_converse_output(src, native, cx, at) {
+        Some(w) => {
+            wire.output = Field::Value(w);
+        }
+        None => {
+            if src.candidates.as_ref().is_some_and(|list| !list.is_empty()) {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Response",
+                        path: "candidates",
+                        reason: "an answer is one message",
+                    },
+                    true,
+                );
+            }
+        }
+    }
+    let w = write_answer_service_tier(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.service_tier = Field::Value(w);
+    }
     if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
         if let Some(v) = &element.stop.reason {
             match native
@@ -921,19 +1753,585 @@ pub fn write_converse_response<'s>(
             false,
         );
     }
-    if src.service_tier.is_some() {
+    for extra in src.candidates.iter().flatten().skip(1) {
+        cx.lack_node(extra.at, "this protocol has room for one", false);
+    }
+    wire
+}
+/// Takes a `DocumentBlock` apart into `Block.document`.
+pub fn read_document_block<'a>(
+    wire: DocumentBlock<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "DocumentBlock";
+    let DocumentBlock { citations, context, format, name, source, unknown } = wire;
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            if v == CitationsConfig::default() {
+                native.empty(at, OWNER, "citations", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "citations");
+                read_citations_config(v, &mut out.cite, native, cx, member);
+            }
+        }
+    }
+    match context {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "context"),
+        Field::Value(v) => {
+            out.context = Some(v);
+        }
+    }
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            let v = v.text();
+            match transforms::document_word::read(v) {
+                Ok(value) => out.source.media_type = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "format", &v),
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            let member = cx.member(at, "source");
+            if let Err(v) = read_document_source(
+                v,
+                &mut out.source,
+                native,
+                cx,
+                member,
+            ) {
+                native.keep_wire(at, OWNER, "source", &v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `DocumentBlock` together from `Block.document`.
+pub fn write_document_block<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> DocumentBlock<'s> {
+    const OWNER: &str = "DocumentBlock";
+    let mut wire = DocumentBlock::default();
+    if src.cite != Default::default() || (cx.home() && native.owns("CitationsConfig")) {
+        cx.enter(at, "Block.document", "cite", &[]);
+        let w = write_citations_config(&src.cite, native, cx, at);
+        if w != Default::default() {
+            wire.citations = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.context {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.context = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "context",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source.media_type {
+        match transforms::document_word::write(v) {
+            Some(v) => {
+                wire.format = Field::Value(DocumentFormat::from_text(v));
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "source.media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.source != Default::default() {
+        cx.enter(at, "Block.document", "source", &["media_type"]);
+        match write_document_source(&src.source, native, cx, at) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.enter(at, "Block.document", "source", &["media_type"]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.file_id.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "file_id",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
         cx.lack(
             at,
             &Lack {
-                ir: "Response",
-                path: "service_tier",
-                reason: "Bedrock says the tier in an object of its own, which is carried whole",
+                ir: "Block.document",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
             },
             false,
         );
     }
-    for extra in src.candidates.iter().flatten().skip(1) {
-        cx.lack_node(extra.at, "this protocol has room for one", false);
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "data",
+                reason: "Bedrock has no documents of free fields",
+            },
+            true,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "id",
+                reason: "Bedrock knows documents by their name",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `DocumentCharLocation` apart into `Citation`.
+pub fn read_document_char_location<'a>(
+    wire: DocumentCharLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "DocumentCharLocation";
+    let DocumentCharLocation { document_index, end, start, unknown } = wire;
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentIndex"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match end {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match start {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `DocumentCharLocation` together from `Citation`.
+pub fn write_document_char_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> DocumentCharLocation<'s> {
+    const OWNER: &str = "DocumentCharLocation";
+    let mut wire = DocumentCharLocation::default();
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `DocumentChunkLocation` apart into `Citation`.
+pub fn read_document_chunk_location<'a>(
+    wire: DocumentChunkLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "DocumentChunkLocation";
+    let DocumentChunkLocation { document_index, end, start, unknown } = wire;
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentIndex"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match end {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match start {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `DocumentChunkLocation` together from `Citation`.
+pub fn write_document_chunk_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> DocumentChunkLocation<'s> {
+    const OWNER: &str = "DocumentChunkLocation";
+    let mut wire = DocumentChunkLocation::default();
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `DocumentPageLocation` apart into `Citation`.
+pub fn read_document_page_location<'a>(
+    wire: DocumentPageLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "DocumentPageLocation";
+    let DocumentPageLocation { document_index, end, start, unknown } = wire;
+    match document_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentIndex"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match end {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match start {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `DocumentPageLocation` together from `Citation`.
+pub fn write_document_page_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> DocumentPageLocation<'s> {
+    const OWNER: &str = "DocumentPageLocation";
+    let mut wire = DocumentPageLocation::default();
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.document_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
     }
     wire
 }
@@ -1042,6 +2440,195 @@ pub fn write_error_body<'s>(
                 ir: "Error",
                 path: "request_id",
                 reason: "Bedrock has no request id in an error body",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ImageBlock` apart into `Block.image`.
+pub fn read_image_block<'a>(
+    wire: ImageBlock<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ImageBlock";
+    let ImageBlock { error, format, source, unknown } = wire;
+    match error {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "error"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "error", &v);
+        }
+    }
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            let v = v.text();
+            match transforms::image_word::read(v) {
+                Ok(value) => out.source.media_type = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "format", &v),
+            }
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            let member = cx.member(at, "source");
+            if let Err(v) = read_image_source(v, &mut out.source, native, cx, member) {
+                native.keep_wire(at, OWNER, "source", &v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ImageBlock` together from `Block.image`.
+pub fn write_image_block<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ImageBlock<'s> {
+    const OWNER: &str = "ImageBlock";
+    let mut wire = ImageBlock::default();
+    if let Some(v) = &src.source.media_type {
+        match transforms::image_word::write(v) {
+            Some(v) => {
+                wire.format = Field::Value(ImageFormat::from_text(v));
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.image",
+                        path: "source.media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.source != Default::default() {
+        cx.enter(at, "Block.image", "source", &["media_type"]);
+        match write_image_source(&src.source, native, cx, at) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.enter(at, "Block.image", "source", &["media_type"]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.file_id.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "file_id",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.detail.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "detail",
+                reason: "Bedrock has no resolution for a picture",
             },
             false,
         );
@@ -1178,6 +2765,112 @@ pub fn write_inference_configuration<'s>(
     }
     wire
 }
+/// Takes a `JsonSchemaDefinition` apart into `Request`.
+pub fn read_json_schema_definition<'a>(
+    wire: JsonSchemaDefinition<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "JsonSchemaDefinition";
+    let JsonSchemaDefinition { description, name, schema, unknown } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.output.schema_description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.output.schema_name = Some(v);
+        }
+    }
+    match schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "schema"),
+        Field::Value(v) => {
+            match transforms::json_text::read(v) {
+                Ok(value) => out.output.schema = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "schema", &v),
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `JsonSchemaDefinition` together from `Request`.
+pub fn write_json_schema_definition<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> JsonSchemaDefinition<'s> {
+    const OWNER: &str = "JsonSchemaDefinition";
+    let mut wire = JsonSchemaDefinition::default();
+    if let Some(v) = &src.output.schema_description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema_name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.schema {
+        match transforms::json_text::write(v) {
+            Some(v) => {
+                wire.schema = Field::Value(v);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
 /// Takes a `Message` apart into `Turn`.
 pub fn read_message<'a>(
     wire: Message<'a>,
@@ -1192,7 +2885,15 @@ pub fn read_message<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "content"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "content", &v);
+            if v.is_empty() {
+                native.empty(at, OWNER, "content", b"[]".to_vec());
+            }
+            let member = cx.member(at, "content");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_content_block(v, cx, at));
+            }
         }
     }
     match role {
@@ -1215,6 +2916,15 @@ pub fn write_message<'s>(
 ) -> Message<'s> {
     const OWNER: &str = "Message";
     let mut wire = Message::default();
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter().filter_map(|node| { write_content_block(node, cx) }).collect()
+        };
+        if !items.is_empty() {
+            wire.content = Field::Value(items);
+        }
+    }
     if let Some(v) = &src.role {
         match write_conversation_role(v) {
             Some(w) => {
@@ -1258,17 +2968,6 @@ pub fn write_message<'s>(
             false,
         );
     }
-    if src.content.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Turn",
-                path: "content",
-                reason: "content blocks are carried whole",
-            },
-            true,
-        );
-    }
     if src.name.is_some() {
         cx.lack(
             at,
@@ -1307,7 +3006,12 @@ pub fn read_output_config<'a>(
         Field::Null => native.null(at, OWNER, "textFormat"),
         Field::Value(v) => {
             let v = *v;
-            native.keep_wire(at, OWNER, "textFormat", &v);
+            if v == Default::default() {
+                native.empty(at, OWNER, "textFormat", v.to_json());
+            } else {
+                let member = cx.member(at, "textFormat");
+                read_output_format(v, out, native, cx, member);
+            }
         }
     }
     for (name, value) in unknown {
@@ -1334,6 +3038,777 @@ pub fn write_output_config<'s>(
                     &Lack {
                         ir: "Request",
                         path: "reasoning.effort",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    let w = write_output_format(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.text_format = Field::Value(Box::new(w));
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `OutputFormat` apart into `Request`.
+pub fn read_output_format<'a>(
+    wire: OutputFormat<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "OutputFormat";
+    let OutputFormat { structure, r#type, unknown } = wire;
+    match structure {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "structure"),
+        Field::Value(v) => {
+            let member = cx.member(at, "structure");
+            if let Err(v) = read_output_format_structure(v, out, native, cx, member) {
+                native.keep_wire(at, OWNER, "structure", &v);
+            }
+        }
+    }
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            out.output.format = Some(read_output_format_type(v));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `OutputFormat` together from `Request`.
+pub fn write_output_format<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> OutputFormat<'s> {
+    const OWNER: &str = "OutputFormat";
+    let mut wire = OutputFormat::default();
+    match write_output_format_structure(src, native, cx, at) {
+        Some(w) => {
+            wire.structure = Field::Value(w);
+        }
+        None => {
+            if src.output.schema.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema",
+                        reason: "the format of the answer is carried whole",
+                    },
+                    true,
+                );
+            }
+            if src.output.schema_description.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_description",
+                        reason: "the format of the answer is carried whole",
+                    },
+                    false,
+                );
+            }
+            if src.output.schema_name.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.schema_name",
+                        reason: "the format of the answer is carried whole",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.output.format {
+        match write_output_format_type(v) {
+            Some(w) => {
+                wire.r#type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "output.format",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `OutputMessage` apart into `Response`.
+pub fn read_output_message<'a>(
+    wire: OutputMessage<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "OutputMessage";
+    let OutputMessage { content, role, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if let Some(element) = map::element(
+                &mut out.candidates,
+                false,
+                |_| true,
+                || ir::Candidate {
+                    at,
+                    ..Default::default()
+                },
+            ) {
+                if v.is_empty() {
+                    native.empty(at, OWNER, "content", b"[]".to_vec());
+                }
+                let member = cx.member(at, "content");
+                let list = element.content.get_or_insert_with(Vec::new);
+                for (index, v) in v.into_iter().enumerate() {
+                    let at = cx.item(member, index);
+                    list.push(read_content_block(v, cx, at));
+                }
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == ConversationRole::Assistant => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `OutputMessage` together from `Response`.
+pub fn write_output_message<'s>(
+    src: &'s ir::Response<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> OutputMessage<'s> {
+    const OWNER: &str = "OutputMessage";
+    let mut wire = OutputMessage::default();
+    if let Some(element) = src.candidates.as_ref().and_then(|list| list.first()) {
+        if let Some(list) = &element.content {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| { write_content_block(node, cx) })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(items);
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "role")) {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| ConversationRole::from_checked(raw.checked()))
+        {
+            Some(Ok(word)) if cx.home() => Field::Value(word),
+            _ => Field::Value(ConversationRole::from_text(Text::plain("assistant"))),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ReasoningTextBlock` apart into `Block.reasoning`.
+pub fn read_reasoning_text_block<'a>(
+    wire: ReasoningTextBlock<'a>,
+    out: &mut ir::ReasoningBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ReasoningTextBlock";
+    let ReasoningTextBlock { signature, text, unknown } = wire;
+    match signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "signature"),
+        Field::Value(v) => {
+            out.signature = Some(v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ReasoningTextBlock` together from `Block.reasoning`.
+pub fn write_reasoning_text_block<'s>(
+    src: &'s ir::ReasoningBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ReasoningTextBlock<'s> {
+    const OWNER: &str = "ReasoningTextBlock";
+    let mut wire = ReasoningTextBlock::default();
+    if let Some(v) = &src.signature {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.signature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.reasoning",
+                        path: "signature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.reasoning",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.reasoning",
+                path: "id",
+                reason: "Bedrock has no ids for reasoning",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `S3Location` apart into `Source`.
+pub fn read_s3_location<'a>(
+    wire: S3Location<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "S3Location";
+    let S3Location { bucket_owner, uri, unknown } = wire;
+    match bucket_owner {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "bucketOwner"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "bucketOwner", &v);
+        }
+    }
+    match uri {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "uri"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `S3Location` together from `Source`.
+pub fn write_s3_location<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> S3Location<'s> {
+    const OWNER: &str = "S3Location";
+    let mut wire = S3Location::default();
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.uri = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "the source is bytes, text, pieces of text or a place in S3",
+            },
+            true,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "the source is bytes, text, pieces of text or a place in S3",
+            },
+            true,
+        );
+    }
+    if src.filename.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "filename",
+                reason: "the source is bytes, text, pieces of text or a place in S3",
+            },
+            false,
+        );
+    }
+    if src.media_type.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "media_type",
+                reason: "the source is bytes, text, pieces of text or a place in S3",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "the source is bytes, text, pieces of text or a place in S3",
+            },
+            true,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "the source is bytes, text, pieces of text or a place in S3",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `SearchResultBlock` apart into `Block.search_result`.
+pub fn read_search_result_block<'a>(
+    wire: SearchResultBlock<'a>,
+    out: &mut ir::SearchResultBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "SearchResultBlock";
+    let SearchResultBlock { citations, content, source, title, unknown } = wire;
+    match citations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "citations"),
+        Field::Value(v) => {
+            if v == CitationsConfig::default() {
+                native.empty(at, OWNER, "citations", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "citations");
+                read_citations_config(v, &mut out.cite, native, cx, member);
+            }
+        }
+    }
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "content", b"[]".to_vec());
+            }
+            let member = cx.member(at, "content");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::TextBlock {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_search_result_content_block(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(ir::Block::Text(node));
+            }
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            out.source = Some(v);
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `SearchResultBlock` together from `Block.search_result`.
+pub fn write_search_result_block<'s>(
+    src: &'s ir::SearchResultBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> SearchResultBlock<'s> {
+    const OWNER: &str = "SearchResultBlock";
+    let mut wire = SearchResultBlock::default();
+    if src.cite != Default::default() || (cx.home() && native.owns("CitationsConfig")) {
+        cx.enter(at, "Block.search_result", "cite", &[]);
+        let w = write_citations_config(&src.cite, native, cx, at);
+        if w != Default::default() {
+            wire.citations = Field::Value(w);
+        }
+    }
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    match node {
+                        ir::Block::Text(node) => {
+                            cx.leftovers(&node.native);
+                            Some(
+                                write_search_result_content_block(
+                                    node,
+                                    &node.native,
+                                    cx,
+                                    node.at,
+                                ),
+                            )
+                        }
+                        other => {
+                            cx.lack_node(
+                                other.at(),
+                                "only another kind of content fits here",
+                                other.semantic(),
+                            );
+                            None
+                        }
+                    }
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.content = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.source {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.search_result",
+                        path: "source",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.search_result",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.search_result",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.search_result",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `SearchResultContentBlock` apart into `Block.text`.
+pub fn read_search_result_content_block<'a>(
+    wire: SearchResultContentBlock<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "SearchResultContentBlock";
+    let SearchResultContentBlock { text, unknown } = wire;
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `SearchResultContentBlock` together from `Block.text`.
+pub fn write_search_result_content_block<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> SearchResultContentBlock<'s> {
+    const OWNER: &str = "SearchResultContentBlock";
+    let mut wire = SearchResultContentBlock::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "citations",
+                reason: "citations stand in a block of their own kind",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "signature",
+                reason: "Bedrock has no signature of plain text",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `SearchResultLocation` apart into `Citation`.
+pub fn read_search_result_location<'a>(
+    wire: SearchResultLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "SearchResultLocation";
+    let SearchResultLocation { end, search_result_index, start, unknown } = wire;
+    match end {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end"),
+        Field::Value(v) => {
+            out.end = Some(v);
+        }
+    }
+    match search_result_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "searchResultIndex"),
+        Field::Value(v) => {
+            out.search_result_index = Some(v);
+        }
+    }
+    match start {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start"),
+        Field::Value(v) => {
+            out.start = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `SearchResultLocation` together from `Citation`.
+pub fn write_search_result_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> SearchResultLocation<'s> {
+    const OWNER: &str = "SearchResultLocation";
+    let mut wire = SearchResultLocation::default();
+    if let Some(v) = &src.end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.search_result_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.search_result_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "search_result_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "start",
                         reason: "this protocol has no word for the value",
                     },
                     false,
@@ -1396,6 +3871,89 @@ pub fn write_service_tier<'s>(
     }
     if cx.home() {
         native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `SpecificToolChoice` apart into `ToolChoice`.
+pub fn read_specific_tool_choice<'a>(
+    wire: SpecificToolChoice<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "SpecificToolChoice";
+    let SpecificToolChoice { name, unknown } = wire;
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `SpecificToolChoice` together from `ToolChoice`.
+pub fn write_specific_tool_choice<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> SpecificToolChoice<'s> {
+    const OWNER: &str = "SpecificToolChoice";
+    let mut wire = SpecificToolChoice::default();
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "ToolChoice",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "allowed",
+                reason: "Bedrock offers all tools or one",
+            },
+            true,
+        );
+    }
+    if src.parallel.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "parallel",
+                reason: "Bedrock has no switch for parallel calls",
+            },
+            false,
+        );
+    }
+    if src.required.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "ToolChoice",
+                path: "required",
+                reason: "Bedrock offers all tools or one",
+            },
+            true,
+        );
     }
     wire
 }
@@ -1689,20 +4247,925 @@ pub fn write_token_usage<'s>(
     }
     wire
 }
-/// Takes a `ConverseOutput` apart into `Turn`; gives back a form that is no part of it.
-pub fn read_converse_output<'a>(
-    mut wire: ConverseOutput<'a>,
-    out: &mut ir::Turn<'a>,
+/// Takes a `ToolCachePoint` apart into `Tool.cache_mark`.
+pub fn read_tool_cache_point<'a>(
+    wire: ToolCachePoint<'a>,
+    out: &mut ir::CacheMarkTool<'a>,
     native: &mut Native<'a>,
     cx: &mut ReadCx,
     at: At,
-) -> Result<(), ConverseOutput<'a>> {
-    const OWNER: &str = "ConverseOutput";
+) {
+    const OWNER: &str = "ToolCachePoint";
+    let ToolCachePoint { ttl, r#type, unknown } = wire;
+    match ttl {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ttl"),
+        Field::Value(v) => {
+            out.cache.ttl = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == CachePointType::Default => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.cache.kind = Some(Text::plain("ephemeral"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolCachePoint` together from `Tool.cache_mark`.
+pub fn write_tool_cache_point<'s>(
+    src: &'s ir::CacheMarkTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolCachePoint<'s> {
+    const OWNER: &str = "ToolCachePoint";
+    let mut wire = ToolCachePoint::default();
+    if let Some(v) = &src.cache.ttl {
+        match Some(CacheTTL::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.ttl = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.cache_mark",
+                        path: "cache.ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.cache.kind == Some(Text::plain("ephemeral"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| CachePointType::from_checked(raw.checked()))
+        {
+            Some(Ok(word)) if cx.home() => Field::Value(word),
+            _ => Field::Value(CachePointType::from_text(Text::plain("default"))),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ToolConfiguration` apart into `Request`.
+pub fn read_tool_configuration<'a>(
+    wire: ToolConfiguration<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolConfiguration";
+    let ToolConfiguration { tool_choice, tools, unknown } = wire;
+    match tool_choice {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolChoice"),
+        Field::Value(v) => {
+            let member = cx.member(at, "toolChoice");
+            if let Err(v) = read_tool_choice(
+                v,
+                &mut out.tool_choice,
+                native,
+                cx,
+                member,
+            ) {
+                native.keep_wire(at, OWNER, "toolChoice", &v);
+            }
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "tools", b"[]".to_vec());
+            }
+            let member = cx.member(at, "tools");
+            let list = out.tools.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_tool(v, cx, at));
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolConfiguration` together from `Request`.
+pub fn write_tool_configuration<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolConfiguration<'s> {
+    const OWNER: &str = "ToolConfiguration";
+    let mut wire = ToolConfiguration::default();
+    if src.tool_choice != Default::default() {
+        cx.enter(at, "Request", "tool_choice", &[]);
+        match write_tool_choice(&src.tool_choice, native, cx, at) {
+            Some(w) => {
+                wire.tool_choice = Field::Value(w);
+            }
+            None => {
+                cx.enter(at, "Request", "tool_choice", &[]);
+                let src = &src.tool_choice;
+                if src.allowed.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "allowed",
+                            reason: "Bedrock offers all tools or one",
+                        },
+                        true,
+                    );
+                }
+                if src.mode.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "mode",
+                            reason: "the choice is auto, any or one tool",
+                        },
+                        false,
+                    );
+                }
+                if src.name.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "name",
+                            reason: "only the choice of one tool names it",
+                        },
+                        true,
+                    );
+                }
+                if src.parallel.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "parallel",
+                            reason: "Bedrock has no switch for parallel calls",
+                        },
+                        false,
+                    );
+                }
+                if src.required.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "ToolChoice",
+                            path: "required",
+                            reason: "Bedrock offers all tools or one",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(list) = &src.tools {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter().filter_map(|node| { write_tool(node, cx) }).collect()
+        };
+        if !items.is_empty() {
+            wire.tools = Field::Value(items);
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ToolResultBlock` apart into `Block.tool_result`.
+pub fn read_tool_result_block<'a>(
+    wire: ToolResultBlock<'a>,
+    out: &mut ir::ToolResultBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolResultBlock";
+    let ToolResultBlock { content, status, tool_use_id, r#type, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "content", b"[]".to_vec());
+            }
+            let member = cx.member(at, "content");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_tool_result_content_block(v, cx, at));
+            }
+        }
+    }
+    match status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "status"),
+        Field::Value(v) => {
+            let v = v.text();
+            match transforms::error_status::read(v) {
+                Ok(value) => out.is_error = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "status", &v),
+            }
+        }
+    }
+    match tool_use_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolUseId"),
+        Field::Value(v) => {
+            out.call_id = Some(v);
+        }
+    }
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "type", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolResultBlock` together from `Block.tool_result`.
+pub fn write_tool_result_block<'s>(
+    src: &'s ir::ToolResultBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolResultBlock<'s> {
+    const OWNER: &str = "ToolResultBlock";
+    let mut wire = ToolResultBlock::default();
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| { write_tool_result_content_block(node, cx) })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.content = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.is_error {
+        match transforms::error_status::write(v) {
+            Some(v) => {
+                wire.status = Field::Value(ToolResultStatus::from_text(v));
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_result",
+                        path: "is_error",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.call_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.tool_use_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_result",
+                        path: "call_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_result",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_result",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_result",
+                path: "name",
+                reason: "a result names its call and not its tool",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ToolSpecification` apart into `Tool.function`.
+pub fn read_tool_specification<'a>(
+    wire: ToolSpecification<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolSpecification";
+    let ToolSpecification { description, input_schema, name, strict, unknown } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match input_schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inputSchema"),
+        Field::Value(v) => {
+            let member = cx.member(at, "inputSchema");
+            if let Err(v) = read_tool_input_schema(v, out, native, cx, member) {
+                native.keep_wire(at, OWNER, "inputSchema", &v);
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match strict {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict"),
+        Field::Value(v) => {
+            out.strict = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolSpecification` together from `Tool.function`.
+pub fn write_tool_specification<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolSpecification<'s> {
+    const OWNER: &str = "ToolSpecification";
+    let mut wire = ToolSpecification::default();
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    match write_tool_input_schema(src, native, cx, at) {
+        Some(w) => {
+            wire.input_schema = Field::Value(w);
+        }
+        None => {
+            if src.parameters.is_some() {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "parameters",
+                        reason: "a tool has a schema",
+                    },
+                    true,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.strict {
+        match Some(*v) {
+            Some(w) => {
+                wire.strict = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "strict",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between tools",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between tools",
+            },
+            false,
+        );
+    }
+    if src.defer.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "defer",
+                reason: "Bedrock has no tool search",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ToolUseBlock` apart into `Block.tool_call`.
+pub fn read_tool_use_block<'a>(
+    wire: ToolUseBlock<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ToolUseBlock";
+    let ToolUseBlock { input, name, tool_use_id, r#type, unknown } = wire;
+    match input {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input"),
+        Field::Value(v) => {
+            out.input = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match tool_use_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolUseId"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "type", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ToolUseBlock` together from `Block.tool_call`.
+pub fn write_tool_use_block<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ToolUseBlock<'s> {
+    const OWNER: &str = "ToolUseBlock";
+    let mut wire = ToolUseBlock::default();
+    if let Some(v) = &src.input {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.input = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.tool_use_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "signature",
+                reason: "Bedrock has no signature of a call",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "text",
+                reason: "arguments are a JSON object",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `VideoBlock` apart into `Block.video`.
+pub fn read_video_block<'a>(
+    wire: VideoBlock<'a>,
+    out: &mut ir::VideoBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "VideoBlock";
+    let VideoBlock { format, source, unknown } = wire;
+    match format {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "format"),
+        Field::Value(v) => {
+            let v = v.text();
+            match transforms::video_word::read(v) {
+                Ok(value) => out.source.media_type = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "format", &v),
+            }
+        }
+    }
+    match source {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "source"),
+        Field::Value(v) => {
+            let member = cx.member(at, "source");
+            if let Err(v) = read_video_source(v, &mut out.source, native, cx, member) {
+                native.keep_wire(at, OWNER, "source", &v);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `VideoBlock` together from `Block.video`.
+pub fn write_video_block<'s>(
+    src: &'s ir::VideoBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> VideoBlock<'s> {
+    const OWNER: &str = "VideoBlock";
+    let mut wire = VideoBlock::default();
+    if let Some(v) = &src.source.media_type {
+        match transforms::video_word::write(v) {
+            Some(v) => {
+                wire.format = Field::Value(VideoFormat::from_text(v));
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.video",
+                        path: "source.media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.source != Default::default() {
+        cx.enter(at, "Block.video", "source", &["media_type"]);
+        match write_video_source(&src.source, native, cx, at) {
+            Some(w) => {
+                wire.source = Field::Value(w);
+            }
+            None => {
+                cx.enter(at, "Block.video", "source", &["media_type"]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.file_id.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "file_id",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "the source is bytes, text, pieces of text or a place in S3",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.video",
+                path: "cache.kind",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.video",
+                path: "cache.ttl",
+                reason: "Bedrock marks the cache between blocks",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `WebLocation` apart into `Citation`.
+pub fn read_web_location<'a>(
+    wire: WebLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "WebLocation";
+    let WebLocation { domain, url, unknown } = wire;
+    match domain {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "domain"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "domain", &v);
+        }
+    }
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `WebLocation` together from `Citation`.
+pub fn write_web_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> WebLocation<'s> {
+    const OWNER: &str = "WebLocation";
+    let mut wire = WebLocation::default();
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.url = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `AudioSource` apart into `Source`; gives back a form that is no part of it.
+pub fn read_audio_source<'a>(
+    mut wire: AudioSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), AudioSource<'a>> {
+    const OWNER: &str = "AudioSource";
+    let _ = (OWNER, &native, &cx, at);
     match wire.value.take() {
-        Some(ConverseOutputForm::Message(v)) if wire.unknown.is_empty() => {
-            native.form(at, OWNER, "message");
-            let member = cx.member(at, "message");
-            read_message(v, out, native, cx, member);
+        Some(AudioSourceForm::Bytes(v)) if wire.unknown.is_empty() => {
+            out.data = Some(v);
+            out.kind = Some(ir::SourceKind::Bytes);
+            Ok(())
+        }
+        Some(AudioSourceForm::S3Location(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "s3Location");
+            let member = cx.member(at, "s3Location");
+            read_s3_location(v, out, native, cx, member);
+            out.kind = Some(ir::SourceKind::File);
             Ok(())
         }
         value => {
@@ -1711,9 +5174,755 @@ pub fn read_converse_output<'a>(
         }
     }
 }
-/// The form of `ConverseOutput` that says what `Turn` says, if there is one.
+/// The form of `AudioSource` that says what `Source` says, if there is one.
+pub fn write_audio_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<AudioSource<'s>> {
+    const OWNER: &str = "AudioSource";
+    let _ = (OWNER, native, at);
+    if src.kind == Some(ir::SourceKind::Bytes) && src.data.is_some()
+        && let Some(w) = src.data.as_ref().and_then(|v| Some(v.reborrow()))
+    {
+        if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "blocks",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.file_id.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "file_id",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.filename.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "filename",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.media_type.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "media_type",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.text.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "text",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.url.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "url",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        return Some(Keyed::from(AudioSourceForm::Bytes(w)));
+    }
+    if src.kind == Some(ir::SourceKind::File) {
+        let w = write_s3_location(src, native, cx, at);
+        return Some(Keyed::from(AudioSourceForm::S3Location(w)));
+    }
+    None
+}
+/// Turns a `CitationGeneratedContent` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_citation_generated_content<'a>(
+    mut wire: CitationGeneratedContent<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    const OWNER: &str = "CitationGeneratedContent";
+    let _ = (OWNER, &cx);
+    match wire.value.take() {
+        Some(CitationGeneratedContentForm::Text(v)) if wire.unknown.is_empty() => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            node.text = Some(v);
+            ir::Block::Text(node)
+        }
+        value => {
+            wire.value = value;
+            let value = Json::written(wire.to_json());
+            let kind = map::first_member(&value);
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `CitationGeneratedContent` for a `Block`; reports one that has none.
+pub fn write_citation_generated_content<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<CitationGeneratedContent<'s>> {
+    const OWNER: &str = "CitationGeneratedContent";
+    let _ = OWNER;
+    match src {
+        ir::Block::Text(node) => {
+            let _ = node;
+            if let Some(w) = node.text.as_ref().and_then(|v| Some(v.reborrow())) {
+                let (src, at) = (node, node.at);
+                let _ = (src, at);
+                if src.cache.kind.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.kind",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.cache.ttl.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.ttl",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "citations",
+                            reason: "citations stand in a block of their own kind",
+                        },
+                        false,
+                    );
+                }
+                if src.signature.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "signature",
+                            reason: "Bedrock has no signature of plain text",
+                        },
+                        false,
+                    );
+                }
+                cx.leftovers(&node.native);
+                return Some(Keyed::from(CitationGeneratedContentForm::Text(w)));
+            }
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    <CitationGeneratedContent<'_> as Wire<'_>>::from_checked(v.checked())
+                        .ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Refusal(_) => "Bedrock declines in plain text",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `CitationLocation` apart into `Citation`; gives back a form that is no part of it.
+pub fn read_citation_location<'a>(
+    mut wire: CitationLocation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), CitationLocation<'a>> {
+    const OWNER: &str = "CitationLocation";
+    let _ = (OWNER, &native, &cx, at);
+    match wire.value.take() {
+        Some(CitationLocationForm::DocumentChar(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "documentChar");
+            let member = cx.member(at, "documentChar");
+            read_document_char_location(v, out, native, cx, member);
+            out.kind = Some(ir::CitationKind::Char);
+            Ok(())
+        }
+        Some(CitationLocationForm::DocumentChunk(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "documentChunk");
+            let member = cx.member(at, "documentChunk");
+            read_document_chunk_location(v, out, native, cx, member);
+            out.kind = Some(ir::CitationKind::Block);
+            Ok(())
+        }
+        Some(CitationLocationForm::DocumentPage(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "documentPage");
+            let member = cx.member(at, "documentPage");
+            read_document_page_location(v, out, native, cx, member);
+            out.kind = Some(ir::CitationKind::Page);
+            Ok(())
+        }
+        Some(
+            CitationLocationForm::SearchResultLocation(v),
+        ) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "searchResultLocation");
+            let member = cx.member(at, "searchResultLocation");
+            read_search_result_location(v, out, native, cx, member);
+            out.kind = Some(ir::CitationKind::SearchResult);
+            Ok(())
+        }
+        Some(CitationLocationForm::Web(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "web");
+            let member = cx.member(at, "web");
+            read_web_location(v, out, native, cx, member);
+            out.kind = Some(ir::CitationKind::Url);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `CitationLocation` that says what `Citation` says, if there is one.
+pub fn write_citation_location<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<CitationLocation<'s>> {
+    const OWNER: &str = "CitationLocation";
+    let _ = (OWNER, native, at);
+    if src.kind == Some(ir::CitationKind::Char) {
+        let w = write_document_char_location(src, native, cx, at);
+        return Some(Keyed::from(CitationLocationForm::DocumentChar(w)));
+    }
+    if src.kind == Some(ir::CitationKind::Block) {
+        let w = write_document_chunk_location(src, native, cx, at);
+        return Some(Keyed::from(CitationLocationForm::DocumentChunk(w)));
+    }
+    if src.kind == Some(ir::CitationKind::Page) {
+        let w = write_document_page_location(src, native, cx, at);
+        return Some(Keyed::from(CitationLocationForm::DocumentPage(w)));
+    }
+    if src.kind == Some(ir::CitationKind::SearchResult) {
+        let w = write_search_result_location(src, native, cx, at);
+        return Some(Keyed::from(CitationLocationForm::SearchResultLocation(w)));
+    }
+    if src.kind == Some(ir::CitationKind::Url) {
+        let w = write_web_location(src, native, cx, at);
+        return Some(Keyed::from(CitationLocationForm::Web(w)));
+    }
+    None
+}
+/// Turns a `CitationSourceContent` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_citation_source_content<'a>(
+    mut wire: CitationSourceContent<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    const OWNER: &str = "CitationSourceContent";
+    let _ = (OWNER, &cx);
+    match wire.value.take() {
+        Some(CitationSourceContentForm::Text(v)) if wire.unknown.is_empty() => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            node.text = Some(v);
+            ir::Block::Text(node)
+        }
+        value => {
+            wire.value = value;
+            let value = Json::written(wire.to_json());
+            let kind = map::first_member(&value);
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `CitationSourceContent` for a `Block`; reports one that has none.
+pub fn write_citation_source_content<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<CitationSourceContent<'s>> {
+    const OWNER: &str = "CitationSourceContent";
+    let _ = OWNER;
+    match src {
+        ir::Block::Text(node) => {
+            let _ = node;
+            if let Some(w) = node.text.as_ref().and_then(|v| Some(v.reborrow())) {
+                let (src, at) = (node, node.at);
+                let _ = (src, at);
+                if src.cache.kind.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.kind",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.cache.ttl.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.ttl",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "citations",
+                            reason: "citations stand in a block of their own kind",
+                        },
+                        false,
+                    );
+                }
+                if src.signature.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "signature",
+                            reason: "Bedrock has no signature of plain text",
+                        },
+                        false,
+                    );
+                }
+                cx.leftovers(&node.native);
+                return Some(Keyed::from(CitationSourceContentForm::Text(w)));
+            }
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    <CitationSourceContent<'_> as Wire<'_>>::from_checked(v.checked())
+                        .ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Refusal(_) => "Bedrock declines in plain text",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `ContentBlock` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_content_block<'a>(
+    mut wire: ContentBlock<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    const OWNER: &str = "ContentBlock";
+    let _ = (OWNER, &cx);
+    match wire.value.take() {
+        Some(ContentBlockForm::Audio(v)) if wire.unknown.is_empty() => {
+            let v = *v;
+            let at = cx.member(at, "audio");
+            let mut node = ir::AudioBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_audio_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Audio(node)
+        }
+        Some(ContentBlockForm::CachePoint(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "cachePoint");
+            let mut node = ir::CacheMarkBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_cache_point_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::CacheMark(node)
+        }
+        Some(ContentBlockForm::CitationsContent(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "citationsContent");
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_citations_content_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            node.native.form(at, OWNER, "citationsContent");
+            ir::Block::Text(node)
+        }
+        Some(ContentBlockForm::Document(v)) if wire.unknown.is_empty() => {
+            let v = *v;
+            let at = cx.member(at, "document");
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_document_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
+        Some(ContentBlockForm::Image(v)) if wire.unknown.is_empty() => {
+            let v = *v;
+            let at = cx.member(at, "image");
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_image_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        Some(ContentBlockForm::ReasoningContent(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "reasoningContent");
+            read_reasoning_content_block(v, cx, at)
+        }
+        Some(ContentBlockForm::SearchResult(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "searchResult");
+            let mut node = ir::SearchResultBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_search_result_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::SearchResult(node)
+        }
+        Some(ContentBlockForm::Text(v)) if wire.unknown.is_empty() => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            node.text = Some(v);
+            node.native.form(at, OWNER, "text");
+            ir::Block::Text(node)
+        }
+        Some(ContentBlockForm::ToolResult(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "toolResult");
+            let mut node = ir::ToolResultBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_tool_result_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::ToolResult(node)
+        }
+        Some(ContentBlockForm::ToolUse(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "toolUse");
+            let mut node = ir::ToolCallBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_tool_use_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::ToolCall(node)
+        }
+        Some(ContentBlockForm::Video(v)) if wire.unknown.is_empty() => {
+            let v = *v;
+            let at = cx.member(at, "video");
+            let mut node = ir::VideoBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_video_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Video(node)
+        }
+        value => {
+            wire.value = value;
+            let value = Json::written(wire.to_json());
+            let kind = map::first_member(&value);
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ContentBlock` for a `Block`; reports one that has none.
+pub fn write_content_block<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ContentBlock<'s>> {
+    const OWNER: &str = "ContentBlock";
+    let _ = OWNER;
+    match src {
+        ir::Block::Audio(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ContentBlockForm::Audio(
+                        Box::new(write_audio_block(node, &node.native, cx, node.at)),
+                    ),
+                ),
+            );
+        }
+        ir::Block::CacheMark(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ContentBlockForm::CachePoint(
+                        write_cache_point_block(node, &node.native, cx, node.at),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Document(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ContentBlockForm::Document(
+                        Box::new(write_document_block(node, &node.native, cx, node.at)),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Image(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ContentBlockForm::Image(
+                        Box::new(write_image_block(node, &node.native, cx, node.at)),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Reasoning(node) => {
+            let _ = node;
+            return write_reasoning_content_block(src, cx)
+                .map(|w| Keyed::from(ContentBlockForm::ReasoningContent(w)));
+        }
+        ir::Block::RedactedReasoning(node) => {
+            let _ = node;
+            return write_reasoning_content_block(src, cx)
+                .map(|w| Keyed::from(ContentBlockForm::ReasoningContent(w)));
+        }
+        ir::Block::SearchResult(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ContentBlockForm::SearchResult(
+                        write_search_result_block(node, &node.native, cx, node.at),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            let _ = node;
+            if match cx.home() && node.native.any_form(OWNER) {
+                true => node.native.has_form(OWNER, "citationsContent"),
+                false => node.citations.is_some(),
+            } {
+                cx.leftovers(&node.native);
+                return Some(
+                    Keyed::from(
+                        ContentBlockForm::CitationsContent(
+                            write_citations_content_block(
+                                node,
+                                &node.native,
+                                cx,
+                                node.at,
+                            ),
+                        ),
+                    ),
+                );
+            }
+            if (match cx.home() && node.native.any_form(OWNER) {
+                true => node.native.has_form(OWNER, "text"),
+                false => true,
+            }) && let Some(w) = node.text.as_ref().and_then(|v| Some(v.reborrow()))
+            {
+                let (src, at) = (node, node.at);
+                let _ = (src, at);
+                if src.cache.kind.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.kind",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.cache.ttl.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.ttl",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "citations",
+                            reason: "citations stand in a block of their own kind",
+                        },
+                        false,
+                    );
+                }
+                if src.signature.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "signature",
+                            reason: "Bedrock has no signature of plain text",
+                        },
+                        false,
+                    );
+                }
+                cx.leftovers(&node.native);
+                return Some(Keyed::from(ContentBlockForm::Text(w)));
+            }
+        }
+        ir::Block::ToolCall(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ContentBlockForm::ToolUse(
+                        write_tool_use_block(node, &node.native, cx, node.at),
+                    ),
+                ),
+            );
+        }
+        ir::Block::ToolResult(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ContentBlockForm::ToolResult(
+                        write_tool_result_block(node, &node.native, cx, node.at),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Video(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ContentBlockForm::Video(
+                        Box::new(write_video_block(node, &node.native, cx, node.at)),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    <ContentBlock<'_> as Wire<'_>>::from_checked(v.checked()).ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Refusal(_) => "Bedrock declines in plain text",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ConverseOutput` apart into `Response`; gives back a form that is no part of it.
+pub fn read_converse_output<'a>(
+    mut wire: ConverseOutput<'a>,
+    out: &mut ir::Response<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ConverseOutput<'a>> {
+    const OWNER: &str = "ConverseOutput";
+    let _ = (OWNER, &native, &cx, at);
+    match wire.value.take() {
+        Some(ConverseOutputForm::Message(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "message");
+            let member = cx.member(at, "message");
+            read_output_message(v, out, native, cx, member);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `ConverseOutput` that says what `Response` says, if there is one.
 pub fn write_converse_output<'s>(
-    src: &'s ir::Turn<'s>,
+    src: &'s ir::Response<'s>,
     native: &'s Native<'s>,
     cx: &mut WriteCx<'_>,
     at: At,
@@ -1721,11 +5930,1287 @@ pub fn write_converse_output<'s>(
     const OWNER: &str = "ConverseOutput";
     let _ = (OWNER, native, at);
     {
-        let w = write_message(src, native, cx, at);
-        if (cx.home() && native.has_form(OWNER, "message")) || !(w == Default::default())
+        let w = write_output_message(src, native, cx, at);
+        if (cx.home() && native.has_form(OWNER, "message"))
+            || !({
+                let mut probe = w.clone();
+                probe.role = Field::Absent;
+                probe == Default::default()
+            })
         {
             return Some(Keyed::from(ConverseOutputForm::Message(w)));
         }
+    }
+    None
+}
+/// Turns a `DocumentContentBlock` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_document_content_block<'a>(
+    mut wire: DocumentContentBlock<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    const OWNER: &str = "DocumentContentBlock";
+    let _ = (OWNER, &cx);
+    match wire.value.take() {
+        Some(DocumentContentBlockForm::Text(v)) if wire.unknown.is_empty() => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            node.text = Some(v);
+            ir::Block::Text(node)
+        }
+        value => {
+            wire.value = value;
+            let value = Json::written(wire.to_json());
+            let kind = map::first_member(&value);
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `DocumentContentBlock` for a `Block`; reports one that has none.
+pub fn write_document_content_block<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<DocumentContentBlock<'s>> {
+    const OWNER: &str = "DocumentContentBlock";
+    let _ = OWNER;
+    match src {
+        ir::Block::Text(node) => {
+            let _ = node;
+            if let Some(w) = node.text.as_ref().and_then(|v| Some(v.reborrow())) {
+                let (src, at) = (node, node.at);
+                let _ = (src, at);
+                if src.cache.kind.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.kind",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.cache.ttl.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.ttl",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "citations",
+                            reason: "citations stand in a block of their own kind",
+                        },
+                        false,
+                    );
+                }
+                if src.signature.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "signature",
+                            reason: "Bedrock has no signature of plain text",
+                        },
+                        false,
+                    );
+                }
+                cx.leftovers(&node.native);
+                return Some(Keyed::from(DocumentContentBlockForm::Text(w)));
+            }
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    <DocumentContentBlock<'_> as Wire<'_>>::from_checked(v.checked())
+                        .ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Refusal(_) => "Bedrock declines in plain text",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `DocumentSource` apart into `Source`; gives back a form that is no part of it.
+pub fn read_document_source<'a>(
+    mut wire: DocumentSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), DocumentSource<'a>> {
+    const OWNER: &str = "DocumentSource";
+    let _ = (OWNER, &native, &cx, at);
+    match wire.value.take() {
+        Some(DocumentSourceForm::Bytes(v)) if wire.unknown.is_empty() => {
+            out.data = Some(v);
+            out.kind = Some(ir::SourceKind::Bytes);
+            Ok(())
+        }
+        Some(DocumentSourceForm::Content(v)) if wire.unknown.is_empty() => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "content", b"[]".to_vec());
+            }
+            let member = cx.member(at, "content");
+            let list = out.blocks.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_document_content_block(v, cx, at));
+            }
+            out.kind = Some(ir::SourceKind::Blocks);
+            Ok(())
+        }
+        Some(DocumentSourceForm::S3Location(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "s3Location");
+            let member = cx.member(at, "s3Location");
+            read_s3_location(v, out, native, cx, member);
+            out.kind = Some(ir::SourceKind::File);
+            Ok(())
+        }
+        Some(DocumentSourceForm::Text(v)) if wire.unknown.is_empty() => {
+            out.text = Some(v);
+            out.kind = Some(ir::SourceKind::Text);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `DocumentSource` that says what `Source` says, if there is one.
+pub fn write_document_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<DocumentSource<'s>> {
+    const OWNER: &str = "DocumentSource";
+    let _ = (OWNER, native, at);
+    if src.kind == Some(ir::SourceKind::Bytes) && src.data.is_some()
+        && let Some(w) = src.data.as_ref().and_then(|v| Some(v.reborrow()))
+    {
+        if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "blocks",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.file_id.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "file_id",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.filename.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "filename",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.media_type.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "media_type",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.text.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "text",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.url.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "url",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        return Some(Keyed::from(DocumentSourceForm::Bytes(w)));
+    }
+    if src.kind == Some(ir::SourceKind::Blocks) && src.blocks.is_some()
+        && let Some(w) = src
+            .blocks
+            .as_ref()
+            .map(|list| -> Vec<_> {
+                {
+                    let home = cx.home();
+                    list.iter()
+                        .filter_map(|node| { write_document_content_block(node, cx) })
+                        .collect()
+                }
+            })
+    {
+        if src.data.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "data",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.file_id.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "file_id",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.filename.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "filename",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.media_type.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "media_type",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.text.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "text",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.url.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "url",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        return Some(Keyed::from(DocumentSourceForm::Content(w)));
+    }
+    if src.kind == Some(ir::SourceKind::File) {
+        let w = write_s3_location(src, native, cx, at);
+        return Some(Keyed::from(DocumentSourceForm::S3Location(w)));
+    }
+    if src.kind == Some(ir::SourceKind::Text) && src.text.is_some()
+        && let Some(w) = src.text.as_ref().and_then(|v| Some(v.reborrow()))
+    {
+        if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "blocks",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.data.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "data",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.file_id.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "file_id",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.filename.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "filename",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.media_type.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "media_type",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.url.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "url",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        return Some(Keyed::from(DocumentSourceForm::Text(w)));
+    }
+    None
+}
+/// Takes a `ImageSource` apart into `Source`; gives back a form that is no part of it.
+pub fn read_image_source<'a>(
+    mut wire: ImageSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ImageSource<'a>> {
+    const OWNER: &str = "ImageSource";
+    let _ = (OWNER, &native, &cx, at);
+    match wire.value.take() {
+        Some(ImageSourceForm::Bytes(v)) if wire.unknown.is_empty() => {
+            out.data = Some(v);
+            out.kind = Some(ir::SourceKind::Bytes);
+            Ok(())
+        }
+        Some(ImageSourceForm::S3Location(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "s3Location");
+            let member = cx.member(at, "s3Location");
+            read_s3_location(v, out, native, cx, member);
+            out.kind = Some(ir::SourceKind::File);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `ImageSource` that says what `Source` says, if there is one.
+pub fn write_image_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ImageSource<'s>> {
+    const OWNER: &str = "ImageSource";
+    let _ = (OWNER, native, at);
+    if src.kind == Some(ir::SourceKind::Bytes) && src.data.is_some()
+        && let Some(w) = src.data.as_ref().and_then(|v| Some(v.reborrow()))
+    {
+        if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "blocks",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.file_id.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "file_id",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.filename.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "filename",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.media_type.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "media_type",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.text.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "text",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.url.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "url",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        return Some(Keyed::from(ImageSourceForm::Bytes(w)));
+    }
+    if src.kind == Some(ir::SourceKind::File) {
+        let w = write_s3_location(src, native, cx, at);
+        return Some(Keyed::from(ImageSourceForm::S3Location(w)));
+    }
+    None
+}
+/// Takes a `OutputFormatStructure` apart into `Request`; gives back a form that is no part of it.
+pub fn read_output_format_structure<'a>(
+    mut wire: OutputFormatStructure<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), OutputFormatStructure<'a>> {
+    const OWNER: &str = "OutputFormatStructure";
+    let _ = (OWNER, &native, &cx, at);
+    match wire.value.take() {
+        Some(OutputFormatStructureForm::JsonSchema(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "jsonSchema");
+            let member = cx.member(at, "jsonSchema");
+            read_json_schema_definition(v, out, native, cx, member);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `OutputFormatStructure` that says what `Request` says, if there is one.
+pub fn write_output_format_structure<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<OutputFormatStructure<'s>> {
+    const OWNER: &str = "OutputFormatStructure";
+    let _ = (OWNER, native, at);
+    {
+        let w = write_json_schema_definition(src, native, cx, at);
+        if (cx.home() && native.has_form(OWNER, "jsonSchema"))
+            || !(w == Default::default())
+        {
+            return Some(Keyed::from(OutputFormatStructureForm::JsonSchema(w)));
+        }
+    }
+    None
+}
+/// Turns a `ReasoningContentBlock` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_reasoning_content_block<'a>(
+    mut wire: ReasoningContentBlock<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    const OWNER: &str = "ReasoningContentBlock";
+    let _ = (OWNER, &cx);
+    match wire.value.take() {
+        Some(ReasoningContentBlockForm::ReasoningText(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "reasoningText");
+            let mut node = ir::ReasoningBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_reasoning_text_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Reasoning(node)
+        }
+        Some(
+            ReasoningContentBlockForm::RedactedContent(v),
+        ) if wire.unknown.is_empty() => {
+            let mut node = ir::RedactedReasoningBlock {
+                at,
+                ..Default::default()
+            };
+            node.data = Some(v);
+            ir::Block::RedactedReasoning(node)
+        }
+        value => {
+            wire.value = value;
+            let value = Json::written(wire.to_json());
+            let kind = map::first_member(&value);
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ReasoningContentBlock` for a `Block`; reports one that has none.
+pub fn write_reasoning_content_block<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ReasoningContentBlock<'s>> {
+    const OWNER: &str = "ReasoningContentBlock";
+    let _ = OWNER;
+    match src {
+        ir::Block::Reasoning(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ReasoningContentBlockForm::ReasoningText(
+                        write_reasoning_text_block(node, &node.native, cx, node.at),
+                    ),
+                ),
+            );
+        }
+        ir::Block::RedactedReasoning(node) => {
+            let _ = node;
+            if let Some(w) = node.data.as_ref().and_then(|v| Some(v.reborrow())) {
+                let (src, at) = (node, node.at);
+                let _ = (src, at);
+                if src.id.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.redacted_reasoning",
+                            path: "id",
+                            reason: "Bedrock has no ids for reasoning",
+                        },
+                        false,
+                    );
+                }
+                cx.leftovers(&node.native);
+                return Some(Keyed::from(ReasoningContentBlockForm::RedactedContent(w)));
+            }
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    <ReasoningContentBlock<'_> as Wire<'_>>::from_checked(v.checked())
+                        .ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Refusal(_) => "Bedrock declines in plain text",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `SystemContentBlock` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_system_content_block<'a>(
+    mut wire: SystemContentBlock<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    const OWNER: &str = "SystemContentBlock";
+    let _ = (OWNER, &cx);
+    match wire.value.take() {
+        Some(SystemContentBlockForm::CachePoint(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "cachePoint");
+            let mut node = ir::CacheMarkBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_cache_point_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::CacheMark(node)
+        }
+        Some(SystemContentBlockForm::Text(v)) if wire.unknown.is_empty() => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            node.text = Some(v);
+            ir::Block::Text(node)
+        }
+        value => {
+            wire.value = value;
+            let value = Json::written(wire.to_json());
+            let kind = map::first_member(&value);
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `SystemContentBlock` for a `Block`; reports one that has none.
+pub fn write_system_content_block<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<SystemContentBlock<'s>> {
+    const OWNER: &str = "SystemContentBlock";
+    let _ = OWNER;
+    match src {
+        ir::Block::CacheMark(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    SystemContentBlockForm::CachePoint(
+                        write_cache_point_block(node, &node.native, cx, node.at),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            let _ = node;
+            if let Some(w) = node.text.as_ref().and_then(|v| Some(v.reborrow())) {
+                let (src, at) = (node, node.at);
+                let _ = (src, at);
+                if src.cache.kind.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.kind",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.cache.ttl.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.ttl",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "citations",
+                            reason: "citations stand in a block of their own kind",
+                        },
+                        false,
+                    );
+                }
+                if src.signature.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "signature",
+                            reason: "Bedrock has no signature of plain text",
+                        },
+                        false,
+                    );
+                }
+                cx.leftovers(&node.native);
+                return Some(Keyed::from(SystemContentBlockForm::Text(w)));
+            }
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    <SystemContentBlock<'_> as Wire<'_>>::from_checked(v.checked()).ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Refusal(_) => "Bedrock declines in plain text",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `Tool` into a `Tool`; a form without a meaning is carried as it is.
+pub fn read_tool<'a>(mut wire: Tool<'a>, cx: &mut ReadCx, at: At) -> ir::Tool<'a> {
+    const OWNER: &str = "Tool";
+    let _ = (OWNER, &cx);
+    match wire.value.take() {
+        Some(ToolForm::CachePoint(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "cachePoint");
+            let mut node = ir::CacheMarkTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_tool_cache_point(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::CacheMark(node)
+        }
+        Some(ToolForm::ToolSpec(v)) if wire.unknown.is_empty() => {
+            let v = *v;
+            let at = cx.member(at, "toolSpec");
+            let mut node = ir::FunctionTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_tool_specification(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Function(node)
+        }
+        value => {
+            wire.value = value;
+            let value = Json::written(wire.to_json());
+            let kind = map::first_member(&value);
+            ir::Tool::Native(ir::NativeTool {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `Tool` for a `Tool`; reports one that has none.
+pub fn write_tool<'s>(src: &'s ir::Tool<'s>, cx: &mut WriteCx<'_>) -> Option<Tool<'s>> {
+    const OWNER: &str = "Tool";
+    let _ = OWNER;
+    match src {
+        ir::Tool::CacheMark(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ToolForm::CachePoint(
+                        write_tool_cache_point(node, &node.native, cx, node.at),
+                    ),
+                ),
+            );
+        }
+        ir::Tool::Function(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ToolForm::ToolSpec(
+                        Box::new(
+                            write_tool_specification(node, &node.native, cx, node.at),
+                        ),
+                    ),
+                ),
+            );
+        }
+        ir::Tool::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| <Tool<'_> as Wire<'_>>::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Tool::Custom(_) => "Bedrock has functions alone",
+        ir::Tool::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ToolChoice` apart into `ToolChoice`; gives back a form that is no part of it.
+pub fn read_tool_choice<'a>(
+    mut wire: ToolChoice<'a>,
+    out: &mut ir::ToolChoice<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ToolChoice<'a>> {
+    const OWNER: &str = "ToolChoice";
+    let _ = (OWNER, &native, &cx, at);
+    match wire.value.take() {
+        Some(ToolChoiceForm::Any(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "any");
+            let member = cx.member(at, "any");
+            read_any_tool_choice(v, out, native, cx, member);
+            out.mode = Some(ir::ChoiceMode::Required);
+            Ok(())
+        }
+        Some(ToolChoiceForm::Auto(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "auto");
+            let member = cx.member(at, "auto");
+            read_auto_tool_choice(v, out, native, cx, member);
+            out.mode = Some(ir::ChoiceMode::Auto);
+            Ok(())
+        }
+        Some(ToolChoiceForm::Tool(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "tool");
+            let member = cx.member(at, "tool");
+            read_specific_tool_choice(v, out, native, cx, member);
+            out.mode = Some(ir::ChoiceMode::Named);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `ToolChoice` that says what `ToolChoice` says, if there is one.
+pub fn write_tool_choice<'s>(
+    src: &'s ir::ToolChoice<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ToolChoice<'s>> {
+    const OWNER: &str = "ToolChoice";
+    let _ = (OWNER, native, at);
+    if src.mode == Some(ir::ChoiceMode::Required) {
+        let w = write_any_tool_choice(src, native, cx, at);
+        return Some(Keyed::from(ToolChoiceForm::Any(w)));
+    }
+    if src.mode == Some(ir::ChoiceMode::Auto) {
+        let w = write_auto_tool_choice(src, native, cx, at);
+        return Some(Keyed::from(ToolChoiceForm::Auto(w)));
+    }
+    if src.mode == Some(ir::ChoiceMode::Named) {
+        let w = write_specific_tool_choice(src, native, cx, at);
+        return Some(Keyed::from(ToolChoiceForm::Tool(w)));
+    }
+    None
+}
+/// Takes a `ToolInputSchema` apart into `Tool.function`; gives back a form that is no part of it.
+pub fn read_tool_input_schema<'a>(
+    mut wire: ToolInputSchema<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ToolInputSchema<'a>> {
+    const OWNER: &str = "ToolInputSchema";
+    let _ = (OWNER, &native, &cx, at);
+    match wire.value.take() {
+        Some(ToolInputSchemaForm::Json(v)) if wire.unknown.is_empty() => {
+            out.parameters = Some(v);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `ToolInputSchema` that says what `Tool.function` says, if there is one.
+pub fn write_tool_input_schema<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ToolInputSchema<'s>> {
+    const OWNER: &str = "ToolInputSchema";
+    let _ = (OWNER, native, at);
+    if src.parameters.is_some()
+        && let Some(w) = src.parameters.as_ref().and_then(|v| Some(v.reborrow()))
+    {
+        return Some(Keyed::from(ToolInputSchemaForm::Json(w)));
+    }
+    None
+}
+/// Turns a `ToolResultContentBlock` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_tool_result_content_block<'a>(
+    mut wire: ToolResultContentBlock<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    const OWNER: &str = "ToolResultContentBlock";
+    let _ = (OWNER, &cx);
+    match wire.value.take() {
+        Some(ToolResultContentBlockForm::Document(v)) if wire.unknown.is_empty() => {
+            let v = *v;
+            let at = cx.member(at, "document");
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_document_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
+        Some(ToolResultContentBlockForm::Image(v)) if wire.unknown.is_empty() => {
+            let v = *v;
+            let at = cx.member(at, "image");
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_image_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        Some(ToolResultContentBlockForm::Json(v)) if wire.unknown.is_empty() => {
+            let mut node = ir::JsonBlock {
+                at,
+                ..Default::default()
+            };
+            node.value = Some(v);
+            ir::Block::Json(node)
+        }
+        Some(ToolResultContentBlockForm::SearchResult(v)) if wire.unknown.is_empty() => {
+            let at = cx.member(at, "searchResult");
+            let mut node = ir::SearchResultBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_search_result_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::SearchResult(node)
+        }
+        Some(ToolResultContentBlockForm::Text(v)) if wire.unknown.is_empty() => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            node.text = Some(v);
+            ir::Block::Text(node)
+        }
+        Some(ToolResultContentBlockForm::Video(v)) if wire.unknown.is_empty() => {
+            let v = *v;
+            let at = cx.member(at, "video");
+            let mut node = ir::VideoBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_video_block(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Video(node)
+        }
+        value => {
+            wire.value = value;
+            let value = Json::written(wire.to_json());
+            let kind = map::first_member(&value);
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ToolResultContentBlock` for a `Block`; reports one that has none.
+pub fn write_tool_result_content_block<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ToolResultContentBlock<'s>> {
+    const OWNER: &str = "ToolResultContentBlock";
+    let _ = OWNER;
+    match src {
+        ir::Block::Document(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ToolResultContentBlockForm::Document(
+                        Box::new(write_document_block(node, &node.native, cx, node.at)),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Image(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ToolResultContentBlockForm::Image(
+                        Box::new(write_image_block(node, &node.native, cx, node.at)),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Json(node) => {
+            let _ = node;
+            if let Some(w) = node.value.as_ref().and_then(|v| Some(v.reborrow())) {
+                let (src, at) = (node, node.at);
+                let _ = (src, at);
+                cx.leftovers(&node.native);
+                return Some(Keyed::from(ToolResultContentBlockForm::Json(w)));
+            }
+        }
+        ir::Block::SearchResult(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ToolResultContentBlockForm::SearchResult(
+                        write_search_result_block(node, &node.native, cx, node.at),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            let _ = node;
+            if let Some(w) = node.text.as_ref().and_then(|v| Some(v.reborrow())) {
+                let (src, at) = (node, node.at);
+                let _ = (src, at);
+                if src.cache.kind.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.kind",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.cache.ttl.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "cache.ttl",
+                            reason: "Bedrock marks the cache between blocks",
+                        },
+                        false,
+                    );
+                }
+                if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "citations",
+                            reason: "citations stand in a block of their own kind",
+                        },
+                        false,
+                    );
+                }
+                if src.signature.is_some() {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.text",
+                            path: "signature",
+                            reason: "Bedrock has no signature of plain text",
+                        },
+                        false,
+                    );
+                }
+                cx.leftovers(&node.native);
+                return Some(Keyed::from(ToolResultContentBlockForm::Text(w)));
+            }
+        }
+        ir::Block::Video(node) => {
+            let _ = node;
+            cx.leftovers(&node.native);
+            return Some(
+                Keyed::from(
+                    ToolResultContentBlockForm::Video(
+                        Box::new(write_video_block(node, &node.native, cx, node.at)),
+                    ),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    <ToolResultContentBlock<'_> as Wire<'_>>::from_checked(v.checked())
+                        .ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Refusal(_) => "Bedrock declines in plain text",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `VideoSource` apart into `Source`; gives back a form that is no part of it.
+pub fn read_video_source<'a>(
+    mut wire: VideoSource<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), VideoSource<'a>> {
+    const OWNER: &str = "VideoSource";
+    let _ = (OWNER, &native, &cx, at);
+    match wire.value.take() {
+        Some(VideoSourceForm::Bytes(v)) if wire.unknown.is_empty() => {
+            out.data = Some(v);
+            out.kind = Some(ir::SourceKind::Bytes);
+            Ok(())
+        }
+        Some(VideoSourceForm::S3Location(v)) if wire.unknown.is_empty() => {
+            native.form(at, OWNER, "s3Location");
+            let member = cx.member(at, "s3Location");
+            read_s3_location(v, out, native, cx, member);
+            out.kind = Some(ir::SourceKind::File);
+            Ok(())
+        }
+        value => {
+            wire.value = value;
+            Err(wire)
+        }
+    }
+}
+/// The form of `VideoSource` that says what `Source` says, if there is one.
+pub fn write_video_source<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<VideoSource<'s>> {
+    const OWNER: &str = "VideoSource";
+    let _ = (OWNER, native, at);
+    if src.kind == Some(ir::SourceKind::Bytes) && src.data.is_some()
+        && let Some(w) = src.data.as_ref().and_then(|v| Some(v.reborrow()))
+    {
+        if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "blocks",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.file_id.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "file_id",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.filename.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "filename",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.media_type.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "media_type",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                false,
+            );
+        }
+        if src.text.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "text",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        if src.url.is_some() {
+            cx.lack_in(
+                &Lack {
+                    ir: "Source",
+                    path: "url",
+                    reason: "the source is bytes, text, pieces of text or a place in S3",
+                },
+                true,
+            );
+        }
+        return Some(Keyed::from(VideoSourceForm::Bytes(w)));
+    }
+    if src.kind == Some(ir::SourceKind::File) {
+        let w = write_s3_location(src, native, cx, at);
+        return Some(Keyed::from(VideoSourceForm::S3Location(w)));
     }
     None
 }
@@ -1750,6 +7235,25 @@ pub fn write_conversation_role<'s>(
             ir::Role::Tool => ConversationRole::User,
             ir::Role::User => ConversationRole::User,
             ir::Role::Other(text) => ConversationRole::from_text(text.reborrow()),
+        },
+    )
+}
+/// The meaning of a word of `OutputFormatType`.
+pub fn read_output_format_type<'a>(wire: OutputFormatType<'a>) -> ir::OutputFormat<'a> {
+    match wire {
+        OutputFormatType::JsonSchema => ir::OutputFormat::JsonSchema,
+        OutputFormatType::Other(text) => ir::OutputFormat::Other(text),
+    }
+}
+/// The word of `OutputFormatType` for a meaning.
+pub fn write_output_format_type<'s>(
+    value: &'s ir::OutputFormat<'s>,
+) -> Option<OutputFormatType<'s>> {
+    Some(
+        match value {
+            ir::OutputFormat::JsonSchema => OutputFormatType::JsonSchema,
+            ir::OutputFormat::Other(text) => OutputFormatType::from_text(text.reborrow()),
+            _ => return None,
         },
     )
 }

@@ -458,3 +458,13 @@ pub(crate) fn first_member<'a>(value: &Json<'a>) -> Option<Text<'a>> {
 pub(crate) fn begins(text: &Text<'_>, prefix: &str) -> bool {
     text.decode().get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix))
 }
+
+/// Pieces of a text as one.
+pub(crate) fn joined<'a>(mut pieces: impl Iterator<Item = Text<'a>>) -> Text<'a> {
+    let first = pieces.next().unwrap_or_default();
+    let Some(second) = pieces.next() else { return first };
+    let mut text = first.decode().into_owned();
+    text.push_str(&second.decode());
+    pieces.for_each(|piece| text.push_str(&piece.decode()));
+    Text::plain(text)
+}

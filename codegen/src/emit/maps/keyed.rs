@@ -144,6 +144,7 @@ fn read_object(cx: &Cx<'_>, name: &str, forms: &BTreeMap<String, Type>, object: 
             at: At,
         ) -> Result<(), #wire_ty<'a>> {
             const OWNER: &str = #name;
+            let _ = (OWNER, &native, &cx, at);
             match wire.value.take() {
                 #(#arms)*
                 value => {
@@ -203,15 +204,21 @@ fn write_object(
                 let write = write_fn(wire);
                 let value = if cx.layout.boxed_field(ty) { quote!(Box::new(w)) } else { quote!(w) };
                 let blank = super::blank(cx, wire, quote!(w))?;
-                let test =
-                    holds.unwrap_or_else(|| quote!((cx.home() && native.has_form(OWNER, #key)) || !(#blank)));
-                arms.push(quote! {
-                    {
-                        let w = #write(src, native, cx, at);
+                arms.push(match holds {
+                    Some(test) => quote! {
                         if #test {
+                            let w = #write(src, native, cx, at);
                             return Some(Keyed::from(#enum_ty::#variant(#value)));
                         }
-                    }
+                    },
+                    None => quote! {
+                        {
+                            let w = #write(src, native, cx, at);
+                            if (cx.home() && native.has_form(OWNER, #key)) || !(#blank) {
+                                return Some(Keyed::from(#enum_ty::#variant(#value)));
+                            }
+                        }
+                    },
                 });
             }
             Form::Union { .. } | Form::Kept => {}
@@ -365,14 +372,17 @@ fn write_union(cx: &Cx<'_>, name: &str, forms: &BTreeMap<String, Type>, union: &
         let mut tries = Vec::new();
         for (key, ty) in keys {
             let (enum_ty, variant) = idents(name, key);
-            let mut test = holds(cx, name, key, ir, &quote!(node))?.unwrap_or_else(|| quote!(true));
-            if several {
-                test = quote!(if cx.home() && node.native.any_form(OWNER) {
-                    node.native.has_form(OWNER, #key)
-                } else {
-                    #test
-                });
-            }
+            let holds = holds(cx, name, key, ir, &quote!(node))?;
+            let test = several.then(|| {
+                let test = holds.clone().unwrap_or_else(|| quote!(true));
+                quote! {
+                    match cx.home() && node.native.any_form(OWNER) {
+                        true => node.native.has_form(OWNER, #key),
+                        false => #test,
+                    }
+                }
+            });
+            let test = test.or(holds);
             tries.push(match form(cx, name, key, ty, "")? {
                 Form::Leaf { leaf, .. } => {
                     let scalar = scalar::conversion(cx, ty, &cx.ir.at(ir, leaf)?.ty)?.context("a scalar")?;
@@ -380,8 +390,9 @@ fn write_union(cx: &Cx<'_>, name: &str, forms: &BTreeMap<String, Type>, union: &
                     let leaves = cx.ir.leaves(ir)?.into_iter().map(|(leaf, _)| leaf);
                     let rest: Vec<String> = leaves.filter(|l| l != leaf).collect();
                     let report = cx.report(ir, &rest, false)?;
+                    let guard = test.map(|test| if several { quote!((#test) &&) } else { quote!(#test &&) });
                     quote! {
-                        if { #test } && let Some(w) = #place.as_ref().and_then(|v| #write) {
+                        if #guard let Some(w) = #place.as_ref().and_then(|v| #write) {
                             let (src, at) = (node, node.at);
                             let _ = (src, at);
                             #report
@@ -394,11 +405,13 @@ fn write_union(cx: &Cx<'_>, name: &str, forms: &BTreeMap<String, Type>, union: &
                     let write = write_fn(wire);
                     let value = quote!(#write(node, &node.native, cx, node.at));
                     let value = if cx.layout.boxed_field(ty) { quote!(Box::new(#value)) } else { value };
-                    quote! {
-                        if { #test } {
-                            cx.leftovers(&node.native);
-                            return Some(Keyed::from(#enum_ty::#variant(#value)));
-                        }
+                    let body = quote! {
+                        cx.leftovers(&node.native);
+                        return Some(Keyed::from(#enum_ty::#variant(#value)));
+                    };
+                    match test {
+                        Some(test) => quote!(if #test { #body }),
+                        None => body,
                     }
                 }
                 Form::Union { wire } => {
@@ -419,7 +432,6 @@ fn write_union(cx: &Cx<'_>, name: &str, forms: &BTreeMap<String, Type>, union: &
         super::write_union::homeless(cx, union, &writers.keys().map(String::as_str).collect::<Vec<_>>())?;
     Ok(quote! {
         #[doc = #doc]
-        #[allow(unreachable_code, clippy::blocks_in_conditions, reason = "one form may leave nothing to the others")]
         pub fn #function<'s>(src: &'s ir::#ir_ty<'s>, cx: &mut WriteCx<'_>) -> Option<#wire_ty<'s>> {
             const OWNER: &str = #name;
             let _ = OWNER;

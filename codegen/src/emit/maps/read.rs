@@ -66,6 +66,10 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                 .collect::<Result<Vec<_>>>()?;
             let value = match wire_type {
                 Type::Boolean => scalar::truth(value)?,
+                Type::Ref(name) if scalar::is_enum(cx, wire_type) => {
+                    let (ty, variant) = (names::ty(name), names::variant(value));
+                    quote!(#ty::#variant)
+                }
                 _ => quote!(#value),
             };
             return Ok(quote! {
@@ -211,6 +215,19 @@ pub(super) fn into_slot(
         });
     }
     match (wire, ir) {
+        (Type::Array(item), IrType::Text) => {
+            let (form, variant) = scalar::text_form(cx, item)?;
+            Ok(quote! {
+                if v.len() != 1 || v.iter().any(|piece| piece.value.is_none() || !piece.unknown.is_empty()) {
+                    native.spelling(at, OWNER, #name, &v);
+                }
+                let pieces = v.into_iter().filter_map(|piece| match piece.value {
+                    Some(#form::#variant(text)) => Some(text),
+                    None => None,
+                });
+                #place = Some(map::joined(pieces));
+            })
+        }
         (Type::Array(item), IrType::List(ir_item)) => {
             let list = list(cx, item, ir_item, place)?;
             Ok(quote! {

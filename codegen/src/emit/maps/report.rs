@@ -64,7 +64,8 @@ pub(super) fn lacks(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStream
         return Ok(quote!());
     }
     let mut homes = BTreeSet::new();
-    let rows = cx.consumed(wire, &mut homes);
+    let mut rows = cx.consumed(wire, &mut homes);
+    rows.extend(cx.said_by_key(wire).into_iter().map(str::to_owned));
     let in_group = cx.ir.is_group(&ty.ir);
     let mut never = Vec::new();
     let mut abroad = Vec::new();

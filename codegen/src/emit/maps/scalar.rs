@@ -8,7 +8,7 @@ use super::{Cx, read_fn, write_fn};
 use crate::emit::names;
 use crate::ir::{IrDef, IrType};
 use crate::map::EnumMap;
-use crate::schema::{Def, Type};
+use crate::schema::{Def, Type, Union};
 
 /// How a wire scalar and an IR scalar become each other.
 pub(super) struct Scalar {
@@ -107,6 +107,17 @@ fn entry_is_complete(cx: &Cx<'_>, entry: &EnumMap) -> bool {
         Some(IrDef::Enum { words, .. }) => words.iter().all(|word| entry.write.contains_key(word)),
         _ => false,
     }
+}
+
+/// The form of a union by key whose only member is text.
+pub(super) fn text_form(cx: &Cx<'_>, item: &Type) -> Result<(proc_macro2::Ident, proc_macro2::Ident)> {
+    if let Type::Ref(name) = item
+        && let Some(Def::Union(Union::Key(forms))) = cx.schema.types.get(name)
+        && let [(key, Type::String)] = forms.iter().collect::<Vec<_>>().as_slice()
+    {
+        return Ok((names::ty(&format!("{name}Form")), names::variant(key)));
+    }
+    bail!("a list of {item:?} does not become text")
 }
 
 /// A constant of a switch.

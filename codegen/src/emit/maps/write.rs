@@ -78,6 +78,16 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                         _ => Field::Value(#value),
                     };
                 }
+            } else if let Type::Ref(target) = wire_type
+                && scalar::is_enum(cx, wire_type)
+            {
+                let ty = names::ty(target);
+                quote! {
+                    wire.#ident = match native.spelled(OWNER, #name).map(|raw| #ty::from_checked(raw.checked())) {
+                        Some(Ok(word)) if cx.home() => Field::Value(word),
+                        _ => Field::Value(#ty::from_text(Text::plain(#value))),
+                    };
+                }
             } else {
                 quote! {
                 wire.#ident = match native.spelled(OWNER, #name).map(|raw| Text::from_checked(raw.checked())) {
@@ -289,6 +299,20 @@ fn from_slot(
         });
     }
     match (wire, ir) {
+        (Type::Array(item), IrType::Text) => {
+            let (form, variant) = scalar::text_form(cx, item)?;
+            let (name, set) = (row.name, wrap(quote!(pieces)));
+            Ok(quote! {
+                if let Some(text) = &#place {
+                    let spelled = native.spelled(OWNER, #name).filter(|_| cx.home());
+                    let pieces = match spelled.map(|raw| Wire::from_checked(raw.checked())) {
+                        Some(Ok(pieces)) => pieces,
+                        _ => vec![Keyed::from(#form::#variant(text.reborrow()))],
+                    };
+                    #set
+                }
+            })
+        }
         (Type::Array(item), IrType::List(ir_item)) => {
             let items = list(row, ty, item, ir_item)?;
             let set = wrap(quote!(items));

@@ -185,6 +185,6 @@ pub(super) fn homeless(cx: &Cx<'_>, union: &str, written: &[&str]) -> Result<Tok
 /// Whether any wire type of the protocol becomes this variant.
 fn mapped_somewhere(cx: &Cx<'_>, union: &str, tag: &str) -> bool {
     let is = |ir: &str| ir.split_once('.') == Some((union, tag));
-    let forms = cx.map.keyed.values().flat_map(BTreeMap::values);
+    let forms = cx.map.keyed.values().flat_map(|union| union.forms.values());
     cx.map.types.values().any(|ty| is(&ty.ir)) || forms.filter_map(|form| form.ir.as_deref()).any(is)
 }

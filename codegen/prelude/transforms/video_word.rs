@@ -1,0 +1,26 @@
+//! Formats of moving pictures by short word, and media types.
+
+use crate::prelude::Text;
+use crate::prelude::transforms::format_word;
+
+const FORMATS: [(&str, &str); 9] = [
+    ("mkv", "video/x-matroska"),
+    ("mov", "video/quicktime"),
+    ("mp4", "video/mp4"),
+    ("webm", "video/webm"),
+    ("flv", "video/x-flv"),
+    ("mpeg", "video/mpeg"),
+    ("mpg", "video/mpg"),
+    ("wmv", "video/x-ms-wmv"),
+    ("three_gp", "video/3gpp"),
+];
+
+/// The media type of a format word that is known.
+pub fn read(text: Text<'_>) -> Result<Text<'_>, Text<'_>> {
+    format_word::read(&FORMATS, text)
+}
+
+/// The format word of a media type that has one.
+pub fn write<'s>(media_type: &'s Text<'_>) -> Option<Text<'s>> {
+    format_word::write(&FORMATS, media_type)
+}
