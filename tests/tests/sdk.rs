@@ -32,6 +32,10 @@ straight! {
     google_sdk_straight_thinking_and_tools: "straight_gemini", ["thinking", "tools", "thinking_and_tools", "chat"];
     google_sdk_straight_media_and_schemas: "straight_gemini", ["media", "schemas"];
     google_sdk_straight_errors: "straight_gemini", ["errors", "refusals"];
+    cohere_sdk_straight_text_and_endings: "straight_cohere", ["text", "usage", "endings"];
+    cohere_sdk_straight_thinking_and_tools: "straight_cohere", ["thinking", "tools", "tool_choice"];
+    cohere_sdk_straight_media_and_schemas: "straight_cohere", ["image", "documents", "schema"];
+    cohere_sdk_straight_errors: "straight_cohere", ["errors", "refusals"];
 }
 
 sdk! {

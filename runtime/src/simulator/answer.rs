@@ -46,6 +46,10 @@ pub(super) struct Seen {
     /// Whether some tool has to be called.
     pub(super) must_call: bool,
     pub(super) one_call: bool,
+    /// What a citation may name: the documents given, and the results that end the conversation.
+    pub(super) sources: Vec<Value>,
+    pub(super) no_citations: bool,
+    pub(super) logprobs: bool,
 }
 
 /// One piece of an answer.

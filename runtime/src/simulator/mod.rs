@@ -15,8 +15,8 @@
 //! Where the rules come from. Known fields, types and enumerations: the request models of the
 //! providers' own SDK packages. Ranges, name patterns, pairing of calls and results, rules around
 //! thinking, counts of stop sequences and cache marks, and the words of the errors: what the APIs
-//! document and are seen to answer. `openai_chat`, `anthropic` and `gemini` are checked in full, the
-//! other three for required fields, types, roles and the pairing of results. Two leniences: any model name
+//! document and are seen to answer. `openai_chat`, `anthropic`, `gemini` and `cohere` are checked in full, the
+//! other two for required fields, types, roles and the pairing of results. Two leniences: any model name
 //! is served, and `openai_chat` takes `reasoning_content` back, as compatible servers do.
 
 mod answer;

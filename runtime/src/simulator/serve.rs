@@ -227,7 +227,7 @@ fn buffered(wire: Wire, seen: &Seen, answer: &Answer) -> Value {
         Wire::Anthropic => anthropic::buffered(&seen.model, answer),
         Wire::Gemini => gemini::buffered(seen, answer),
         Wire::Bedrock => bedrock::buffered(answer),
-        Wire::Cohere => cohere::buffered(answer),
+        Wire::Cohere => cohere::buffered(seen, answer),
     }
 }
 
@@ -238,7 +238,7 @@ fn frames(wire: Wire, task: Task, seen: &Seen, answer: &Answer) -> Frames {
         Wire::Anthropic => anthropic::frames(&seen.model, answer),
         Wire::Gemini => gemini::frames(seen, answer, task == Task::Array),
         Wire::Bedrock => bedrock::frames(answer),
-        Wire::Cohere => cohere::frames(answer),
+        Wire::Cohere => cohere::frames(seen, answer),
     }
 }
 
