@@ -46,10 +46,15 @@ pub(super) struct Seen {
     /// Whether some tool has to be called.
     pub(super) must_call: bool,
     pub(super) one_call: bool,
+    /// Names of the offered tools that take a text instead of JSON.
+    pub(super) custom: Vec<String>,
     /// What a citation may name: the documents given, and the results that end the conversation.
     pub(super) sources: Vec<Value>,
     pub(super) no_citations: bool,
+    /// Whether the probabilities of tokens are asked for.
     pub(super) logprobs: bool,
+    /// What an answer repeats of its request, in the protocols where one does.
+    pub(super) echo: Map<String, Value>,
 }
 
 /// One piece of an answer.
@@ -154,6 +159,10 @@ pub(super) fn answer(scenario: Scenario, seen: &Seen, body: &[u8], slow: Duratio
         Scenario::Blocked => {
             finish = Finish::Refusal;
             Vec::new()
+        }
+        Scenario::Filter => {
+            finish = Finish::Refusal;
+            vec![Piece::Text("The beginning of what may not be".to_owned())]
         }
         Scenario::Length => {
             finish = Finish::Limit;

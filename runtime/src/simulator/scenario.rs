@@ -28,6 +28,8 @@ pub(super) enum Scenario {
     Refusal,
     /// The prompt is blocked before anything is said.
     Blocked,
+    /// A text that a content filter cuts.
+    Filter,
     /// An answer cut by the token limit.
     Length,
     /// A tool call whose arguments are cut by the token limit.
@@ -52,6 +54,9 @@ pub(super) enum Scenario {
     ErrorMid,
     /// An error event after the events that come before content.
     ErrorEarly,
+    /// A failure told in a whole answer, or at the end of a stream, where the protocol has such a form;
+    /// otherwise as [`Scenario::ErrorMid`].
+    Failed,
     /// Headers, then nothing.
     Silent,
     /// Status 200 and a body that is not JSON.
@@ -99,6 +104,7 @@ impl Scenario {
             "json" => Self::Json,
             "refusal" => Self::Refusal,
             "blocked" => Self::Blocked,
+            "filter" => Self::Filter,
             "length" => Self::Length,
             "length-tools" => Self::LengthTools,
             "broken-call" => Self::BrokenCall,
@@ -111,6 +117,7 @@ impl Scenario {
             "cut" => Self::Cut,
             "error-mid" => Self::ErrorMid,
             "error-early" => Self::ErrorEarly,
+            "failed" => Self::Failed,
             "silent" => Self::Silent,
             "garbage" => Self::Garbage,
             _ => return Self::parameterised(name),

@@ -175,7 +175,10 @@ fn perform(
             let whole = Bytes::from(buffered(wire, seen, answer).to_string());
             match scenario {
                 Scenario::Cut => Play::broken(vec![whole.slice(..whole.len() / 2)]),
-                Scenario::ErrorMid | Scenario::ErrorEarly => {
+                Scenario::Failed if wire == Wire::OpenaiResponses => {
+                    Play::whole(Bytes::from(openai_responses::failed(seen, answer).to_string()))
+                }
+                Scenario::ErrorMid | Scenario::ErrorEarly | Scenario::Failed => {
                     let refusal = Refusal::status(wire, 500, "Internal server error");
                     return refuse(wire, 0, &refusal);
                 }
@@ -191,11 +194,16 @@ fn perform(
                     all.truncate(start + all.len().saturating_sub(start) / 2);
                     Play::broken(all)
                 }
-                Scenario::ErrorMid | Scenario::ErrorEarly => {
+                Scenario::ErrorMid | Scenario::ErrorEarly | Scenario::Failed => {
                     let content = all.len().saturating_sub(start) / 2;
-                    all.truncate(start + if scenario == Scenario::ErrorMid { content } else { 0 });
-                    let first = all.is_empty();
-                    all.push(error_frame(wire, route.task, first));
+                    all.truncate(start + if scenario == Scenario::ErrorEarly { 0 } else { content });
+                    let before = all.len();
+                    all.push(match (wire, scenario) {
+                        (Wire::OpenaiResponses, Scenario::Failed) => {
+                            openai_responses::failed_frame(seen, answer, before)
+                        }
+                        _ => error_frame(wire, route.task, before),
+                    });
                     Play::stream(all, None)
                 }
                 Scenario::Unicode => Play::shredded(&all),
@@ -242,12 +250,13 @@ fn frames(wire: Wire, task: Task, seen: &Seen, answer: &Answer) -> Frames {
     }
 }
 
-fn error_frame(wire: Wire, task: Task, first: bool) -> Bytes {
+/// An error inside a stream, after so many frames.
+fn error_frame(wire: Wire, task: Task, before: usize) -> Bytes {
     match wire {
         Wire::OpenaiChat => openai_chat::error_frame(),
-        Wire::OpenaiResponses => openai_responses::error_frame(),
+        Wire::OpenaiResponses => openai_responses::error_frame(before),
         Wire::Anthropic => anthropic::error_frame(),
-        Wire::Gemini => gemini::error_frame(task == Task::Array, first),
+        Wire::Gemini => gemini::error_frame(task == Task::Array, before == 0),
         Wire::Bedrock => bedrock::error_frame(),
         Wire::Cohere => cohere::error_frame(),
     }

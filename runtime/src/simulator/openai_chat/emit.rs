@@ -45,7 +45,7 @@ pub(in crate::simulator) fn buffered(seen: &Seen, answer: &Answer) -> Value {
     } else {
         message.insert("tool_calls".to_owned(), Value::Array(calls));
     }
-    let finish = reason(&answer.finish);
+    let finish = reason(answer);
     let choices: Vec<Value> = (0..seen.choices.max(1))
         .map(|index| json!({"index": index, "message": message, "logprobs": null, "finish_reason": finish}))
         .collect();
@@ -99,7 +99,7 @@ pub(in crate::simulator) fn frames(seen: &Seen, answer: &Answer) -> Frames {
             Piece::Redacted(_) => {}
         }
     }
-    all.push(chunk(json!({}), Value::from(reason(&answer.finish))));
+    all.push(chunk(json!({}), Value::from(reason(answer))));
     if seen.include_usage {
         let mut last = shell(seen, answer);
         last["choices"] = json!([]);
@@ -140,8 +140,11 @@ fn annotation(text: &str) -> Value {
     }})
 }
 
-fn reason(finish: &Finish) -> &'static str {
-    match finish {
+fn reason(answer: &Answer) -> &'static str {
+    let refused = answer.pieces.iter().any(|piece| matches!(piece, Piece::Refusal(_)));
+    match answer.finish {
+        // A refusal that the model does not tell comes from a filter.
+        Finish::Refusal if !refused => "content_filter",
         Finish::End | Finish::Sequence(_) | Finish::Refusal => "stop",
         Finish::Calls => "tool_calls",
         Finish::Limit => "length",

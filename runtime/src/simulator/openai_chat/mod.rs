@@ -3,7 +3,7 @@
 mod emit;
 mod messages;
 mod request;
-mod schema;
+pub(super) mod schema;
 
 pub(super) use emit::{buffered, error_frame, frames};
 pub(super) use request::validate;

@@ -6,7 +6,7 @@ use serde_json::Value;
 const MAX_DEPTH: usize = 32;
 
 /// What breaks the strict rules, in the provider's words.
-pub(super) fn strict(schema: &Value) -> Option<String> {
+pub(in crate::simulator) fn strict(schema: &Value) -> Option<String> {
     if schema.get("type").and_then(Value::as_str) != Some("object") {
         return Some("schema must be a JSON Schema of 'type: \"object\"'".to_owned());
     }
