@@ -36,6 +36,10 @@ straight! {
     cohere_sdk_straight_thinking_and_tools: "straight_cohere", ["thinking", "tools", "tool_choice"];
     cohere_sdk_straight_media_and_schemas: "straight_cohere", ["image", "documents", "schema"];
     cohere_sdk_straight_errors: "straight_cohere", ["errors", "refusals"];
+    openai_sdk_straight_responses: "straight_responses", ["text", "endings", "usage"];
+    openai_sdk_straight_responses_reasoning_and_tools: "straight_responses", ["reasoning", "tools"];
+    openai_sdk_straight_responses_media_and_schemas: "straight_responses", ["media", "schemas"];
+    openai_sdk_straight_responses_errors: "straight_responses", ["errors", "refusals"];
 }
 
 sdk! {
