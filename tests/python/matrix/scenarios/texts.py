@@ -45,9 +45,11 @@ def turns(pair: Pair) -> None:
 
 
 def limit(pair: Pair) -> None:
+    """Cut after 16 words, the least that every provider takes for a limit."""
     equal(pair.echo(pair.client.user("Hello"), limit=50).limit, 50, "limit")
-    answer = pair.ask("text", pair.client.user("Hello"), limit=2)
-    equal((answer.text.strip(), answer.finish), ("Simulated answer", "length"), "text and finish")
+    answer = pair.ask("text", pair.client.user("a b c d e f g h i j k l m n o p"), limit=16)
+    cut = "Simulated answer to: a b c d e f g h i j k l m"
+    equal((answer.text.strip(), answer.finish), (cut, "length"), "text and finish")
 
 
 def image(pair: Pair) -> None:
