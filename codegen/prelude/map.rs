@@ -275,7 +275,9 @@ impl<'a> Native<'a> {
     /// Puts the members of `owner` back that the map itself did not write.
     pub(crate) fn restore<'s, T: Object<'s>>(&'s self, owner: &'static str, object: &mut T) {
         for leftover in &self.0 {
-            if leftover.owner != owner || matches!(leftover.why, Why::Spelling | Why::Left | Why::Whole | Why::Form) {
+            if leftover.owner != owner
+                || matches!(leftover.why, Why::Spelling | Why::Left | Why::Whole | Why::Form)
+            {
                 continue;
             }
             let name = leftover.name.decode();

@@ -20,8 +20,7 @@ pub(super) fn write<'s>(formats: &[(&'static str, &str)], media_type: &Text<'_>)
 mod tests {
     use super::*;
 
-    const FORMATS: [(&str, &str); 3] =
-        [("jpeg", "image/jpeg"), ("jpeg", "image/jpg"), ("txt", "text/plain")];
+    const FORMATS: [(&str, &str); 3] = [("jpeg", "image/jpeg"), ("jpeg", "image/jpg"), ("txt", "text/plain")];
 
     #[test]
     fn words_become_media_types_and_come_back() {
