@@ -105,6 +105,8 @@ pub struct ToolRules {
     pub choices: &'static [&'static str],
     /// Where `parallel` is said only beside a choice.
     pub parallel_in_choice: bool,
+    /// Tools must be declared when the history speaks of any.
+    pub declared: bool,
 }
 
 /// The form and the bounds of an answer.
@@ -190,10 +192,14 @@ pub struct MediaRules {
     pub audio: bool,
     /// Moving pictures.
     pub video: bool,
+    /// Media types of pictures that may be given as bytes; empty where the provider alone knows.
+    pub image_bytes: &'static [&'static str],
+    /// How addresses of pictures begin that the provider takes.
+    pub image_addresses: &'static [&'static str],
     /// Media types of documents that may be given as bytes.
     pub document_bytes: &'static [&'static str],
-    /// Documents may be given by address.
-    pub document_url: bool,
+    /// How addresses of documents begin that the provider takes.
+    pub document_addresses: &'static [&'static str],
     /// Documents may be plain text.
     pub document_text: bool,
     /// Name of a document that has none; empty where none is needed.
@@ -277,6 +283,8 @@ pub enum Pass {
     FitToolNames,
     /// Makes arguments of calls an object.
     FitArguments,
+    /// Declares tools that the history speaks of.
+    DeclareTools,
     /// Fits the choice of tools.
     FitToolChoice,
     /// Bounds the answer.

@@ -132,7 +132,12 @@ pub enum FieldFate {
         semantic: bool,
     },
     /// Carried as it is towards home; towards others the gateway's code for this protocol moves its meaning.
-    Hand(String),
+    Hand {
+        /// How.
+        how: String,
+        /// Paths of the IR that it says, for who reads a report; others have names of their own.
+        ir: Vec<String>,
+    },
 }
 
 /// A path in an IR node, with at most one step into a list.
@@ -556,7 +561,7 @@ impl Map {
                                 (Some(FieldFate::Ir { .. } | FieldFate::Inline(_)), _) => Reach::Ir,
                                 (Some(FieldFate::Const { .. }), _) => Reach::Const,
                                 (Some(FieldFate::Keep { .. }), _) => Reach::Keep,
-                                (Some(FieldFate::Hand(_)), _) => Reach::Hand,
+                                (Some(FieldFate::Hand { .. }), _) => Reach::Hand,
                                 (None, Some(_)) => Reach::Stream,
                                 (None, None) => Reach::Missing,
                             };
@@ -688,11 +693,12 @@ fn parse_fate(raw: RawFate) -> Result<FieldFate> {
             }
             Ok(FieldFate::Keep { reason, semantic })
         }
-        RawFateTable { hand: Some(reason), keep: None, ir: None, r#const: None, inline: false, .. } => {
-            if reason.trim().is_empty() {
+        RawFateTable { hand: Some(how), ir, keep: None, r#const: None, inline: false, .. } => {
+            if how.trim().is_empty() {
                 bail!("hand without a reason");
             }
-            Ok(FieldFate::Hand(reason))
+            let ir = ir.iter().flat_map(|text| text.split(',')).map(|path| path.trim().to_owned()).collect();
+            Ok(FieldFate::Hand { how, ir })
         }
         RawFateTable { inline: true, r#if, ir: None, keep: None, r#const: None, .. } => {
             Ok(FieldFate::Inline(r#if))
@@ -725,7 +731,8 @@ fn check_fate(ir: &Ir, object: &str, fate: &FieldFate) -> Result<()> {
         }
         FieldFate::Const { sets, .. } => sets.iter().try_for_each(|(path, _)| ir.at(object, path).map(drop)),
         FieldFate::Inline(Some(path)) => ir.at(object, path).map(drop),
-        FieldFate::Inline(None) | FieldFate::Keep { .. } | FieldFate::Hand(_) => Ok(()),
+        FieldFate::Hand { ir: paths, .. } => paths.iter().try_for_each(|path| ir.at(object, path).map(drop)),
+        FieldFate::Inline(None) | FieldFate::Keep { .. } => Ok(()),
     }
 }
 

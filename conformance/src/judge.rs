@@ -15,7 +15,7 @@ use http::HeaderMap;
 use http::header::RETRY_AFTER;
 use serde_json::{Value, json};
 
-use crate::accumulate::{accumulate, comparable};
+use crate::accumulate::{accumulate, comparable, framed, readable};
 use crate::canon::{at, canonical, pretty};
 use crate::suite::{Case, Expect, Input, NOW};
 
@@ -154,27 +154,33 @@ fn streamed(
     failures: &mut Vec<String>,
 ) -> Result<Outcome, String> {
     let state = case.state(target);
-    let (out, ledger) = transcode(&state, &[stream.as_bytes()])?;
-    for (how, pieces) in cuts(stream.as_bytes()) {
+    let sent = match case.source {
+        Protocol::Bedrock => framed(stream),
+        _ => stream.as_bytes().to_vec(),
+    };
+    let (out, ledger) = transcode(&state, &[&sent])?;
+    for (how, pieces) in cuts(&sent) {
         match transcode(&state, &pieces) {
             Ok((other, _)) if other == out => {}
             Ok(_) => failures.push(format!("another stream comes out when it is cut {how}")),
             Err(error) => failures.push(format!("cut {how}: {error}")),
         }
     }
-    let returns = stream.replace('\n', "\r\n");
-    let bytes: Vec<&[u8]> = returns.as_bytes().chunks(1).collect();
-    if transcode(&state, &bytes)?.0 != out {
-        failures.push("another stream comes out when lines end in CR and LF".to_owned());
+    if case.source != Protocol::Bedrock {
+        let returns = stream.replace('\n', "\r\n");
+        let bytes: Vec<&[u8]> = returns.as_bytes().chunks(1).collect();
+        if transcode(&state, &bytes)?.0 != out {
+            failures.push("another stream comes out when lines end in CR and LF".to_owned());
+        }
     }
-    let out = String::from_utf8(out).map_err(|error| error.to_string())?;
     let whole = accumulate(target, &out)?;
-    let mut stream = stream.to_owned();
+    let out = readable(target, &out)?;
+    let mut sent = sent;
     if case.source == Protocol::OpenaiChat && !stream.contains("[DONE]") {
         // Some servers leave the last word out; the case is about what the gateway makes of that.
-        stream.push_str("data: [DONE]\n\n");
+        sent.extend_from_slice(b"data: [DONE]\n\n");
     }
-    let buffered = accumulate(case.source, &stream).map_err(|error| format!("the case itself: {error}"))?;
+    let buffered = accumulate(case.source, &sent).map_err(|error| format!("the case itself: {error}"))?;
     let (buffered, _) = translate::response(buffered.to_string().as_bytes(), &state, &Carriage::default())
         .map_err(|malformed| malformed.to_string())?;
     let mut buffered: Value = serde_json::from_slice(&buffered).map_err(|error| error.to_string())?;

@@ -51,7 +51,26 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Root::Response, "choices[].index", "the only answer is the first"),
     (Protocol::OpenaiChat, Root::Response, "choices[].finish_reason", "an answer with calls ends in calls"),
     (Protocol::OpenaiChat, Root::Response, "usage.total_tokens", "it follows from the other counts"),
+    (Protocol::Bedrock, Root::Response, "usage.totalTokens", "it follows from the other counts"),
+    (Protocol::Bedrock, Root::Request, "messages[].role", "calls and results say by themselves who speaks"),
     (Protocol::Anthropic, Root::Response, "stop_reason", "an end and a stop text are one word elsewhere"),
+];
+
+/// Values that a target says nothing of, by source, target, kind of document and path.
+const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
+    (Protocol::OpenaiChat, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
+    (Protocol::Anthropic, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
+    (Protocol::OpenaiChat, Protocol::Gemini, Root::Request, "stream", "the path says it"),
+    (Protocol::Anthropic, Protocol::Gemini, Root::Request, "stream", "the path says it"),
+    (Protocol::OpenaiChat, Protocol::Bedrock, Root::Request, "service_tier", "auto and default are one tier"),
+    (Protocol::Anthropic, Protocol::Bedrock, Root::Request, "service_tier", "no tier is bought in advance"),
+    (
+        Protocol::OpenaiChat,
+        Protocol::Bedrock,
+        Root::Response,
+        "service_tier",
+        "auto and default are one tier",
+    ),
 ];
 
 /// Members that say nothing in a request without tools, or one that forbids calls.
@@ -61,7 +80,20 @@ const ABOUT_TOOLS: &[&str] = &["tool_choice", "function_call", "parallel_tool_ca
 const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Root::Response, "usage.prompt_tokens", "cached input is counted apart elsewhere"),
     (Protocol::Anthropic, Root::Response, "usage.input_tokens", "cached input is counted within elsewhere"),
+    (
+        Protocol::Bedrock,
+        Root::Response,
+        "usage.cacheDetails[].inputTokens",
+        "counts of one time to live are added",
+    ),
+    (Protocol::Bedrock, Root::Response, "usage.inputTokens", "cached input is counted within elsewhere"),
     (Protocol::Anthropic, Root::Response, "content[].id", "the id of a call is sealed with its reasoning"),
+    (
+        Protocol::Bedrock,
+        Root::Response,
+        "output.message.content[].toolUse.toolUseId",
+        "the id of a call is sealed with its reasoning",
+    ),
 ];
 
 fn is_listed(list: &[(Protocol, Root, &str, &str)], source: Protocol, root: Root, path: &str) -> bool {
@@ -105,9 +137,15 @@ pub fn check(
             } else {
                 let path = without_indices(&leaf.path);
                 let first = path.split(['.', '[']).next().unwrap_or_default();
+                let declares = |json: &str| json.contains("\"tools\":") || json.contains("\"functions\":");
                 let no_tools = ABOUT_TOOLS.contains(&first)
-                    && (!body.contains("\"tools\":") || body.contains("\"tool_choice\":{\"type\":\"none\"}"));
-                if !no_tools && !is_listed(NO_BEARING, source, root, &path) {
+                    && (!declares(&document.json)
+                        || !body.contains("\"tools\":")
+                        || body.contains("\"tool_choice\":{\"type\":\"none\"}"));
+                let untold = UNTOLD.iter().any(|(from, to, kind, known, _)| {
+                    (*from, *to, *kind, *known) == (source, target, root, path.as_str())
+                });
+                if !no_tools && !untold && !is_listed(NO_BEARING, source, root, &path) {
                     found.silent.entry(path).or_insert_with(|| {
                         format!("seed {seed}: {}\n  {}\n  {body}", leaf.path, document.json)
                     });

@@ -268,6 +268,17 @@ impl Cx<'_> {
 
     /// Statements that report every IR leaf in `leaves` that has a value.
     pub(crate) fn report(&self, ir: &str, leaves: &[String], in_group: bool) -> Result<TokenStream> {
+        self.report_or(ir, leaves, in_group, None)
+    }
+
+    /// Reports of leaves, with one reason for all of them or that of `[lacks]` for each.
+    pub(crate) fn report_or(
+        &self,
+        ir: &str,
+        leaves: &[String],
+        in_group: bool,
+        reason: Option<&str>,
+    ) -> Result<TokenStream> {
         let all: BTreeMap<String, _> = self.ir.leaves(ir)?.into_iter().collect();
         let mut out = Vec::new();
         for leaf in leaves {
@@ -276,12 +287,13 @@ impl Cx<'_> {
                 continue;
             }
             let key = format!("{ir}.{leaf}");
-            let reason = self.map.lacks.get(&key).with_context(|| {
-                format!(
-                    "{key} is written by no row here and [lacks] gives no reason for {}",
-                    self.schema.protocol
-                )
-            })?;
+            let reason =
+                reason.or_else(|| self.map.lacks.get(&key).map(String::as_str)).with_context(|| {
+                    format!(
+                        "{key} is written by no row here and [lacks] gives no reason for {}",
+                        self.schema.protocol
+                    )
+                })?;
             let slot = slot(quote!(src), leaf);
             let semantic = field.semantic;
             let call = if in_group { quote!(lack_in) } else { quote!(lack) };

@@ -26,7 +26,7 @@ pub(crate) fn module(schema: &Schema, map: &Map, ir: &Ir) -> TokenStream {
                 FieldFate::Const { value, .. } => quote!(Fate::Const(#value)),
                 FieldFate::Keep { reason, semantic: false } => quote!(Fate::Keep(#reason)),
                 FieldFate::Keep { reason, semantic: true } => quote!(Fate::KeepSemantic(#reason)),
-                FieldFate::Hand(reason) => quote!(Fate::Hand(#reason)),
+                FieldFate::Hand { how, .. } => quote!(Fate::Hand(#how)),
             };
             rows.push(quote!(Row { wire: #wire, field: #field, ir: #ir, fate: #fate }));
         }
@@ -258,7 +258,8 @@ fn collect(
                     collect(schema, map, ir, object, node, &path, ir_prefix, depth + 1, names);
                 }
             }
-            FieldFate::Keep { .. } | FieldFate::Hand(_) => {}
+            FieldFate::Hand { ir: paths, .. } => paths.iter().for_each(|ir_path| add(ir_path, &path)),
+            FieldFate::Keep { .. } => {}
         }
     }
 }

@@ -1685,11 +1685,6 @@ pub const LACKS: &[Lack] = &[
         reason: "Bedrock names the model in the address of a request",
     },
     Lack {
-        ir: "Response",
-        path: "service_tier",
-        reason: "Bedrock says the tier in an object of its own, which is carried whole",
-    },
-    Lack {
         ir: "ServiceTier",
         path: "batch",
         reason: "batches are another operation of Bedrock's",
@@ -1945,8 +1940,12 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
                 "outputConfig.textFormat.structure.jsonSchema.name"
             }
             ("Request", "output.stop") => "inferenceConfig.stopSequences",
+            ("Request", "reasoning.budget_tokens") => "additionalModelRequestFields",
+            ("Request", "reasoning.display") => "additionalModelRequestFields",
             ("Request", "reasoning.effort") => "outputConfig.effort",
+            ("Request", "reasoning.mode") => "additionalModelRequestFields",
             ("Request", "sampling.temperature") => "inferenceConfig.temperature",
+            ("Request", "sampling.top_k") => "additionalModelRequestFields",
             ("Request", "sampling.top_p") => "inferenceConfig.topP",
             ("Request", "service_tier") => "serviceTier.type",
             ("Request", "tool_choice") => "toolConfig.toolChoice",
@@ -1969,6 +1968,8 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Turn", "role") => "role",
             ("Usage", "cache_read") => "cacheReadInputTokens",
             ("Usage", "cache_write") => "cacheWriteInputTokens",
+            ("Usage", "cache_write_1h") => "cacheDetails",
+            ("Usage", "cache_write_5m") => "cacheDetails",
             ("Usage", "fresh_input") => "inputTokens",
             ("Usage", "output") => "outputTokens",
             ("Usage", "total") => "totalTokens",

@@ -501,7 +501,38 @@ pub fn write_assistant_message_v2<'s>(
                     item.semantic(),
                 );
             }
-            Some(tag) => seen.push(tag),
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::Reasoning(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.id.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.reasoning",
+                                    path: "id",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.signature.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.reasoning",
+                                    path: "signature",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
             None => {}
         }
     }
@@ -3005,7 +3036,60 @@ pub fn write_tool_message_v2<'s>(
                     item.semantic(),
                 );
             }
-            Some(tag) => seen.push(tag),
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::ToolResult(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.is_error.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "is_error",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.name.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "name",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
             None => {
                 cx.lack_node(
                     item.at(),

@@ -1054,7 +1054,198 @@ pub fn write_chat_completion_assistant_message<'s>(
                     item.semantic(),
                 );
             }
-            Some(tag) => seen.push(tag),
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::Audio(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.expires_at.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "expires_at",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src
+                            .source
+                            .blocks
+                            .as_ref()
+                            .is_some_and(|list| !list.is_empty())
+                        {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.blocks",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.source.data.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.data",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.source.file_id.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.file_id",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.source.filename.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.filename",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.source.media_type.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.media_type",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.source.text.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.text",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.source.url.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.url",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.transcript.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "transcript",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    ir::Block::Reasoning(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.id.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.reasoning",
+                                    path: "id",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.signature.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.reasoning",
+                                    path: "signature",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if !home {
+                            if src.text.is_some() {
+                                cx.lack(
+                                    at,
+                                    &Lack {
+                                        ir: "Block.reasoning",
+                                        path: "text",
+                                        reason: "this kind of message has no place for it",
+                                    },
+                                    false,
+                                );
+                            }
+                        }
+                    }
+                    ir::Block::Refusal(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if !home {
+                            if src.text.is_some() {
+                                cx.lack(
+                                    at,
+                                    &Lack {
+                                        ir: "Block.refusal",
+                                        path: "text",
+                                        reason: "this kind of message has no place for it",
+                                    },
+                                    false,
+                                );
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            }
             None => {}
         }
     }
@@ -1556,7 +1747,175 @@ pub fn write_chat_completion_choice<'s>(
                     item.semantic(),
                 );
             }
-            Some(tag) => seen.push(tag),
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::Audio(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src
+                            .source
+                            .blocks
+                            .as_ref()
+                            .is_some_and(|list| !list.is_empty())
+                        {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.blocks",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.source.file_id.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.file_id",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.source.filename.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.filename",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.source.media_type.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.media_type",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.source.text.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.text",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.source.url.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.audio",
+                                    path: "source.url",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                    }
+                    ir::Block::Reasoning(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.id.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.reasoning",
+                                    path: "id",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.signature.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.reasoning",
+                                    path: "signature",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    ir::Block::Refusal(src) => {
+                        cx.leftovers(&src.native);
+                    }
+                    ir::Block::Text(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.text",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.text",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.signature.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.text",
+                                    path: "signature",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
             None => {
                 cx.lack_node(
                     item.at(),
@@ -5260,7 +5619,62 @@ pub fn write_chat_completion_tool_message<'s>(
                     item.semantic(),
                 );
             }
-            Some(tag) => seen.push(tag),
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::ToolResult(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.is_error.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "is_error",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.name.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "name",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if !home {
+                            if src.cache.kind.is_some() {
+                                cx.lack(
+                                    at,
+                                    &Lack {
+                                        ir: "Block.tool_result",
+                                        path: "cache.kind",
+                                        reason: "this kind of message has no place for it",
+                                    },
+                                    false,
+                                );
+                            }
+                            if src.cache.ttl.is_some() {
+                                cx.lack(
+                                    at,
+                                    &Lack {
+                                        ir: "Block.tool_result",
+                                        path: "cache.ttl",
+                                        reason: "this kind of message has no place for it",
+                                    },
+                                    false,
+                                );
+                            }
+                        }
+                    }
+                    _ => {}
+                }
+            }
             None => {
                 cx.lack_node(
                     item.at(),

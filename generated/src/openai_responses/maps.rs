@@ -2319,7 +2319,60 @@ pub fn write_response_create_params<'s>(
                     item.semantic(),
                 );
             }
-            Some(tag) => seen.push(tag),
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::Text(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.text",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.text",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.text",
+                                    path: "citations",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.signature.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.text",
+                                    path: "signature",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
             None => {
                 cx.lack_node(
                     item.at(),

@@ -395,7 +395,7 @@ impl<'p> WriteCx<'p> {
     }
 
     /// Reports what a node keeps for a protocol that is not the target.
-    pub(crate) fn leftovers(&mut self, native: &Native<'_>) {
+    pub fn leftovers(&mut self, native: &Native<'_>) {
         if self.home() {
             return;
         }

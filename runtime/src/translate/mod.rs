@@ -165,7 +165,7 @@ pub fn response(body: &[u8], state: &CallState, carriage: &Carriage) -> Result<(
         .ok_or_else(|| Malformed { message: unsupported(client, backend).message })?;
     shape.expected = expected(body.len());
     answer::run(&mut read.ir, &mut shape);
-    wire::write_response(&read.ir, &mut shape)
+    wire::write_response(&mut read.ir, &mut shape)
 }
 
 /// Whether requests of `client` can be made into ones for `backend`, and the answers back.

@@ -82,7 +82,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                 #(#set)*
             });
         }
-        FieldFate::Keep { .. } | FieldFate::Hand(_) => quote!(native.keep_wire(at, OWNER, #name, &v);),
+        FieldFate::Keep { .. } | FieldFate::Hand { .. } => quote!(native.keep_wire(at, OWNER, #name, &v);),
         FieldFate::Inline(_) => inline(cx, wire_type, &ty.ir, name)?,
         FieldFate::Ir { path, via, only, home, .. } => {
             let leaf = leaf_type(cx, &ty.ir, path)?;

@@ -163,11 +163,11 @@ fn stray_blocks(
     if full && singles.is_empty() {
         return Ok(quote!());
     }
+    let parts =
+        singles.iter().map(|c| parts_of_single(cx, wire, list, item, c.tag)).collect::<Result<Vec<_>>>()?;
     let tags = singles.iter().map(|c| c.tag);
     let tests = singles.iter().map(|c| c.test(&union));
-    let rest = (!full).then(
-        || quote!(cx.lack_node(item.at(), "this kind of message has no place for it", item.semantic());),
-    );
+    let rest = (!full).then(|| quote!(cx.lack_node(item.at(), #NO_PLACE, item.semantic());));
     Ok(quote! {
         let home = cx.home();
         let mut seen: Vec<&str> = Vec::new();
@@ -183,9 +183,55 @@ fn stray_blocks(
                 Some(tag) if seen.contains(&tag) => {
                     cx.lack_node(item.at(), "this kind of message has room for one", item.semantic());
                 }
-                Some(tag) => seen.push(tag),
+                Some(tag) => {
+                    seen.push(tag);
+                    match item {
+                        #(#parts)*
+                        _ => {}
+                    }
+                }
                 None => { #rest }
             }
         }
     })
 }
+
+/// Reports of what a single element says and the rows that step into it do not take.
+fn parts_of_single(cx: &Cx<'_>, wire: &str, list: &str, item: &str, tag: &str) -> Result<TokenStream> {
+    let node = format!("{item}.{tag}");
+    let (mut rows, mut homes) = (BTreeSet::new(), BTreeSet::new());
+    for (_, _, fate) in cx.family(wire) {
+        let FieldFate::Ir { path, home, .. } = fate else { continue };
+        let Some((of, which)) = &path.element else { continue };
+        if of != list || which != tag {
+            continue;
+        }
+        // A group that a row writes reports its own parts.
+        if *home { &mut homes } else { &mut rows }.insert(path.leaf.clone());
+    }
+    let mut never = Vec::new();
+    let mut abroad = Vec::new();
+    for (leaf, _) in cx.ir.leaves(&node)? {
+        if Cx::covers(&rows, &leaf) {
+            continue;
+        }
+        if Cx::covers(&homes, &leaf) { abroad.push(leaf) } else { never.push(leaf) }
+    }
+    let never = cx.report_or(&node, &never, false, Some(NO_PLACE))?;
+    let abroad = cx.report_or(&node, &abroad, false, Some(NO_PLACE))?;
+    let abroad = if abroad.is_empty() { quote!() } else { quote!(if !home { #abroad }) };
+    let parts = match never.is_empty() && abroad.is_empty() {
+        true => quote!(),
+        false => quote!(let at = src.at; #never #abroad),
+    };
+    let (union, variant) = (names::ty(item), names::variant(tag));
+    Ok(quote! {
+        ir::#union::#variant(src) => {
+            cx.leftovers(&src.native);
+            #parts
+        }
+    })
+}
+
+/// Why a part is lost where the protocol tells a block by a member of the message.
+const NO_PLACE: &str = "this kind of message has no place for it";

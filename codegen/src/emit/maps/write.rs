@@ -67,7 +67,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
         quote!(wire.#ident = Field::Value(#value);)
     };
     match fate {
-        FieldFate::Keep { .. } | FieldFate::Hand(_) => Ok(quote!()),
+        FieldFate::Keep { .. } | FieldFate::Hand { .. } => Ok(quote!()),
         FieldFate::Const { value, sets } => {
             let text = if *wire_type == Type::Boolean {
                 let value = scalar::truth(value)?;

@@ -401,7 +401,10 @@ fn text_message_by_message() {
         text(" done"),
         ("contentBlockStop", json!({"contentBlockIndex": 0})),
         stop("end_turn"),
-        ("metadata", json!({"usage": usage, "metrics": {"latencyMs": 0}})),
+        (
+            "metadata",
+            json!({"usage": usage, "metrics": {"latencyMs": 0}, "serviceTier": {"type": "default"}}),
+        ),
     ];
     assert_eq!(messages(&run.bytes), expected.map(|(name, event)| (name.to_owned(), event)));
     let from_messages = super::run(&to_bedrock(Protocol::Anthropic), ANTHROPIC_TEXT);

@@ -2,8 +2,6 @@
 //!
 //! Calls alone are announced: Bedrock's SDKs refuse the begin of a block that is of another kind.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use busbar_protocols::ir::{Block, BlockStartEvent, Citation, CitationKind, DeltaEvent, Event, Stop};
 use busbar_protocols::{EffectKind, Num, Text, bedrock as wire};
 
@@ -19,6 +17,8 @@ pub(crate) struct Writer {
     /// Blocks that are open, and of what kind; of text it need not be known.
     open: Vec<(u64, Kind)>,
     stop: Option<End>,
+    /// The service tier in Bedrock's word.
+    tier: Option<String>,
 }
 
 /// Blocks that clients expect something of, even if the provider says nothing.
@@ -39,7 +39,7 @@ struct End {
 
 impl Writer {
     pub(crate) fn new(limits: Limits) -> Self {
-        Self { turns: Turns::new(limits), open: Vec::new(), stop: None }
+        Self { turns: Turns::new(limits), open: Vec::new(), stop: None, tier: None }
     }
 
     pub(crate) fn event(
@@ -49,7 +49,14 @@ impl Writer {
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
         match event {
-            Event::Start(_) => {
+            Event::Start(start) => {
+                let tier = start.response.as_ref().and_then(|answer| answer.service_tier.as_ref());
+                let word = tier.and_then(wire::write_service_tier_type);
+                if tier.is_some() && word.is_none() {
+                    let reason = "Bedrock's tiers are priority, default, flex and reserved";
+                    cx.ledger.note(EffectKind::Dropped, "service_tier", reason);
+                }
+                self.tier = word.map(|word| word.text().decode().into_owned());
                 write_event(out, "messageStart", |out| out.extend_from_slice(br#"{"role":"assistant"}"#));
                 Ok(())
             }
@@ -66,7 +73,7 @@ impl Writer {
             Event::End(_) => {
                 let end = self.stop.take().unwrap_or_else(|| end_of(&Stop::default()));
                 message_stop(&end, out);
-                metadata(cx.counts, out);
+                metadata(cx.counts, self.tier.as_deref(), out);
                 Ok(())
             }
             Event::Usage(_) | Event::Ping(_) | Event::Error(_) => Ok(()),
@@ -101,10 +108,7 @@ impl Writer {
             }
             Some(Block::RedactedReasoning(node)) => {
                 self.turns.begin(number);
-                // Bytes in the client's hands: what it gives back is the same text in base64 again.
-                let data = node.data.as_ref().map(Text::decode).unwrap_or_default();
-                let data = Text::from(STANDARD.encode(data.as_bytes()));
-                self.reasoning(number, "redactedContent", Some(&data), out)
+                self.reasoning(number, "redactedContent", node.data.as_ref(), out)
             }
             Some(Block::ToolCall(node)) => {
                 self.turns.begin(number);
@@ -261,7 +265,7 @@ fn message_stop(end: &End, out: &mut Vec<u8>) {
 }
 
 /// Writes the counts, which come last.
-fn metadata(counts: &Counts, out: &mut Vec<u8>) {
+fn metadata(counts: &Counts, tier: Option<&str>, out: &mut Vec<u8>) {
     let total =
         counts.total.unwrap_or_else(|| counts.input.unwrap_or(0).saturating_add(counts.output.unwrap_or(0)));
     write_event(out, "metadata", |out| {
@@ -300,7 +304,13 @@ fn metadata(counts: &Counts, out: &mut Vec<u8>) {
         }
         // The member is required. There is no clock here, so that the same stream is always the same bytes, and
         // the time that the model took is not the gateway's to tell.
-        out.extend_from_slice(br#"},"metrics":{"latencyMs":0}}"#);
+        out.extend_from_slice(br#"},"metrics":{"latencyMs":0}"#);
+        if let Some(tier) = tier {
+            out.extend_from_slice(br#","serviceTier":{"type":"#);
+            write_str(tier, out);
+            out.push(b'}');
+        }
+        out.push(b'}');
     });
 }
 

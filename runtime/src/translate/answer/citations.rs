@@ -6,6 +6,13 @@ use super::super::shape::Shape;
 
 /// Keeps the citations that clients have a form for, and says which part of the text they stand for.
 pub(super) fn fit_citations(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
+    for (content, _) in super::contents(response) {
+        for block in content {
+            if let ir::Block::Text(node) = block {
+                node.citations.take_if(|citations| citations.is_empty());
+            }
+        }
+    }
     if shape.to.answer.citations {
         // An annotation says where in the answer, a citation which words of the source; both keep the address.
         return;

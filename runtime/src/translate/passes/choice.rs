@@ -12,9 +12,10 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
         if request.tool_choice != ir::ToolChoice::default() {
             let silent =
                 matches!(request.tool_choice.mode, None | Some(ir::ChoiceMode::Auto | ir::ChoiceMode::None));
-            request.tool_choice = ir::ToolChoice::default();
-            if !silent {
-                shape.report.request(EffectKind::Dropped, "tool_choice", "there is no tool to choose");
+            if silent {
+                request.tool_choice = ir::ToolChoice::default();
+            } else {
+                take_choice(request, shape);
             }
         }
         return;
@@ -50,6 +51,21 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
     }
 }
 
+/// Takes the choice out of a request that offers nothing to choose from.
+pub(super) fn take_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let choice = std::mem::take(&mut request.tool_choice);
+    let said = [
+        (choice.mode.is_some(), "tool_choice.mode"),
+        (choice.name.is_some(), "tool_choice.name"),
+        (choice.allowed.is_some(), "tool_choice.allowed"),
+        (choice.required.is_some(), "tool_choice.required"),
+        (choice.parallel.is_some(), "tool_choice.parallel"),
+    ];
+    for (_, path) in said.into_iter().filter(|(said, _)| *said) {
+        shape.report.request(EffectKind::Dropped, path, "there is no tool to choose");
+    }
+}
+
 /// What the model is told where the target cannot forbid calls.
 const NO_CALLS: &str = "Do not call any tool in your next answer; answer in text.";
 
@@ -76,7 +92,10 @@ fn forbid(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let spoken_of =
         spoken_of.into_iter().any(|block| matches!(block, ir::Block::ToolCall(_) | ir::Block::ToolResult(_)));
     if !spoken_of {
-        request.tools = None;
+        for tool in request.tools.take().into_iter().flatten() {
+            let reason = "not offered, because none may be called";
+            shape.report.node(EffectKind::Emulated, tool.at(), reason);
+        }
         let reason = "no tool is offered, because none may be called";
         return shape.report.request(EffectKind::Emulated, "tool_choice.mode", reason);
     }
@@ -105,7 +124,14 @@ fn offer_named(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
             ir::Tool::CacheMark(_) | ir::Tool::Native(_) => false,
         };
         if tools.iter().any(is_named) {
-            tools.retain(is_named);
+            tools.retain(|tool| {
+                let stays = is_named(tool);
+                if !stays {
+                    let reason = "not offered, because another tool must be called";
+                    shape.report.node(EffectKind::Emulated, tool.at(), reason);
+                }
+                stays
+            });
         }
     }
     let reason = "the tool that must be called is the only one that is offered";

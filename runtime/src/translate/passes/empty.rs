@@ -12,7 +12,7 @@ pub(super) fn drop_empty(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         return;
     }
     if let Some(blocks) = &mut request.instructions {
-        blocks.retain(|block| !is_blank(block));
+        blocks.retain(|block| !goes(block, shape));
         if blocks.is_empty() {
             request.instructions = None;
         }
@@ -24,11 +24,11 @@ pub(super) fn drop_empty(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
                 && let Some(content) = &mut node.content
                 && content.len() > 1
             {
-                content.retain(|block| !is_blank(block));
+                content.retain(|block| !goes(block, shape));
             }
         }
         if let Some(content) = &mut turn.content {
-            content.retain(|block| !is_blank(block));
+            content.retain(|block| !goes(block, shape));
         }
     }
     let only = turns.len() == 1;
@@ -48,6 +48,18 @@ pub(super) fn drop_empty(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         );
         false
     });
+}
+
+/// Whether a block is left out; what it says beside its text is reported.
+fn goes(block: &ir::Block<'_>, shape: &mut Shape<'_>) -> bool {
+    let blank = is_blank(block);
+    if blank
+        && let ir::Block::Text(node) = block
+        && node.citations.as_ref().is_some_and(|citations| !citations.is_empty())
+    {
+        shape.report.node(EffectKind::Dropped, node.at, "it cites sources for no text");
+    }
+    blank
 }
 
 /// Whether a block is text without a character.

@@ -8,21 +8,44 @@ use super::super::shape::Shape;
 const USUAL: &str = "ephemeral";
 /// Why a mark gives way.
 const FEWER: &str = "the target takes fewer cache marks";
+const UNMARKED: &str = "this protocol's providers cache prompts without marks";
 
-/// Puts marks that are elements of their own at what stands in front of them.
+/// Puts marks that are elements of their own at what stands in front of them, where the target has marks.
 pub(super) fn attach_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    if !shape.to.turns.cache_marks {
+        return drop_elements(request, shape);
+    }
     if let Some(tools) = &mut request.tools {
         attach_tools(tools, shape);
     }
     if let Some(blocks) = &mut request.instructions {
-        attach_blocks(blocks, shape);
+        attach_blocks(blocks, true, shape);
     }
-    for content in request.turns.iter_mut().flatten().filter_map(|turn| turn.content.as_mut()) {
-        attach_blocks(content, shape);
+    for turn in request.turns.iter_mut().flatten() {
+        let instructs = matches!(turn.role, Some(ir::Role::System | ir::Role::Developer));
+        if let Some(content) = &mut turn.content {
+            attach_blocks(content, instructs, shape);
+        }
     }
 }
 
-fn attach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>, shape: &mut Shape<'_>) {
+/// Leaves out marks that are elements, which nothing beside them stands for.
+fn drop_elements(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let mut goes = |at| {
+        shape.report.node(EffectKind::Dropped, at, UNMARKED);
+        false
+    };
+    if let Some(tools) = &mut request.tools {
+        tools.retain(|tool| !matches!(tool, ir::Tool::CacheMark(_)) || goes(tool.at()));
+    }
+    let turns = request.turns.iter_mut().flatten().filter_map(|turn| turn.content.as_mut());
+    for content in request.instructions.iter_mut().chain(turns) {
+        content.retain(|block| !is_mark(block) || goes(block.at()));
+    }
+}
+
+/// Instructions are text; what else stands among them goes, and would take the mark along.
+fn attach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>, instructs: bool, shape: &mut Shape<'_>) {
     if !blocks.iter().any(|block| matches!(block, ir::Block::CacheMark(_))) {
         return;
     }
@@ -32,11 +55,10 @@ fn attach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>, shape: &mut Shape<'_>) {
             kept.push(block);
             continue;
         };
-        let before = kept.iter_mut().rev().find_map(mark).map(|(cache, _)| cache);
+        let marked = kept.iter_mut().rev().filter(|block| !instructs || matches!(block, ir::Block::Text(_)));
+        let before = marked.filter_map(mark).map(|(cache, _)| cache).next();
         attach(before, &mut node.cache, node.at, shape);
-        if let Some(last) = kept.last_mut() {
-            last.native_mut().append(node.native);
-        }
+        shape.report.cx.leftovers(&node.native);
     }
     *blocks = kept;
 }
@@ -50,9 +72,7 @@ fn attach_tools<'a>(tools: &mut Vec<ir::Tool<'a>>, shape: &mut Shape<'_>) {
         };
         let before = kept.iter_mut().rev().find_map(tool_mark);
         attach(before, &mut node.cache, node.at, shape);
-        if let Some(last) = kept.last_mut() {
-            last.native_mut().append(node.native);
-        }
+        shape.report.cx.leftovers(&node.native);
     }
     *tools = kept;
 }
@@ -193,23 +213,22 @@ fn tool_mark<'t, 'a>(tool: &'t mut ir::Tool<'a>) -> Option<&'t mut ir::CacheMark
 
 /// Leaves out cache marks, where the target caches by itself.
 pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
-    const REASON: &str = "this protocol's providers cache prompts without marks";
     if shape.to.turns.cache_marks {
         return mark_blocks(request, shape);
     }
     if std::mem::take(&mut request.cache) != ir::CacheMark::default() {
-        shape.report.request(EffectKind::Dropped, "cache", REASON);
+        shape.report.request(EffectKind::Dropped, "cache", UNMARKED);
     }
     for tool in request.tools.iter_mut().flatten() {
         if let ir::Tool::Function(node) = tool
             && std::mem::take(&mut node.cache) != ir::CacheMark::default()
         {
-            shape.report.member(EffectKind::Dropped, node.at, "Tool.function", "cache", REASON);
+            shape.report.member(EffectKind::Dropped, node.at, "Tool.function", "cache", UNMARKED);
         }
     }
     for turn in request.turns.iter_mut().flatten() {
         if std::mem::take(&mut turn.cache) != ir::CacheMark::default() {
-            shape.report.member(EffectKind::Dropped, turn.at, "Turn", "cache", REASON);
+            shape.report.member(EffectKind::Dropped, turn.at, "Turn", "cache", UNMARKED);
         }
     }
     let report = &mut shape.report;
@@ -218,7 +237,7 @@ pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<
         if let Some((cache, kind)) = mark(block)
             && std::mem::take(cache) != ir::CacheMark::default()
         {
-            report.member(EffectKind::Dropped, at, kind, "cache", REASON);
+            report.member(EffectKind::Dropped, at, kind, "cache", UNMARKED);
         }
     });
 }

@@ -6,6 +6,7 @@ mod arguments;
 mod carriage;
 mod choice;
 mod custom_tools;
+mod declare;
 mod document_names;
 mod documents;
 mod empty;
@@ -39,7 +40,12 @@ pub(super) fn run(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     if shape.home() {
         // The document is in its target's shape already; only what was carried must come out.
         carriage::open_carriage(request, shape);
+        let said = shape.report.cx.ledger.effects().len();
         history::fit_history_reasoning(request, shape);
+        if shape.report.cx.ledger.effects().len() > said {
+            // Reasoning of another provider is gone, and a tool loop may have begun with it.
+            reasoning::fit_loop(request, shape);
+        }
         return;
     }
     for pass in shape.to.request {
@@ -70,6 +76,7 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::FitToolIds => ids::fit_tool_ids(request, shape),
         Pass::FitToolNames => ids::fit_tool_names(request, shape),
         Pass::FitArguments => arguments::fit_arguments(request, shape),
+        Pass::DeclareTools => declare::declare_tools(request, shape),
         Pass::FitToolChoice => choice::fit_tool_choice(request, shape),
         Pass::FitOutput => output::fit_output(request, shape),
         Pass::FitSchemaOutput => schema_output::fit_schema_output(request, shape),
@@ -105,7 +112,10 @@ pub(super) fn content<'r, 'a>(turn: &'r mut ir::Turn<'a>) -> &'r mut Vec<ir::Blo
 }
 
 /// Calls `f` with every block of the conversation, blocks inside results and documents included.
-pub(super) fn each_block<'a>(request: &mut ir::Request<'a>, f: &mut dyn FnMut(&mut ir::Block<'a>)) {
+pub(in crate::translate) fn each_block<'a>(
+    request: &mut ir::Request<'a>,
+    f: &mut dyn FnMut(&mut ir::Block<'a>),
+) {
     for block in request.instructions.iter_mut().flatten() {
         visit(block, f, 0);
     }

@@ -43,12 +43,8 @@ fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         request.reasoning.mode = Some(ir::ReasoningMode::Adaptive);
         return;
     }
-    if rules.loop_needs_it && loop_lacks_reasoning(request) {
-        return turn_off(
-            request,
-            shape,
-            "the tool loop goes on without the reasoning that began it, which the target wants back",
-        );
+    if fit_loop(request, shape) {
+        return;
     }
     let asked = request.reasoning.budget_tokens.as_ref().and_then(Num::as_u64);
     let wanted = asked.unwrap_or_else(|| tokens(effort.as_ref(), rules.efforts));
@@ -66,9 +62,28 @@ fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     } else if asked.is_none() && effort.is_some() {
         shape.report.request(EffectKind::Adapted, "reasoning.effort", "the effort became a number of tokens");
     }
+    if asked.is_some() && effort.is_some() {
+        let reason = "the number of tokens beside it says how much";
+        shape.report.request(EffectKind::Dropped, "reasoning.effort", reason);
+    }
     request.reasoning.effort = None;
     request.reasoning.mode = Some(ir::ReasoningMode::On);
     request.reasoning.budget_tokens = Some(Num::from(budget));
+}
+
+/// Asks for no reasoning while a tool loop goes on that began without, where the target would refuse that; whether
+/// it did so.
+pub(super) fn fit_loop(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) -> bool {
+    let asked = request.reasoning.mode == Some(ir::ReasoningMode::On) || !shape.home();
+    let cut = asked && shape.to.reasoning.loop_needs_it && loop_lacks_reasoning(request);
+    if cut {
+        turn_off(
+            request,
+            shape,
+            "the tool loop goes on without the reasoning that began it, which the target wants back",
+        );
+    }
+    cut
 }
 
 /// Tokens that reasoning leaves for the answer at least, where the bound allows it.
@@ -135,8 +150,16 @@ fn by_effort(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
 }
 
 fn turn_off(request: &mut ir::Request<'_>, shape: &mut Shape<'_>, reason: &'static str) {
-    shape.report.request(EffectKind::Dropped, ask_path(request), reason);
-    request.reasoning = ir::ReasoningAsk::default();
+    let ask = std::mem::take(&mut request.reasoning);
+    let said = [
+        (ask.mode.is_some(), "reasoning.mode"),
+        (ask.budget_tokens.is_some(), "reasoning.budget_tokens"),
+        (ask.effort.is_some(), "reasoning.effort"),
+        (ask.display.is_some(), "reasoning.display"),
+    ];
+    for (_, path) in said.into_iter().filter(|(said, _)| *said) {
+        shape.report.request(EffectKind::Dropped, path, reason);
+    }
 }
 
 /// The member by which the caller asked.

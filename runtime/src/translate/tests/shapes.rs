@@ -168,8 +168,14 @@ fn marks_become_elements_behind_what_they_mark_and_the_last_ones_stay() {
         let node = ir::TextBlock { text: Some(Text::plain(said)), cache: cache(ttl), ..Default::default() };
         ir::Block::Text(node)
     };
+    let tool = |cache| {
+        let parameters = Some(Json::parse(r#"{"type":"object"}"#).unwrap());
+        let name = Some(Text::plain("f"));
+        ir::Tool::Function(ir::FunctionTool { name, parameters, cache, ..Default::default() })
+    };
     let asked = ir::Request {
         instructions: Some(vec![marked("s", None)]),
+        tools: Some(vec![tool(ir::CacheMark::default())]),
         ..request(vec![
             user(vec![marked("a", Some("1h")), text("b")]),
             turn(ir::Role::Assistant, vec![marked("c", None), call("x")]),
@@ -180,12 +186,8 @@ fn marks_become_elements_behind_what_they_mark_and_the_last_ones_stay() {
     assert_eq!(short(&sent), ["user a|*1h|b", "assistant c|*|call x", "user result x [d]|*"]);
     assert_eq!(sent.instructions.map(|blocks| blocks.len()), Some(2));
     assert_eq!(effects, Vec::<String>::new());
-    let tools = ir::Tool::Function(ir::FunctionTool {
-        name: Some(Text::plain("f")),
-        cache: cache(None),
-        ..Default::default()
-    });
-    let (sent, effects) = up(Anthropic, Bedrock, ir::Request { tools: Some(vec![tools]), ..asked });
+    let tools = Some(vec![tool(cache(None))]);
+    let (sent, effects) = up(Anthropic, Bedrock, ir::Request { tools, ..asked });
     assert_eq!(sent.tools.map(|tools| tools.len()), Some(1), "the first mark gives way");
     assert_eq!(
         short(&sent_turns(&sent.turns)),
@@ -233,7 +235,11 @@ fn a_result_is_one_object_where_the_target_wants_that() {
         r#"user result a [bare {"error":"{\"code\":1}"}]"#
     );
     let image = ir::Block::Image(ir::ImageBlock {
-        source: ir::Source { kind: Some(ir::SourceKind::Url), ..Default::default() },
+        source: ir::Source {
+            kind: Some(ir::SourceKind::Url),
+            url: Some(Text::plain("https://example.com/a.png")),
+            ..Default::default()
+        },
         ..Default::default()
     });
     let (sent, _) = up(Anthropic, Gemini, with_result(vec![image, text("seen")]));
@@ -422,7 +428,8 @@ fn a_choice_that_the_target_has_no_word_for_is_said_in_other_ways() {
     let plain = || vec![user(vec![text("q")])];
     let (sent, effects) = up(OpenaiChat, Bedrock, asked(ir::ChoiceMode::None, plain()));
     assert_eq!((sent.tools, sent.tool_choice), (None, ir::ToolChoice::default()));
-    assert_eq!(effects, ["emulated: no tool is offered, because none may be called"]);
+    let gone = "emulated: not offered, because none may be called";
+    assert_eq!(effects, [gone, "emulated: no tool is offered, because none may be called"]);
     let history = with_result(vec![text("x")]).turns.unwrap();
     let (sent, effects) = up(OpenaiChat, Bedrock, asked(ir::ChoiceMode::None, history));
     assert_eq!(sent.tools.map(|tools| tools.len()), Some(2), "the history speaks of them");
@@ -435,4 +442,22 @@ fn a_choice_that_the_target_has_no_word_for_is_said_in_other_ways() {
     assert_eq!((sent.tool_choice.mode, effects), (None, Vec::new()));
     let (sent, _) = up(OpenaiChat, Gemini, asked(ir::ChoiceMode::Named, plain()));
     assert_eq!(sent.tool_choice.mode, Some(ir::ChoiceMode::Named));
+}
+
+#[test]
+fn tools_of_the_history_are_declared_where_they_must_be_and_none_may_be_called() {
+    let asked = with_result(vec![text("sunny")]);
+    let (sent, effects) = up(OpenaiChat, Bedrock, asked.clone());
+    let names: Vec<_> = sent.tools.iter().flatten().map(|tool| format!("{tool:?}")).collect();
+    assert!(matches!(names.as_slice(), [one] if one.contains(r#""f""#)), "{names:?}");
+    assert!(format!("{:?}", sent.instructions).contains("Do not call any tool"), "{:?}", sent.instructions);
+    assert_eq!(sent.tool_choice, ir::ToolChoice::default());
+    assert!(
+        effects.iter().any(|effect| effect.starts_with("injected: the target wants tools")),
+        "{effects:?}"
+    );
+    let (sent, _) = up(OpenaiChat, Anthropic, asked);
+    assert_eq!(sent.tools, None);
+    let (sent, _) = up(OpenaiChat, Bedrock, request(vec![user(vec![text("a")])]));
+    assert_eq!(sent.tools, None);
 }

@@ -1,6 +1,7 @@
 //! The two ends of a translation: bytes and wire types, and what only a protocol's own words can say.
 
 mod anthropic;
+mod bedrock;
 mod openai_chat;
 
 pub(crate) use openai_chat::DETAILS_FORMAT;
@@ -27,7 +28,7 @@ pub(super) struct Response<'b> {
 
 /// Whether the protocol has both ends here.
 pub(super) fn is_spoken(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic)
+    matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic | Protocol::Bedrock)
 }
 
 impl Response<'_> {
@@ -47,6 +48,7 @@ pub(super) fn read_request(
     let read = match client {
         Protocol::OpenaiChat => openai_chat::read_request(body, client == backend),
         Protocol::Anthropic => anthropic::read_request(body),
+        Protocol::Bedrock => bedrock::read_request(body, client == backend),
         _ => return Err(super::unsupported(client, backend)),
     };
     read.map_err(|error| Refusal {
@@ -63,6 +65,7 @@ pub(super) fn write_request(
     let body = match shape.target {
         Protocol::OpenaiChat => openai_chat::write_request(request, shape),
         Protocol::Anthropic => anthropic::write_request(request, shape),
+        Protocol::Bedrock => bedrock::write_request(request, shape),
         _ => return Err(super::unsupported(shape.source, shape.target)),
     };
     Ok((body, std::mem::take(&mut shape.report.cx.ledger)))
@@ -80,6 +83,7 @@ pub(super) fn read_response(backend: Protocol, body: &[u8]) -> Result<Response<'
     match backend {
         Protocol::OpenaiChat => openai_chat::read_response(body),
         Protocol::Anthropic => anthropic::read_response(body),
+        Protocol::Bedrock => bedrock::read_response(body),
         _ => Err(Malformed { message: format!("answers of {backend} cannot be translated") }),
     }
 }
@@ -95,12 +99,13 @@ fn no_answer(member: &str) -> Malformed {
 }
 
 pub(super) fn write_response(
-    response: &ir::Response<'_>,
+    response: &mut ir::Response<'_>,
     shape: &mut Shape<'_>,
 ) -> Result<(Vec<u8>, Ledger), Malformed> {
     let body = match shape.target {
         Protocol::OpenaiChat => openai_chat::write_response(response, shape),
         Protocol::Anthropic => anthropic::write_response(response, shape),
+        Protocol::Bedrock => bedrock::write_response(response, shape),
         _ => return Err(Malformed { message: format!("{} clients cannot be answered", shape.target) }),
     };
     Ok((body, std::mem::take(&mut shape.report.cx.ledger)))
