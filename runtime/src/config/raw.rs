@@ -32,6 +32,9 @@ pub struct Config {
     #[serde(default)]
     #[schemars(range(min = 1, max = 1024))]
     pub workers: Option<usize>,
+    /// How much of a request may be lost where a pool and the caller say nothing; `report` when absent.
+    #[serde(default)]
+    pub fidelity: Option<Fidelity>,
     /// What is written to standard error.
     #[serde(default)]
     pub log: Option<Log>,
@@ -83,6 +86,19 @@ pub struct Log {
     /// Whether each request leaves an access record; true when absent.
     #[serde(default)]
     pub access: Option<bool>,
+}
+
+/// How much of what a caller says may be lost on the way to a backend that has no form for it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Fidelity {
+    /// Nothing.
+    Strict,
+    /// What does not change the question or the answer; it is reported.
+    #[default]
+    Report,
+    /// Anything; it is reported.
+    Allow,
 }
 
 /// How a log line is written.
@@ -294,6 +310,9 @@ pub struct Pool {
     /// How a member is chosen.
     #[serde(default)]
     pub policy: Option<Policy>,
+    /// How much of a request may be lost where the caller says nothing; the gateway's when absent.
+    #[serde(default)]
+    pub fidelity: Option<Fidelity>,
     /// Its models.
     #[schemars(with = "Vec<Member>")]
     pub members: Vec<Spanned<Member>>,

@@ -57,6 +57,7 @@ pub fn resolve(
             .and_then(|admin| admin.listen)
             .unwrap_or(SocketAddr::from((Ipv4Addr::LOCALHOST, 8081))),
         workers: workers(config.workers),
+        fidelity: config.fidelity.unwrap_or_default(),
         log: log(config.log.as_ref()),
         limits: limits(&config.limits.unwrap_or_default()),
         providers,
@@ -381,7 +382,7 @@ impl Resolver<'_> {
                 return Err(self.error(pool.referenced, message));
             }
             members.sort_by_key(|member| member.weight == 0);
-            pools.push(Pool { name: name.clone(), members });
+            pools.push(Pool { name: name.clone(), fidelity: pool.value.fidelity, members });
         }
         Ok(pools)
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::Protocol;
 use secrecy::SecretString;
 
-use super::raw::{LogFormat, LogLevel, MaxTokensField, Reasoning};
+use super::raw::{Fidelity, LogFormat, LogLevel, MaxTokensField, Reasoning};
 
 /// All that a gateway needs to know.
 #[derive(Clone, Debug)]
@@ -19,6 +19,8 @@ pub struct Settings {
     pub admin_listen: SocketAddr,
     /// Number of worker threads.
     pub workers: usize,
+    /// How much of a request may be lost where neither a pool nor the caller says.
+    pub fidelity: Fidelity,
     /// What is logged.
     pub log: LogSettings,
     /// Bounds and deadlines.
@@ -220,6 +222,8 @@ pub struct Lane {
 pub struct Pool {
     /// Its name.
     pub name: String,
+    /// How much of a request may be lost where the caller does not say.
+    pub fidelity: Option<Fidelity>,
     /// Its members, those that serve before those on standby.
     pub members: Vec<Member>,
 }

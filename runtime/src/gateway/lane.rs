@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName};
 
+use crate::config::raw::Fidelity;
 use crate::dialect::sniff::Sniffed;
 use crate::dialect::{self, Call, Operation, carriers, headers};
 use crate::fault::{Class, Fault};
@@ -26,25 +27,16 @@ pub(super) struct Plan {
     pub(super) accept: Option<&'static str>,
 }
 
-/// How much a caller allows to be lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fidelity {
-    /// What is lost is reported.
-    Report,
-    /// Nothing may be lost.
-    Strict,
-}
-
-impl Fidelity {
-    /// What the request says about it.
-    pub(super) fn asked(headers: &HeaderMap) -> Result<Self, Fault> {
-        match headers.get(FIDELITY_HEADER).map(http::HeaderValue::as_bytes) {
-            None | Some(b"report") => Ok(Fidelity::Report),
-            Some(b"strict") => Ok(Fidelity::Strict),
-            Some(_) => {
-                let message = "the header `busbar-fidelity` must be `strict` or `report`";
-                Err(Fault::client(Class::InvalidRequest, message).with_param(FIDELITY_HEADER.as_str()))
-            }
+/// How much the request says may be lost; none when it does not say.
+pub(super) fn asked_fidelity(headers: &HeaderMap) -> Result<Option<Fidelity>, Fault> {
+    match headers.get(FIDELITY_HEADER).map(http::HeaderValue::as_bytes) {
+        None => Ok(None),
+        Some(b"strict") => Ok(Some(Fidelity::Strict)),
+        Some(b"report") => Ok(Some(Fidelity::Report)),
+        Some(b"allow") => Ok(Some(Fidelity::Allow)),
+        Some(_) => {
+            let message = "the header `busbar-fidelity` must be `strict`, `report` or `allow`";
+            Err(Fault::client(Class::InvalidRequest, message).with_param(FIDELITY_HEADER.as_str()))
         }
     }
 }

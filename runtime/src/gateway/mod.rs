@@ -22,10 +22,11 @@ pub use self::body::{Aborted, Body};
 use self::caller::Caller;
 use self::context::Ctx;
 pub use self::lane::FIDELITY_HEADER;
+use crate::config::raw::Fidelity;
 use crate::config::{Limits, Settings};
-use crate::dialect::{self, Operation, Recognised, headers, sniff};
+use crate::dialect::{self, Call, Operation, Recognised, headers, sniff};
 use crate::fault::{Class, Fault};
-use crate::route::Router;
+use crate::route::{Choice, Router};
 use crate::translate::carriage::CarriageLimits;
 use crate::translate::{CallState, Carriage};
 use crate::upstream::{self, TlsError, Upstream};
@@ -106,8 +107,70 @@ impl Gateway {
         }
     }
 
-    async fn walk(&self, ctx: &mut Ctx, request: Request<hyper::body::Incoming>) -> Result<Committed, Fault> {
+    /// Notes the lane, and takes a place among the requests that run on it.
+    fn enter(&self, ctx: &mut Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<(), Fault> {
         let settings = &self.shared.settings;
+        let provider = &settings.providers[choice.provider];
+        let settlement = &mut ctx.settlement;
+        settlement.vacate();
+        settlement.backend = Some(provider.protocol_for(asking.call.protocol));
+        let Some(lane) = choice.lane else {
+            settlement.lane.clone_from(&settlement.model);
+            settlement.label = format!("{}/*", provider.name);
+            return Ok(());
+        };
+        let lane_settings = &settings.lanes[lane];
+        settlement.lane.clone_from(&lane_settings.name);
+        settlement.label.clone_from(&lane_settings.name);
+        match lane_settings.max_concurrent {
+            Some(limit) => settlement.occupy(lane, limit),
+            None => Ok(()),
+        }
+    }
+
+    /// The request as a lane gets it: forwarded where the lane speaks the caller's protocol, else translated.
+    fn plan(&self, ctx: &Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<Planned, Fault> {
+        let settings = &self.shared.settings;
+        let Asking { call, parts, sniffed, body, streamed, fidelity } = *asking;
+        let backend = settings.providers[choice.provider].protocol_for(call.protocol);
+        if backend == call.protocol && !lane::holds_envelopes(call, body) {
+            return lane::forward(call, parts, choice, sniffed, body.clone()).map(Planned::Forward);
+        }
+        let pool = choice.pool.and_then(|pool| settings.pools[pool].fidelity);
+        let fidelity = fidelity.or(pool).unwrap_or(settings.fidelity);
+        let scope = ctx.caller.scope();
+        let facts = translated::facts(settings, choice, call, &scope, fidelity);
+        let carriage = &self.shared.carriage;
+        translated::request(call, backend, &facts, body, streamed, fidelity, carriage).map(Planned::Translate)
+    }
+
+    /// A refusal of what would be lost, with the name of a model that would keep it.
+    fn with_advice(&self, ctx: &Ctx, asking: &Asking<'_>, refused: &Choice<'_>, mut fault: Fault) -> Fault {
+        let settings = &self.shared.settings;
+        // Whatever keeps it does so by its protocol: one lane of each is enough to know.
+        let protocol =
+            |choice: &Choice<'_>| settings.providers[choice.provider].protocol_for(asking.call.protocol);
+        let mut tried = vec![protocol(refused)];
+        let keeps = self.shared.router.all().find(|other| {
+            let backend = protocol(other);
+            if tried.contains(&backend) {
+                return false;
+            }
+            tried.push(backend);
+            self.plan(ctx, asking, other).is_ok()
+        });
+        let keeps = keeps.and_then(|choice| choice.lane).map(|lane| &settings.lanes[lane].name);
+        let advice = match keeps {
+            Some(name) => {
+                format!("; the model `{}` would keep it", context::excerpt(name, context::MAX_EXCERPT))
+            }
+            None => "; no configured model would keep it".to_owned(),
+        };
+        fault.message = (fault.message.into_owned() + &advice).into();
+        fault
+    }
+
+    async fn walk(&self, ctx: &mut Ctx, request: Request<hyper::body::Incoming>) -> Result<Committed, Fault> {
         let (parts, incoming) = request.into_parts();
         let deadline = Instant::from_std(ctx.settlement.started) + self.limits.total;
 
@@ -135,7 +198,7 @@ impl Gateway {
         // 2. Admit: bounded in number; the caller's key is recognised in any carrier, and goes no further.
         ctx.settlement.admit(self.limits.concurrent_requests)?;
         ctx.caller = Caller::of(&parts);
-        let fidelity = lane::Fidelity::asked(&parts.headers)?;
+        let fidelity = lane::asked_fidelity(&parts.headers)?;
 
         // 3. Read the body; find model and streaming, where the body and not the path names them.
         let body = read::body(incoming, &parts.headers, &self.limits).await?;
@@ -153,41 +216,39 @@ impl Gateway {
         ctx.settlement.model = context::excerpt(asked, context::MAX_EXCERPT);
         ctx.settlement.streamed = streamed;
 
-        // 4. Choose a lane.
-        let choice = self.shared.router.choose(asked).ok_or_else(|| unknown_model(asked))?;
-        let provider = &settings.providers[choice.provider];
-        let backend = provider.protocol_for(call.protocol);
-        ctx.settlement.backend = Some(backend);
-        if let Some(lane) = choice.lane {
-            let lane_settings = &settings.lanes[lane];
-            ctx.settlement.lane.clone_from(&lane_settings.name);
-            ctx.settlement.label.clone_from(&lane_settings.name);
-            if let Some(limit) = lane_settings.max_concurrent {
-                ctx.settlement.occupy(lane, limit)?;
+        // 4. Choose a lane, and 5. forward or translate; a lane that would lose what the request is about makes
+        // room for one of its pool that does not.
+        let mut choice = self.shared.router.choose(asked).ok_or_else(|| unknown_model(asked))?;
+        let asking =
+            Asking { call: &call, parts: &parts, sniffed: &sniffed, body: &body, streamed, fidelity };
+        self.enter(ctx, &asking, &choice)?;
+        let made = match self.plan(ctx, &asking, &choice) {
+            Err(fault) if fault.retry_safe => {
+                let better = self.shared.router.others(&choice).find_map(|other| {
+                    let made = self.plan(ctx, &asking, &other).ok()?;
+                    Some((other, made))
+                });
+                let (other, made) = better.ok_or_else(|| self.with_advice(ctx, &asking, &choice, fault))?;
+                choice = other;
+                self.enter(ctx, &asking, &choice)?;
+                made
             }
-        } else {
-            ctx.settlement.lane = context::excerpt(asked, context::MAX_EXCERPT);
-            ctx.settlement.label = format!("{}/*", provider.name);
-        }
-
-        // 5. Forward, or translate.
-        let at_home = backend == call.protocol;
-        let (plan, translation) = if at_home && !lane::holds_envelopes(&call, &body) {
-            (lane::forward(&call, &parts, &choice, &sniffed, body)?, None)
-        } else {
-            let carriage = &self.shared.carriage;
-            let scope = ctx.caller.scope();
-            let facts = translated::facts(settings, &choice, &call, &scope);
-            let made = translated::request(&call, backend, &facts, &body, streamed, fidelity, carriage)?;
-            ctx.settlement.note_effects(&made.ledger);
-            ctx.settlement.fidelity = made.ledger.summary(context::MAX_FIDELITY);
-            // The answer of a provider that speaks the caller's protocol is the caller's as it is.
-            if at_home {
-                (lane::at_home(made.plan, &parts), None)
-            } else {
-                let json_array = dialect::wants_array(&call, parts.uri.query());
-                let state = CallState { json_array, ..made.state };
-                (made.plan, Some((state, made.ledger)))
+            made => made?,
+        };
+        let backend = ctx.settlement.backend.unwrap_or(call.protocol);
+        let (plan, translation) = match made {
+            Planned::Forward(plan) => (plan, None),
+            Planned::Translate(made) => {
+                ctx.settlement.note_effects(&made.ledger);
+                ctx.settlement.fidelity = made.ledger.summary(context::MAX_FIDELITY);
+                // The answer of a provider that speaks the caller's protocol is the caller's as it is.
+                if backend == call.protocol {
+                    (lane::at_home(made.plan, &parts), None)
+                } else {
+                    let json_array = dialect::wants_array(&call, parts.uri.query());
+                    let state = CallState { json_array, ..made.state };
+                    (made.plan, Some((state, made.ledger)))
+                }
             }
         };
 
@@ -237,6 +298,24 @@ impl Gateway {
         // 8. Pump: what is left of the answer, and the settlement, travel with the response's body; it is
         // settled when that is over or dropped.
     }
+}
+
+/// A request that looks for a lane.
+struct Asking<'a> {
+    call: &'a Call<'a>,
+    parts: &'a http::request::Parts,
+    sniffed: &'a sniff::Sniffed,
+    body: &'a Bytes,
+    streamed: bool,
+    fidelity: Option<Fidelity>,
+}
+
+/// A request as a lane gets it.
+enum Planned {
+    /// The caller's own bytes.
+    Forward(lane::Plan),
+    /// Its translation.
+    Translate(translated::Translated),
 }
 
 /// An answer that will be sent: from here on its status stands.

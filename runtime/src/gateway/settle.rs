@@ -96,6 +96,11 @@ impl Settlement {
         Ok(())
     }
 
+    /// Gives the place among the requests of a lane back.
+    pub(super) fn vacate(&mut self) {
+        self.permits[1] = None;
+    }
+
     /// Counts what was changed on the way to the backend.
     pub(super) fn note_effects(&self, ledger: &Ledger) {
         Self::count_effects(self.protocol, self.backend.unwrap_or(self.protocol), ledger);

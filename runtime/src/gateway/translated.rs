@@ -11,11 +11,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
 use super::context::{MAX_FIDELITY, is_of_type};
-use super::lane::{Fidelity, Plan};
+use super::lane::Plan;
 use super::settle::Settlement;
 use super::watch;
 use crate::Protocol;
-use crate::config::raw::{MaxTokensField, Reasoning};
+use crate::config::raw::{Fidelity, MaxTokensField, Reasoning};
 use crate::config::{Limits, Settings};
 use crate::dialect::{self, Call, Operation, headers};
 use crate::fault::{Class, Fault};
@@ -217,6 +217,7 @@ pub(super) fn facts<'a>(
     choice: &'a Choice<'_>,
     call: &'a Call<'_>,
     scope: &'a str,
+    fidelity: Fidelity,
 ) -> TargetFacts<'a> {
     let known = match choice.lane {
         Some(lane) => settings.lanes[lane].facts,
@@ -240,7 +241,7 @@ pub(super) fn facts<'a>(
         asked_stream: call.operation == Operation::GenerateStream,
         now: std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
         scope,
-        allow_semantic_loss: false,
+        allow_semantic_loss: fidelity == Fidelity::Allow,
     }
 }
 

@@ -56,6 +56,22 @@ impl Router {
         }
     }
 
+    /// The other members of the pool that a lane was chosen from: those with a weight, then those on standby.
+    pub fn others<'a>(&'a self, choice: &Choice<'_>) -> impl Iterator<Item = Choice<'a>> {
+        let (taken, pool) = (choice.lane, choice.pool);
+        let members = pool.map_or(&[][..], |pool| &self.settings.pools[pool].members[..]);
+        members
+            .iter()
+            .map(|member| member.lane)
+            .filter(move |lane| Some(*lane) != taken)
+            .map(move |lane| self.lane(lane, pool))
+    }
+
+    /// Every configured lane.
+    pub fn all(&self) -> impl Iterator<Item = Choice<'_>> {
+        (0..self.settings.lanes.len()).map(|lane| self.lane(lane, None))
+    }
+
     fn lane(&self, lane: usize, pool: Option<usize>) -> Choice<'_> {
         let found = &self.settings.lanes[lane];
         Choice {

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod command;
+mod fidelity;
 mod forward;
 mod lifecycle;
 mod limits;
