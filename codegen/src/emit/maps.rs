@@ -9,6 +9,7 @@ mod present;
 mod read;
 mod report;
 mod scalar;
+mod shaped;
 mod write;
 mod write_union;
 
@@ -75,6 +76,14 @@ pub(crate) fn module(
             Def::Union(Union::Present(forms)) => {
                 items.push(present::read(&cx, name, forms).with_context(context)?);
                 items.push(present::write(&cx, name, forms).with_context(context)?);
+                continue;
+            }
+            Def::Union(Union::Shape(forms)) => {
+                let union = matches!(cx.becomes(name), Ok(Becomes::Union(_)));
+                if let Some(object) = shaped::object(forms).filter(|_| union) {
+                    items.push(shaped::read(&cx, name, object).with_context(context)?);
+                    items.push(shaped::write(&cx, name, object).with_context(context)?);
+                }
                 continue;
             }
             _ => {}

@@ -587,7 +587,15 @@ pub fn read_chat_request<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "documents"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "documents", &v);
+            if v.is_empty() {
+                native.empty(at, OWNER, "documents", b"[]".to_vec());
+            }
+            let member = cx.member(at, "documents");
+            let list = out.documents.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_chat_request_document(v, cx, at));
+            }
         }
     }
     match frequency_penalty {
@@ -789,6 +797,17 @@ pub fn write_chat_request<'s>(
         let w = write_citation_options(&src.cite, native, cx, at);
         if w != Default::default() {
             wire.citation_options = Field::Value(w);
+        }
+    }
+    if let Some(list) = &src.documents {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| { write_chat_request_document(node, cx) })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.documents = Field::Value(items);
         }
     }
     if let Some(v) = &src.sampling.frequency_penalty {
@@ -1162,17 +1181,6 @@ pub fn write_chat_request<'s>(
                 reason: "Cohere has no setting for how long a prompt stays cached",
             },
             false,
-        );
-    }
-    if src.documents.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "documents",
-                reason: "Cohere has no documents beside the turns",
-            },
-            true,
         );
     }
     if src.end_user.is_some() {
@@ -1890,6 +1898,286 @@ pub fn write_citation_options<'s>(
                 ir: "Cite",
                 path: "on",
                 reason: "Cohere says by the mode whether it cites",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `Document` apart into `Block.document`.
+pub fn read_document<'a>(
+    wire: Document<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Document";
+    let Document { data, id, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            out.data = Some(v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Document` together from `Block.document`.
+pub fn write_document<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Document<'s> {
+    const OWNER: &str = "Document";
+    let mut wire = Document::default();
+    if let Some(v) = &src.data {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.data = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "data",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `DocumentContent` apart into `Block.document`.
+pub fn read_document_content<'a>(
+    wire: DocumentContent<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "DocumentContent";
+    let DocumentContent { document, r#type, unknown } = wire;
+    match document {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "document"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "document", v.to_json());
+            } else {
+                let member = cx.member(at, "document");
+                read_document(v, out, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "document" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `DocumentContent` together from `Block.document`.
+pub fn write_document_content<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> DocumentContent<'s> {
+    const OWNER: &str = "DocumentContent";
+    let mut wire = DocumentContent::default();
+    let w = write_document(src, native, cx, at);
+    if !cx.home() || !(w == Default::default()) {
+        wire.document = Field::Value(w);
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("document")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cache.kind",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cache.ttl",
+                reason: "Cohere has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.mode",
+                reason: "Cohere cites from all documents or from none",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.on",
+                reason: "Cohere cites from all documents or from none",
+            },
+            false,
+        );
+    }
+    if src.context.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "context",
+                reason: "a Cohere document is an object of free fields",
+            },
+            false,
+        );
+    }
+    if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "source.blocks",
+                reason: "a Cohere document is an object of free fields",
+            },
+            true,
+        );
+    }
+    if src.source.data.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "source.data",
+                reason: "a Cohere document is an object of free fields",
+            },
+            true,
+        );
+    }
+    if src.source.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "source.file_id",
+                reason: "a Cohere document is an object of free fields",
+            },
+            true,
+        );
+    }
+    if src.source.filename.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "source.filename",
+                reason: "a Cohere document is an object of free fields",
+            },
+            false,
+        );
+    }
+    if src.source.media_type.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "source.media_type",
+                reason: "a Cohere document is an object of free fields",
+            },
+            false,
+        );
+    }
+    if src.source.text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "source.text",
+                reason: "a Cohere document is an object of free fields",
+            },
+            true,
+        );
+    }
+    if src.source.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "source.url",
+                reason: "a Cohere document is an object of free fields",
+            },
+            true,
+        );
+    }
+    if src.title.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "title",
+                reason: "a Cohere document is an object of free fields",
             },
             false,
         );
@@ -3806,7 +4094,6 @@ pub fn write_assistant_content<'s>(
     let reason = match src {
         ir::Block::Audio(_) => "Cohere has no sound",
         ir::Block::CacheMark(_) => "Cohere has no mark between blocks",
-        ir::Block::Document(_) => "Cohere takes documents beside the messages",
         ir::Block::Json(_) => "a JSON result is text at Cohere",
         ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
         ir::Block::Refusal(_) => "Cohere declines in plain text",
@@ -3873,6 +4160,71 @@ pub fn write_chat_message_v2<'s>(
     if src.role == Some(ir::Role::User) {
         return Some(ChatMessageV2::User(write_user_message_v2(src, native, cx, at)));
     }
+    None
+}
+/// Turns a `ChatRequestDocument` into a `Block`; a bare text is one, too.
+pub fn read_chat_request_document<'a>(
+    wire: ChatRequestDocument<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ChatRequestDocument::Object(v) => {
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_document(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
+        ChatRequestDocument::String(text) => {
+            ir::Block::Text(ir::TextBlock {
+                at,
+                text: Some(text),
+                bare: Some(true),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The `ChatRequestDocument` for a `Block`; reports one that has none.
+pub fn write_chat_request_document<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ChatRequestDocument<'s>> {
+    match src {
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ChatRequestDocument::Object(
+                    write_document(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return node
+                .text
+                .as_ref()
+                .map(|text| ChatRequestDocument::String(text.reborrow()));
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Cohere has no sound",
+        ir::Block::CacheMark(_) => "Cohere has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Cohere",
+        ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
+        ir::Block::Refusal(_) => "Cohere declines in plain text",
+        ir::Block::SearchResult(_) => "Cohere takes documents beside the messages",
+        ir::Block::ToolResult(_) => "a tool result is a message of its own",
+        ir::Block::Video(_) => "Cohere has no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
     None
 }
 /// Turns a `Content` into a `Block`; a form without a meaning is carried as it is.
@@ -3942,7 +4294,6 @@ pub fn write_content<'s>(
     let reason = match src {
         ir::Block::Audio(_) => "Cohere has no sound",
         ir::Block::CacheMark(_) => "Cohere has no mark between blocks",
-        ir::Block::Document(_) => "Cohere takes documents beside the messages",
         ir::Block::Json(_) => "a JSON result is text at Cohere",
         ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
         ir::Block::Refusal(_) => "Cohere declines in plain text",
@@ -4019,6 +4370,16 @@ pub fn read_tool_content<'a>(
     at: At,
 ) -> ir::Block<'a> {
     match wire {
+        ToolContent::Document(v) => {
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_document_content(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
         ToolContent::Text(v) => {
             let mut node = ir::TextBlock {
                 at,
@@ -4050,6 +4411,14 @@ pub fn write_tool_content<'s>(
     cx: &mut WriteCx<'_>,
 ) -> Option<ToolContent<'s>> {
     match src {
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ToolContent::Document(
+                    write_document_content(node, &node.native, cx, node.at),
+                ),
+            );
+        }
         ir::Block::Text(node) => {
             cx.leftovers(&node.native);
             return Some(
@@ -4069,7 +4438,6 @@ pub fn write_tool_content<'s>(
     let reason = match src {
         ir::Block::Audio(_) => "Cohere has no sound",
         ir::Block::CacheMark(_) => "Cohere has no mark between blocks",
-        ir::Block::Document(_) => "Cohere takes documents beside the messages",
         ir::Block::Json(_) => "a JSON result is text at Cohere",
         ir::Block::RedactedReasoning(_) => "Cohere has no sealed reasoning",
         ir::Block::Refusal(_) => "Cohere declines in plain text",

@@ -8,8 +8,8 @@ pub const ROWS: &[Row] = &[
         wire: "AssistantMessageResponse",
         field: "citations",
         ir: "Response",
-        fate: Fate::Keep(
-            "Cohere cites by the words of the answer and the ids of its own documents",
+        fate: Fate::Hand(
+            "citations beside the content move to the text that they support, one for each source, and back",
         ),
     },
     Row {
@@ -34,14 +34,16 @@ pub const ROWS: &[Row] = &[
         wire: "AssistantMessageResponse",
         field: "tool_plan",
         ir: "Response",
-        fate: Fate::Keep("a plan before tool calls is a text of its own at Cohere alone"),
+        fate: Fate::Hand(
+            "the plan before tool calls is read as reasoning; other reasoning is content",
+        ),
     },
     Row {
         wire: "AssistantMessageV2",
         field: "citations",
         ir: "Turn",
         fate: Fate::Keep(
-            "Cohere cites by the words of the answer and the ids of its own documents",
+            "where an earlier answer came from is said to its reader; the model reads the answer alone",
         ),
     },
     Row {
@@ -78,7 +80,7 @@ pub const ROWS: &[Row] = &[
         wire: "ChatRequest",
         field: "documents",
         ir: "Request",
-        fate: Fate::Keep("documents beside the messages are carried whole"),
+        fate: Fate::Ir("documents"),
     },
     Row {
         wire: "ChatRequest",
@@ -259,6 +261,30 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Ir("mode"),
     },
     Row {
+        wire: "Document",
+        field: "data",
+        ir: "Block.document",
+        fate: Fate::Ir("data"),
+    },
+    Row {
+        wire: "Document",
+        field: "id",
+        ir: "Block.document",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "DocumentContent",
+        field: "document",
+        ir: "Block.document",
+        fate: Fate::Inline,
+    },
+    Row {
+        wire: "DocumentContent",
+        field: "type",
+        ir: "Block.document",
+        fate: Fate::Const("document"),
+    },
+    Row {
         wire: "ErrorBody",
         field: "id",
         ir: "Error",
@@ -418,7 +444,9 @@ pub const ROWS: &[Row] = &[
         wire: "Usage",
         field: "billed_units",
         ir: "Usage",
-        fate: Fate::Keep("billed units are Cohere's own measure"),
+        fate: Fate::Hand(
+            "what is billed is said where nothing else is counted, and the same counts are written for it",
+        ),
     },
     Row {
         wire: "Usage",
@@ -803,12 +831,6 @@ pub const ROWS: &[Row] = &[
         ),
     },
     Row {
-        wire: "DocumentContent",
-        field: "",
-        ir: "",
-        fate: Fate::Keep("a document of free fields, as Cohere alone has them"),
-    },
-    Row {
         wire: "LogprobItem",
         field: "",
         ir: "",
@@ -828,9 +850,74 @@ pub const LACKS: &[Lack] = &[
         reason: "Cohere has no mark between blocks",
     },
     Lack {
-        ir: "Block",
-        path: "document",
-        reason: "Cohere takes documents beside the messages",
+        ir: "Block.document",
+        path: "cache.kind",
+        reason: "Cohere has no cache marks here",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cache.ttl",
+        reason: "Cohere has no cache marks here",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cite.mode",
+        reason: "Cohere cites from all documents or from none",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cite.on",
+        reason: "Cohere cites from all documents or from none",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "context",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "source.blocks",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "source.data",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "source.file_id",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "source.filename",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "source.kind",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "source.media_type",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "source.text",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "source.url",
+        reason: "a Cohere document is an object of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "title",
+        reason: "a Cohere document is an object of free fields",
     },
     Lack {
         ir: "Block.image",
@@ -991,11 +1078,6 @@ pub const LACKS: &[Lack] = &[
         ir: "Request",
         path: "cache_retention",
         reason: "Cohere has no setting for how long a prompt stays cached",
-    },
-    Lack {
-        ir: "Request",
-        path: "documents",
-        reason: "Cohere has no documents beside the turns",
     },
     Lack {
         ir: "Request",
@@ -1277,6 +1359,8 @@ pub const LACKS: &[Lack] = &[
 pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
     Some(
         match (ir, path) {
+            ("Block.document", "data") => "document.data",
+            ("Block.document", "id") => "document.id",
             ("Block.image", "detail") => "image_url.detail",
             ("Block.image", "source") => "image_url.url",
             ("Block.reasoning", "text") => "thinking",
@@ -1288,6 +1372,7 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Error", "request_id") => "id",
             ("Request", "cite") => "citation_options",
             ("Request", "cite.mode") => "citation_options.mode",
+            ("Request", "documents") => "documents",
             ("Request", "model") => "model",
             ("Request", "output.format") => "response_format.type",
             ("Request", "output.logprobs") => "logprobs",
