@@ -300,11 +300,13 @@ pub struct ReadCx {
 }
 
 impl ReadCx {
-    pub(crate) fn member(&mut self, at: At, name: &'static str) -> At {
+    /// The place of a member of the node.
+    pub fn member(&mut self, at: At, name: &'static str) -> At {
         self.paths.add(at, Segment::Member(name))
     }
 
-    pub(crate) fn item(&mut self, at: At, index: usize) -> At {
+    /// The place of an item of the list.
+    pub fn item(&mut self, at: At, index: usize) -> At {
         self.paths.add(at, Segment::Index(u32::try_from(index).unwrap_or(u32::MAX)))
     }
 }

@@ -25,7 +25,7 @@ pub use state::CallState;
 
 pub(crate) use answer::made_id;
 pub(crate) use state::{FREE_TEXT, RAW_ARGUMENTS};
-pub(crate) use wire::DETAILS_FORMAT;
+pub(crate) use wire::{DETAILS_FORMAT, cohere};
 
 use std::fmt;
 
@@ -148,12 +148,12 @@ fn expected(bytes: usize) -> usize {
 /// [`Malformed`] when the body is not of the backend's protocol.
 pub fn response(body: &[u8], state: &CallState, carriage: &Carriage) -> Result<(Vec<u8>, Ledger), Malformed> {
     let mended;
-    let mut read = match wire::read_response(state.backend, body) {
+    let mut read = match wire::read_response(state.backend, state.client, body) {
         Ok(read) if !read.is_odd() => read,
         read => match wire::mend_response(state.backend, body) {
             Some(body) => {
                 mended = body;
-                wire::read_response(state.backend, &mended)?
+                wire::read_response(state.backend, state.client, &mended)?
             }
             None => read?,
         },

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 use busbar_protocols::prelude::At;
 use busbar_protocols::{Json, Text, ir};
 
+/// Members of a free-form document that are its text, in the order in which they are looked for.
+pub(crate) const BODIES: [&str; 3] = ["text", "snippet", "content"];
+
 /// A block of text that the gateway wrote, at the place of what it stands for.
 pub(crate) fn block<'a>(text: impl Into<String>, at: At) -> ir::Block<'a> {
     ir::Block::Text(ir::TextBlock { text: Some(Text::plain(text.into())), at, ..ir::TextBlock::default() })

@@ -3,17 +3,16 @@
 use busbar_protocols::cohere::{
     self as wire, AssistantContent, ChatFinishReason, ChatResponse, ChatStreamEvent, CitationType, ToolCallV2,
 };
-use busbar_protocols::ir::{
-    self, Block, CitationKind, DeltaEvent, EndEvent, Event, StartEvent, StopEvent, UsageEvent,
-};
+use busbar_protocols::ir::{self, Block, DeltaEvent, EndEvent, Event, StartEvent, StopEvent, UsageEvent};
 use busbar_protocols::prelude::{Checked, Native, Paths, ReadCx};
-use busbar_protocols::{Field, Json, Num, Text, Wire};
+use busbar_protocols::{Field, Num, Text, Wire};
 
 use super::openai_chat::{Numbers, begin, end};
 use super::{Notes, Sink, num, number, told};
 use crate::Protocol;
 use crate::stream::usage::Counts;
 use crate::stream::{Limits, StreamFault};
+use crate::translate::cohere;
 
 /// Where a stream of chat events stands.
 #[derive(Debug)]
@@ -303,14 +302,11 @@ impl Reader {
             notes.dropped("citations", "it names no source");
         }
         for source in &sources {
-            let mut node = match source {
-                wire::Source::Document(source) => source_of(source.id.as_ref(), source.document.as_ref()),
-                wire::Source::Tool(source) => source_of(source.id.as_ref(), source.tool_output.as_ref()),
-                wire::Source::Other(value) => {
-                    notes.unknown("citations.sources", value);
-                    continue;
-                }
-            };
+            if let wire::Source::Other(value) = source {
+                notes.unknown("citations.sources", value);
+                continue;
+            }
+            let mut node = cohere::cited(source);
             if let Some((start, end)) = place {
                 (node.text_start, node.text_end) = (Some(Num::from(start)), Some(Num::from(end)));
             }
@@ -342,7 +338,8 @@ impl Reader {
             return Err(StreamFault::OutOfOrder("it ends without a finish reason"));
         };
         self.close(|_| true, sink)?;
-        if let Some(usage) = usage {
+        if let Some(mut usage) = usage {
+            cohere::count(&mut usage);
             let mut cx = ReadCx::default();
             let (mut node, mut native) = (ir::Usage::default(), Native::default());
             wire::read_usage(*usage, &mut node, &mut native, &mut cx, Paths::ROOT);
@@ -371,35 +368,6 @@ impl Reader {
             end(open.block, sink)?;
         }
         Ok(())
-    }
-}
-
-/// What is cited, as far as it says what it is: its members are the caller's own.
-fn source_of<'c>(id: Option<&'c Text<'_>>, document: Option<&'c Json<'_>>) -> ir::Citation<'c> {
-    #[derive(Default, serde::Deserialize)]
-    struct Members {
-        #[serde(default)]
-        title: Option<serde_json::Value>,
-        #[serde(default)]
-        url: Option<serde_json::Value>,
-        #[serde(default, alias = "snippet", alias = "content")]
-        text: Option<serde_json::Value>,
-    }
-    let members =
-        document.and_then(|json| serde_json::from_str::<Members>(json.as_str()).ok()).unwrap_or_default();
-    let text = |value: Option<serde_json::Value>| match value {
-        Some(serde_json::Value::String(text)) if !text.is_empty() => Some(Text::from(text)),
-        _ => None,
-    };
-    let url = text(members.url);
-    let kind = if url.is_some() { CitationKind::Url } else { CitationKind::SearchResult };
-    ir::Citation {
-        kind: Some(kind),
-        source: id.map(Text::reborrow),
-        title: text(members.title),
-        cited_text: text(members.text),
-        url,
-        ..ir::Citation::default()
     }
 }
 

@@ -5,13 +5,14 @@
 use busbar_protocols::cohere as wire;
 use busbar_protocols::ir::{Block, BlockStartEvent, Citation, DeltaEvent, Event, Response, StopReason};
 use busbar_protocols::prelude::{Native, Paths, WriteCx};
-use busbar_protocols::{EffectKind, Field, Num, Text, Wire};
+use busbar_protocols::{EffectKind, Num, Text, Wire};
 
 use super::turns::Turns;
 use super::{WriteState, block_of, write_str, write_u64};
 use crate::stream::said::Said;
 use crate::stream::sse::write_event;
 use crate::stream::{Limits, StreamFault};
+use crate::translate::cohere;
 
 /// Citations of one answer at most.
 const MAX_CITATIONS: u64 = 4096;
@@ -351,25 +352,8 @@ impl Writer {
 
 impl Cited {
     fn new(citation: &Citation<'_>) -> Self {
-        let mut source = br#"{"type":"document","id":"#.to_vec();
-        let id = citation.source.as_ref().or(citation.url.as_ref());
-        let number = [&citation.document_index, &citation.search_result_index].into_iter().flatten().next();
-        match (id, number.and_then(Num::as_u64)) {
-            (Some(id), _) => id.write(&mut source),
-            (None, number) => write_str(&format!("doc:{}", number.unwrap_or(0)), &mut source),
-        }
-        source.extend_from_slice(br#","document":{"#);
-        let mut lead: &[u8] = b"\"";
-        for (name, text) in
-            [("title", &citation.title), ("url", &citation.url), ("text", &citation.cited_text)]
-        {
-            let Some(text) = text else { continue };
-            source.extend_from_slice(std::mem::replace(&mut lead, b",\""));
-            source.extend_from_slice(name.as_bytes());
-            source.extend_from_slice(b"\":");
-            text.write(&mut source);
-        }
-        source.extend_from_slice(b"}}");
+        let mut source = Vec::new();
+        cohere::source(citation).write(&mut source);
         let at = |position: &Option<Num<'_>>| {
             position.as_ref().and_then(Num::as_u64).and_then(|at| usize::try_from(at).ok())
         };
@@ -420,19 +404,7 @@ fn write_usage(cx: &mut WriteState<'_>, out: &mut Vec<u8>) {
     let usage = cx.counts.usage();
     let native = Native::default();
     let mut usage = wire::write_usage(&usage, &native, &mut write, Paths::ROOT);
-    let count = |count: Option<u64>| Field::Value(Num::from(count.unwrap_or(0)));
-    let (input, output) = (cx.counts.input, cx.counts.output);
-    // What a provider bills is not said; what it counts is as near as can be known.
-    usage.billed_units = Field::Value(wire::UsageBilledUnits {
-        input_tokens: count(input),
-        output_tokens: count(output),
-        ..wire::UsageBilledUnits::default()
-    });
-    usage.tokens = Field::Value(wire::UsageTokens {
-        input_tokens: count(input),
-        output_tokens: count(output),
-        ..wire::UsageTokens::default()
-    });
+    cohere::bill(&mut usage);
     usage.write(out);
     for mut effect in write.ledger.effects().iter().cloned() {
         effect.path.insert_str(0, "usage.");

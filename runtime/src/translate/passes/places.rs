@@ -6,9 +6,6 @@ use serde_json::Value;
 
 use super::super::{shape::Shape, text};
 
-/// Members of a free-form document that are its text, in the order in which they are looked for.
-const BODIES: [&str; 3] = ["text", "snippet", "content"];
-
 /// Moves documents to where the target has them: beside the turns, or in front of the last thing the user said.
 pub(super) fn place_documents(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     if shape.to.media.documents_beside {
@@ -93,7 +90,7 @@ fn words(data: &Json<'_>) -> (Option<String>, String) {
         Value::String(said) => said.clone(),
         other => other.to_string(),
     };
-    let lone = BODIES.iter().find_map(|name| members.get(*name)).filter(|_| members.len() == 1);
+    let lone = text::BODIES.iter().find_map(|name| members.get(*name)).filter(|_| members.len() == 1);
     let said = match lone {
         Some(value) => plain(value),
         None => members

@@ -2,6 +2,7 @@
 
 mod anthropic;
 mod bedrock;
+pub(crate) mod cohere;
 mod openai_chat;
 
 pub(crate) use openai_chat::DETAILS_FORMAT;
@@ -28,7 +29,10 @@ pub(super) struct Response<'b> {
 
 /// Whether the protocol has both ends here.
 pub(super) fn is_spoken(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic | Protocol::Bedrock)
+    matches!(
+        protocol,
+        Protocol::OpenaiChat | Protocol::Anthropic | Protocol::Bedrock | Protocol::Cohere
+    )
 }
 
 impl Response<'_> {
@@ -49,6 +53,7 @@ pub(super) fn read_request(
         Protocol::OpenaiChat => openai_chat::read_request(body, client == backend),
         Protocol::Anthropic => anthropic::read_request(body),
         Protocol::Bedrock => bedrock::read_request(body, client == backend),
+        Protocol::Cohere => cohere::read_request(body, client == backend),
         _ => return Err(super::unsupported(client, backend)),
     };
     read.map_err(|error| Refusal {
@@ -66,6 +71,7 @@ pub(super) fn write_request(
         Protocol::OpenaiChat => openai_chat::write_request(request, shape),
         Protocol::Anthropic => anthropic::write_request(request, shape),
         Protocol::Bedrock => bedrock::write_request(request, shape),
+        Protocol::Cohere => cohere::write_request(request, shape),
         _ => return Err(super::unsupported(shape.source, shape.target)),
     };
     Ok((body, std::mem::take(&mut shape.report.cx.ledger)))
@@ -79,11 +85,16 @@ pub(super) fn mend_response(backend: Protocol, body: &[u8]) -> Option<Vec<u8>> {
     }
 }
 
-pub(super) fn read_response(backend: Protocol, body: &[u8]) -> Result<Response<'_>, Malformed> {
+pub(super) fn read_response(
+    backend: Protocol,
+    client: Protocol,
+    body: &[u8],
+) -> Result<Response<'_>, Malformed> {
     match backend {
         Protocol::OpenaiChat => openai_chat::read_response(body),
         Protocol::Anthropic => anthropic::read_response(body),
         Protocol::Bedrock => bedrock::read_response(body),
+        Protocol::Cohere => cohere::read_response(body, client == backend),
         _ => Err(Malformed { message: format!("answers of {backend} cannot be translated") }),
     }
 }
@@ -106,6 +117,7 @@ pub(super) fn write_response(
         Protocol::OpenaiChat => openai_chat::write_response(response, shape),
         Protocol::Anthropic => anthropic::write_response(response, shape),
         Protocol::Bedrock => bedrock::write_response(response, shape),
+        Protocol::Cohere => cohere::write_response(response, shape),
         _ => return Err(Malformed { message: format!("{} clients cannot be answered", shape.target) }),
     };
     Ok((body, std::mem::take(&mut shape.report.cx.ledger)))

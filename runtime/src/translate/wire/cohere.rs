@@ -1,0 +1,352 @@
+//! What only the words of `cohere` can say.
+
+use busbar_protocols::cohere as wire;
+use busbar_protocols::prelude::{Checked, Paths, ReadCx, Wire as _};
+use busbar_protocols::{EffectKind, Field, Json, Num, Text, WireError, ir};
+use serde_json::{Map, Value};
+
+use super::super::shape::Shape;
+use super::super::text;
+use super::{Malformed, Request, Response, malformed, no_answer};
+
+/// Words for how finely the model looks at a picture.
+const DETAILS: [&str; 3] = ["auto", "low", "high"];
+/// The word for not citing at all.
+const NO_CITATIONS: &str = "OFF";
+/// Members in the schemas of all tools together, where they are strict.
+const MAX_STRICT_FIELDS: usize = 200;
+/// Schemas nest no deeper than this where they are read.
+const MAX_DEPTH: usize = 64;
+
+pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>, WireError> {
+    let mut cx = ReadCx::default();
+    let document = wire::root::Request::from_checked(body)?;
+    let mut ir = wire::request_to_ir(document, &mut cx);
+    if !home {
+        if ir.output.format == Some(ir::OutputFormat::Json) && ir.output.schema.is_some() {
+            ir.output.format = Some(ir::OutputFormat::JsonSchema);
+        }
+        if ir.strict_tools.take() == Some(true) {
+            for tool in ir.tools.iter_mut().flatten() {
+                if let ir::Tool::Function(node) = tool {
+                    node.strict = Some(true);
+                }
+            }
+        }
+    }
+    Ok(Request { ir, cx, legacy_calls: false })
+}
+
+pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) -> Vec<u8> {
+    let expected = shape.expected;
+    if !shape.home() {
+        if request.output.format == Some(ir::OutputFormat::JsonSchema) {
+            request.output.format = Some(ir::OutputFormat::Json);
+        }
+        fit_cite(&mut request.cite);
+        fit_strict(request, shape);
+        super::super::passes::each_block(request, &mut |block| match block {
+            // Only a plan of its own stands beside the content.
+            ir::Block::Reasoning(node) => node.bare = None,
+            ir::Block::Image(node) => fit_detail(node, shape),
+            _ => {}
+        });
+    }
+    wire::request_from_ir(request, &mut shape.report.cx).to_json_sized(expected)
+}
+
+/// Says by the mode whether answers cite; they do where nothing is said.
+fn fit_cite(cite: &mut ir::Cite<'_>) {
+    if cite.on.take() == Some(false) {
+        cite.mode = Some(Text::plain(NO_CITATIONS));
+    }
+}
+
+/// Makes all tools strict where each is asked to be and can be; otherwise they are what they are by default.
+fn fit_strict(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let mut fields = 0;
+    let mut functions = request.tools.iter().flatten().filter_map(|tool| match tool {
+        ir::Tool::Function(node) => Some(node),
+        _ => None,
+    });
+    let all = functions.all(|node| {
+        let schema = node.parameters.as_ref().and_then(|schema| schema.to_value().ok()).unwrap_or_default();
+        fields += members(&schema, 0);
+        node.strict == Some(true) && can_be_strict(&schema)
+    });
+    let strict = all && fields > 0 && fields <= MAX_STRICT_FIELDS;
+    if strict {
+        request.strict_tools = Some(true);
+    }
+    for tool in request.tools.iter_mut().flatten() {
+        let ir::Tool::Function(node) = tool else { continue };
+        if node.strict.take() == Some(true) && !strict {
+            shape.report.member(
+                EffectKind::Dropped,
+                node.at,
+                "Tool.function",
+                "strict",
+                "tools are strict all at once, each with a member that is required and no more members than the target takes",
+            );
+        }
+    }
+}
+
+/// A strict tool requires one of its members at least.
+fn can_be_strict(schema: &Value) -> bool {
+    let some = |name| {
+        let of: Option<&Value> = schema.get(name);
+        of.and_then(Value::as_array).is_some_and(|list| !list.is_empty())
+            || of.and_then(Value::as_object).is_some_and(|map| !map.is_empty())
+    };
+    !some("properties") || some("required")
+}
+
+/// Members of all objects that the schema speaks of.
+fn members(schema: &Value, depth: usize) -> usize {
+    if depth == MAX_DEPTH {
+        return MAX_STRICT_FIELDS + 1;
+    }
+    let beneath = |value: &Value| members(value, depth + 1);
+    match schema {
+        Value::Object(map) => {
+            let own = map.get("properties").and_then(Value::as_object).map_or(0, Map::len);
+            own.saturating_add(map.values().map(beneath).sum())
+        }
+        Value::Array(items) => items.iter().map(beneath).sum(),
+        _ => 0,
+    }
+}
+
+fn fit_detail(node: &mut ir::ImageBlock<'_>, shape: &mut Shape<'_>) {
+    let Some(detail) = &node.detail else { return };
+    if DETAILS.iter().any(|word| *detail == **word) {
+        return;
+    }
+    node.detail = None;
+    let reason = "the target has no such word for it";
+    shape.report.member(EffectKind::Dropped, node.at, "Block.image", "detail", reason);
+}
+
+pub(super) fn read_response(body: &[u8], home: bool) -> Result<Response<'_>, Malformed> {
+    let mut cx = ReadCx::default();
+    let mut document = wire::root::Response::parse(body).map_err(|error| malformed(&error))?;
+    let Field::Value(message) = &mut document.message else { return Err(no_answer("message")) };
+    if home {
+        return Ok(Response { ir: wire::response_to_ir(document, &mut cx), cx });
+    }
+    let plan = std::mem::take(&mut message.tool_plan).value();
+    let citations = std::mem::take(&mut message.citations).value().unwrap_or_default();
+    let texts = texts(message);
+    if let Field::Value(usage) = &mut document.usage {
+        count(usage);
+    }
+    let mut ir = wire::response_to_ir(document, &mut cx);
+    let at = cx.member(Paths::ROOT, "message");
+    let Some(candidate) = ir.candidates.iter_mut().flatten().next() else {
+        return Ok(Response { ir, cx });
+    };
+    let content = candidate.content.get_or_insert_with(Vec::new);
+    let cited = cx.member(at, "citations");
+    for (index, citation) in citations.into_iter().enumerate() {
+        let at = cx.item(cited, index);
+        place(citation, &texts, content, at);
+    }
+    if let Some(text) = plan.filter(|text| !text.is_empty()) {
+        let first = content.iter().position(|block| matches!(block, ir::Block::ToolCall(_)));
+        let at = cx.member(at, "tool_plan");
+        let plan = ir::ReasoningBlock { text: Some(text), bare: Some(true), at, ..Default::default() };
+        content.insert(first.unwrap_or(content.len()), ir::Block::Reasoning(plan));
+    }
+    Ok(Response { ir, cx })
+}
+
+/// Which parts of the content are text.
+fn texts(message: &wire::AssistantMessageResponse<'_>) -> Vec<bool> {
+    let parts = message.content.as_ref();
+    parts.into_iter().flatten().map(|part| matches!(part, wire::AssistantContent::Text(_))).collect()
+}
+
+/// Takes what is billed for what was consumed, where nothing else is counted; what differs from the counts stays.
+pub(crate) fn count(usage: &mut wire::Usage<'_>) {
+    let Field::Value(billed) = &mut usage.billed_units else { return };
+    let (input, output) = (billed.input_tokens.clone(), billed.output_tokens.clone());
+    let tokens = match &usage.tokens {
+        Field::Value(tokens) => tokens.clone(),
+        _ => wire::UsageTokens { input_tokens: input, output_tokens: output, ..Default::default() },
+    };
+    for (billed, counted) in [
+        (&mut billed.input_tokens, &tokens.input_tokens),
+        (&mut billed.output_tokens, &tokens.output_tokens),
+    ] {
+        if billed == counted {
+            *billed = Field::Absent;
+        }
+    }
+    usage.tokens = Field::Value(tokens);
+    if *billed == wire::UsageBilledUnits::default() {
+        usage.billed_units = Field::Absent;
+    }
+}
+
+/// Puts a citation at the text that it supports, once for each of its sources.
+///
+/// What supports reasoning has no place there, and is told at the text that follows from it.
+fn place<'a>(
+    citation: wire::Citation<'a>,
+    texts: &[bool],
+    content: &mut [ir::Block<'a>],
+    at: busbar_protocols::prelude::At,
+) {
+    let of_text = matches!(citation.r#type.as_ref(), None | Some(wire::CitationType::TextContent));
+    let index = citation.content_index.as_ref().and_then(Num::as_u64).and_then(|at| usize::try_from(at).ok());
+    let named = index.filter(|index| texts.get(*index) == Some(&true));
+    // The first text is what is meant where none is named.
+    let exact = of_text && (named.is_some() || index.is_none_or(|index| index == 0));
+    let index = named.or_else(|| texts.iter().position(|is_text| *is_text));
+    let Some(ir::Block::Text(node)) = index.and_then(|index| content.get_mut(index)) else { return };
+    for source in citation.sources.value().unwrap_or_default() {
+        let mut one = cited(&source);
+        if exact {
+            (one.text_start, one.text_end) = (citation.start.clone().value(), citation.end.clone().value());
+        }
+        one.at = at;
+        node.citations.get_or_insert_with(Vec::new).push(one);
+    }
+}
+
+pub(super) fn write_response(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) -> Vec<u8> {
+    let expected = shape.expected;
+    if shape.home() {
+        return wire::response_from_ir(response, &mut shape.report.cx).to_json_sized(expected);
+    }
+    let citations = take_citations(response, shape);
+    let mut document = wire::response_from_ir(response, &mut shape.report.cx);
+    if document.message.as_ref().is_none() {
+        document.message = Field::Value(Box::default());
+    }
+    if let Field::Value(message) = &mut document.message {
+        message.role = Field::Value(Text::plain("assistant"));
+        if !citations.is_empty() {
+            message.citations = Field::Value(citations);
+        }
+    }
+    if document.usage.as_ref().is_none() {
+        document.usage = Field::Value(Box::default());
+    }
+    if let Field::Value(usage) = &mut document.usage {
+        bill(usage);
+    }
+    document.to_json_sized(expected)
+}
+
+/// Says as what is billed what is counted: what a provider bills is not said, and nothing is nearer.
+pub(crate) fn bill(usage: &mut wire::Usage<'_>) {
+    let mut tokens = std::mem::take(&mut usage.tokens).value().unwrap_or_default();
+    for count in [&mut tokens.input_tokens, &mut tokens.output_tokens] {
+        if count.as_ref().is_none() {
+            *count = Field::Value(Num::from(0));
+        }
+    }
+    usage.billed_units = Field::Value(wire::UsageBilledUnits {
+        input_tokens: tokens.input_tokens.clone(),
+        output_tokens: tokens.output_tokens.clone(),
+        ..Default::default()
+    });
+    usage.tokens = Field::Value(tokens);
+}
+
+/// Takes the citations from the texts: they stand beside the content, with the words that they support.
+fn take_citations(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) -> Vec<wire::Citation<'static>> {
+    let mut taken = Vec::new();
+    let blocks = response.candidates.iter_mut().flatten().next().and_then(|one| one.content.as_mut());
+    let mut index = 0_u64;
+    for block in blocks.into_iter().flatten() {
+        let ir::Block::Text(node) = block else {
+            index += u64::from(matches!(block, ir::Block::Reasoning(_)));
+            continue;
+        };
+        let said = node.text.as_ref().map(|text| text.decode().into_owned()).unwrap_or_default();
+        for citation in node.citations.take().unwrap_or_default() {
+            for (is_said, name) in [
+                (citation.encrypted_index.is_some(), "encrypted_index"),
+                (citation.file_id.is_some(), "file_id"),
+                (citation.start.is_some() || citation.end.is_some(), "start"),
+            ] {
+                if is_said {
+                    let reason = "Cohere's citations do not have it";
+                    shape.report.member(EffectKind::Dropped, citation.at, "Citation", name, reason);
+                }
+            }
+            taken.push(beside(&citation, &said, index));
+        }
+        index += 1;
+    }
+    taken
+}
+
+fn beside(citation: &ir::Citation<'_>, said: &str, index: u64) -> wire::Citation<'static> {
+    let length = said.chars().count() as u64;
+    let at = |place: &Option<Num<'_>>| place.as_ref().and_then(Num::as_u64);
+    let (start, end) = at(&citation.text_start)
+        .zip(at(&citation.text_end))
+        .filter(|(start, end)| start <= end && *end <= length)
+        .unwrap_or((0, length));
+    let skip = usize::try_from(start).unwrap_or(usize::MAX);
+    let words = said.chars().skip(skip).take(usize::try_from(end - start).unwrap_or(usize::MAX));
+    wire::Citation {
+        start: Field::Value(Num::from(start)),
+        end: Field::Value(Num::from(end)),
+        text: Field::Value(Text::plain(words.collect::<String>())),
+        sources: Field::Value(vec![source(citation)]),
+        content_index: Field::Value(Num::from(index)),
+        r#type: Field::Value(wire::CitationType::TextContent),
+        ..Default::default()
+    }
+}
+
+/// What is cited, as far as it says what it is: its members are the caller's own.
+pub(crate) fn cited(source: &wire::Source<'_>) -> ir::Citation<'static> {
+    let (id, document) = match source {
+        wire::Source::Document(source) => (source.id.as_ref(), source.document.as_ref()),
+        wire::Source::Tool(source) => (source.id.as_ref(), source.tool_output.as_ref()),
+        wire::Source::Other(_) => (None, None),
+    };
+    let members = match document.and_then(|document| document.to_value().ok()) {
+        Some(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    let member = |names: &[&str]| {
+        let mut found = names.iter().filter_map(|name| members.get(*name)?.as_str());
+        found.find(|text| !text.is_empty()).map(|text| Text::plain(text.to_owned()))
+    };
+    let url = member(&["url"]);
+    let kind = if url.is_some() { ir::CitationKind::Url } else { ir::CitationKind::SearchResult };
+    ir::Citation {
+        kind: Some(kind),
+        source: id.map(|id| Text::plain(id.decode().into_owned())),
+        title: member(&["title"]),
+        cited_text: member(&text::BODIES),
+        url,
+        ..ir::Citation::default()
+    }
+}
+
+/// The source of a citation, under the id that it has or by its place in the request.
+pub(crate) fn source(citation: &ir::Citation<'_>) -> wire::Source<'static> {
+    let named = citation.source.as_ref().or(citation.url.as_ref()).map(|id| id.decode().into_owned());
+    let number = [&citation.document_index, &citation.search_result_index].into_iter().flatten().next();
+    let id = named.unwrap_or_else(|| format!("doc:{}", number.and_then(Num::as_u64).unwrap_or(0)));
+    let mut members = Map::new();
+    for (name, text) in [("title", &citation.title), ("url", &citation.url), ("text", &citation.cited_text)] {
+        if let Some(text) = text {
+            members.insert(name.to_owned(), Value::String(text.decode().into_owned()));
+        }
+    }
+    wire::Source::Document(wire::ChatDocumentSource {
+        r#type: Field::Value(Text::plain("document")),
+        id: Field::Value(Text::plain(id)),
+        document: Field::Value(Json::from_value(&Value::Object(members))),
+        ..Default::default()
+    })
+}
