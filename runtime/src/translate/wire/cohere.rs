@@ -175,10 +175,9 @@ pub(crate) fn count(usage: &mut wire::Usage<'_>) {
         Field::Value(tokens) => tokens.clone(),
         _ => wire::UsageTokens { input_tokens: input, output_tokens: output, ..Default::default() },
     };
-    for (billed, counted) in [
-        (&mut billed.input_tokens, &tokens.input_tokens),
-        (&mut billed.output_tokens, &tokens.output_tokens),
-    ] {
+    for (billed, counted) in
+        [(&mut billed.input_tokens, &tokens.input_tokens), (&mut billed.output_tokens, &tokens.output_tokens)]
+    {
         if billed == counted {
             *billed = Field::Absent;
         }

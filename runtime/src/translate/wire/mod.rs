@@ -29,10 +29,7 @@ pub(super) struct Response<'b> {
 
 /// Whether the protocol has both ends here.
 pub(super) fn is_spoken(protocol: Protocol) -> bool {
-    matches!(
-        protocol,
-        Protocol::OpenaiChat | Protocol::Anthropic | Protocol::Bedrock | Protocol::Cohere
-    )
+    matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic | Protocol::Bedrock | Protocol::Cohere)
 }
 
 impl Response<'_> {
