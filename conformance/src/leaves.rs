@@ -53,6 +53,9 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Root::Response, "usage.total_tokens", "it follows from the other counts"),
     (Protocol::Bedrock, Root::Response, "usage.totalTokens", "it follows from the other counts"),
     (Protocol::Bedrock, Root::Request, "messages[].role", "calls and results say by themselves who speaks"),
+    (Protocol::Cohere, Root::Request, "model", "the gateway chooses the model"),
+    (Protocol::Cohere, Root::Response, "finish_reason", "an answer with calls ends in calls"),
+    (Protocol::Cohere, Root::Response, "message.citations[].text", "it repeats words of the answer"),
     (Protocol::Anthropic, Root::Response, "stop_reason", "an end and a stop text are one word elsewhere"),
 ];
 
@@ -60,7 +63,23 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
 const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
     (Protocol::Anthropic, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
+    (Protocol::Cohere, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
+    (Protocol::Cohere, Protocol::Gemini, Root::Request, "stream", "the path says it"),
     (Protocol::OpenaiChat, Protocol::Gemini, Root::Request, "stream", "the path says it"),
+    (
+        Protocol::OpenaiChat,
+        Protocol::Cohere,
+        Root::Request,
+        "function_call.name",
+        "a choice of a function that is not there is no choice",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Protocol::Cohere,
+        Root::Request,
+        "messages[].content[].prompt_cache_breakpoint.ttl",
+        "a mark is reported by the name that most clients give it",
+    ),
     (Protocol::Anthropic, Protocol::Gemini, Root::Request, "stream", "the path says it"),
     (Protocol::OpenaiChat, Protocol::Bedrock, Root::Request, "service_tier", "auto and default are one tier"),
     (Protocol::Anthropic, Protocol::Bedrock, Root::Request, "service_tier", "no tier is bought in advance"),
@@ -74,7 +93,7 @@ const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
 ];
 
 /// Members that say nothing in a request without tools, or one that forbids calls.
-const ABOUT_TOOLS: &[&str] = &["tool_choice", "function_call", "parallel_tool_calls"];
+const ABOUT_TOOLS: &[&str] = &["tool_choice", "function_call", "parallel_tool_calls", "strict_tools"];
 
 /// Values that become others, so that a difference in the translation is all that can be seen of them.
 const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
@@ -87,6 +106,24 @@ const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
         "counts of one time to live are added",
     ),
     (Protocol::Bedrock, Root::Response, "usage.inputTokens", "cached input is counted within elsewhere"),
+    (
+        Protocol::Cohere,
+        Root::Response,
+        "message.citations[].content_index",
+        "a citation stands at the text that it supports",
+    ),
+    (
+        Protocol::Cohere,
+        Root::Response,
+        "usage.tokens.input_tokens",
+        "cached input is counted apart elsewhere",
+    ),
+    (
+        Protocol::Cohere,
+        Root::Response,
+        "usage.billed_units.input_tokens",
+        "where nothing else is counted, cached input is counted apart elsewhere",
+    ),
     (Protocol::Anthropic, Root::Response, "content[].id", "the id of a call is sealed with its reasoning"),
     (
         Protocol::Bedrock,

@@ -1841,6 +1841,233 @@ pub fn write_chat_thinking_content<'s>(
     }
     wire
 }
+/// Takes a `Citation` apart into `Citation`.
+pub fn read_citation<'a>(
+    wire: Citation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Citation";
+    let Citation { content_index, end, sources, start, text, r#type, unknown } = wire;
+    match content_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content_index"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "content_index", &v);
+        }
+    }
+    match end {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end"),
+        Field::Value(v) => {
+            out.text_end = Some(v);
+        }
+    }
+    match sources {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "sources"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "sources", &v);
+        }
+    }
+    match start {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start"),
+        Field::Value(v) => {
+            out.text_start = Some(v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "text", &v);
+        }
+    }
+    match r#type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "type", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Citation` together from `Citation`.
+pub fn write_citation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Citation<'s> {
+    const OWNER: &str = "Citation";
+    let mut wire = Citation::default();
+    if let Some(v) = &src.text_end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "text_end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text_start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "text_start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cited_text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "cited_text",
+                reason: "the words of the source stand in the source itself",
+            },
+            false,
+        );
+    }
+    if src.document_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "document_index",
+                reason: "a source has an id and no number",
+            },
+            false,
+        );
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "Cohere has no opaque references",
+            },
+            false,
+        );
+    }
+    if src.end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "end",
+                reason: "Cohere does not say where in the source the words stand",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "a source is no stored file",
+            },
+            false,
+        );
+    }
+    if src.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "kind",
+                reason: "Cohere does not say where in the source the words stand",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "a source has an id and no number",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "the id of a source stands in the source itself",
+            },
+            false,
+        );
+    }
+    if src.start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "start",
+                reason: "Cohere does not say where in the source the words stand",
+            },
+            false,
+        );
+    }
+    if src.title.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "title",
+                reason: "the title of a source stands in the source itself",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "the address of a source stands in the source itself",
+            },
+            false,
+        );
+    }
+    wire
+}
 /// Takes a `CitationOptions` apart into `Cite`.
 pub fn read_citation_options<'a>(
     wire: CitationOptions<'a>,

@@ -255,6 +255,48 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Const("thinking"),
     },
     Row {
+        wire: "Citation",
+        field: "content_index",
+        ir: "Citation",
+        fate: Fate::Hand("the text that the citation supports; it stands there"),
+    },
+    Row {
+        wire: "Citation",
+        field: "end",
+        ir: "Citation",
+        fate: Fate::Ir("text_end"),
+    },
+    Row {
+        wire: "Citation",
+        field: "sources",
+        ir: "Citation",
+        fate: Fate::Hand(
+            "one citation for each source; what is no title, address or text of it is reported",
+        ),
+    },
+    Row {
+        wire: "Citation",
+        field: "start",
+        ir: "Citation",
+        fate: Fate::Ir("text_start"),
+    },
+    Row {
+        wire: "Citation",
+        field: "text",
+        ir: "Citation",
+        fate: Fate::Hand(
+            "the words of the answer that the citation supports; the answer says them",
+        ),
+    },
+    Row {
+        wire: "Citation",
+        field: "type",
+        ir: "Citation",
+        fate: Fate::Hand(
+            "citations of a text stand there; those of reasoning or of a plan are reported",
+        ),
+    },
+    Row {
         wire: "CitationOptions",
         field: "mode",
         ir: "Cite",
@@ -823,14 +865,6 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Stream("delta.citation"),
     },
     Row {
-        wire: "Citation",
-        field: "",
-        ir: "",
-        fate: Fate::Keep(
-            "Cohere cites by the words of the answer and the ids of its own documents",
-        ),
-    },
-    Row {
         wire: "LogprobItem",
         field: "",
         ir: "",
@@ -1018,6 +1052,61 @@ pub const LACKS: &[Lack] = &[
         ir: "ChoiceMode",
         path: "named",
         reason: "Cohere cannot be told to call one tool",
+    },
+    Lack {
+        ir: "Citation",
+        path: "cited_text",
+        reason: "the words of the source stand in the source itself",
+    },
+    Lack {
+        ir: "Citation",
+        path: "document_index",
+        reason: "a source has an id and no number",
+    },
+    Lack {
+        ir: "Citation",
+        path: "encrypted_index",
+        reason: "Cohere has no opaque references",
+    },
+    Lack {
+        ir: "Citation",
+        path: "end",
+        reason: "Cohere does not say where in the source the words stand",
+    },
+    Lack {
+        ir: "Citation",
+        path: "file_id",
+        reason: "a source is no stored file",
+    },
+    Lack {
+        ir: "Citation",
+        path: "kind",
+        reason: "Cohere does not say where in the source the words stand",
+    },
+    Lack {
+        ir: "Citation",
+        path: "search_result_index",
+        reason: "a source has an id and no number",
+    },
+    Lack {
+        ir: "Citation",
+        path: "source",
+        reason: "the id of a source stands in the source itself",
+    },
+    Lack {
+        ir: "Citation",
+        path: "start",
+        reason: "Cohere does not say where in the source the words stand",
+    },
+    Lack {
+        ir: "Citation",
+        path: "title",
+        reason: "the title of a source stands in the source itself",
+    },
+    Lack {
+        ir: "Citation",
+        path: "url",
+        reason: "the address of a source stands in the source itself",
     },
     Lack {
         ir: "Cite",
@@ -1368,6 +1457,8 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Block.tool_call", "id") => "id",
             ("Block.tool_call", "input") => "function.arguments",
             ("Block.tool_call", "name") => "function.name",
+            ("Citation", "text_end") => "end",
+            ("Citation", "text_start") => "start",
             ("Error", "message") => "message",
             ("Error", "request_id") => "id",
             ("Request", "cite") => "citation_options",

@@ -82,13 +82,13 @@ pub const RULES: Rules = Rules {
         video: false,
     },
     output: OutputRules {
-        always_strict: false,
+        always_strict: true,
         blank_stops: true,
         candidates: 1,
         closed_schema: false,
         json: true,
         max_tokens: None,
-        schema_name: true,
+        schema_name: false,
         stops: 5,
     },
     reasoning: ReasoningRules {
@@ -122,7 +122,7 @@ pub const RULES: Rules = Rules {
         object_arguments: false,
         object_results: false,
         parallel_in_choice: false,
-        parameters: false,
+        parameters: true,
         result_names: false,
     },
     turns: TurnRules {

@@ -132,6 +132,9 @@ fn offer_named(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
                 }
                 stays
             });
+        } else {
+            let reason = "there is no tool of that name; any must be called";
+            return shape.report.request(EffectKind::Dropped, "tool_choice", reason);
         }
     }
     let reason = "the tool that must be called is the only one that is offered";

@@ -100,6 +100,10 @@ fn by_effort(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         );
     }
     if ask.mode == Some(ir::ReasoningMode::Off) {
+        if ask.budget_tokens.is_some() {
+            let reason = "reasoning is off, and needs no tokens";
+            shape.report.request(EffectKind::Dropped, "reasoning.budget_tokens", reason);
+        }
         if ask.effort.is_some() {
             shape.report.request(
                 EffectKind::Dropped,

@@ -1,11 +1,12 @@
 //! What only the words of `cohere` can say.
 
 use busbar_protocols::cohere as wire;
-use busbar_protocols::prelude::{Checked, Paths, ReadCx, Wire as _};
+use busbar_protocols::prelude::{At, Checked, Native, Paths, ReadCx, Wire as _};
 use busbar_protocols::{EffectKind, Field, Json, Num, Text, WireError, ir};
 use serde_json::{Map, Value};
 
 use super::super::shape::Shape;
+use super::super::state::FREE_TEXT;
 use super::super::text;
 use super::{Malformed, Request, Response, malformed, no_answer};
 
@@ -26,11 +27,10 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
         if ir.output.format == Some(ir::OutputFormat::Json) && ir.output.schema.is_some() {
             ir.output.format = Some(ir::OutputFormat::JsonSchema);
         }
-        if ir.strict_tools.take() == Some(true) {
-            for tool in ir.tools.iter_mut().flatten() {
-                if let ir::Tool::Function(node) = tool {
-                    node.strict = Some(true);
-                }
+        let strict = ir.strict_tools;
+        for tool in ir.tools.iter_mut().flatten() {
+            if let ir::Tool::Function(node) = tool {
+                (node.strict, ir.strict_tools) = (strict, None);
             }
         }
     }
@@ -135,25 +135,49 @@ pub(super) fn read_response(body: &[u8], home: bool) -> Result<Response<'_>, Mal
     if home {
         return Ok(Response { ir: wire::response_to_ir(document, &mut cx), cx });
     }
+    if let Some(wire::ChatFinishReason::Error | wire::ChatFinishReason::Timeout) =
+        document.finish_reason.as_ref()
+    {
+        return Err(Malformed { message: "the provider could not finish the answer".to_owned() });
+    }
     let plan = std::mem::take(&mut message.tool_plan).value();
-    let citations = std::mem::take(&mut message.citations).value().unwrap_or_default();
     let texts = texts(message);
+    let mut cited = vec![Vec::new(); texts.len()];
+    if let Field::Value(citations) = &mut message.citations {
+        let at = cx.member(Paths::ROOT, "message");
+        let at = cx.member(at, "citations");
+        let mut unplaced = Vec::new();
+        for (index, citation) in std::mem::take(citations).into_iter().enumerate() {
+            let at = cx.item(at, index);
+            match text_of(&citation, &texts).and_then(|text| cited.get_mut(text)) {
+                Some(list) => list.extend(each_source(citation, &mut cx, at)),
+                // What has no place at a text stays, and is reported.
+                None => unplaced.push(citation),
+            }
+        }
+        *citations = unplaced;
+        if citations.is_empty() {
+            message.citations = Field::Absent;
+        }
+    }
     if let Field::Value(usage) = &mut document.usage {
         count(usage);
     }
     let mut ir = wire::response_to_ir(document, &mut cx);
-    let at = cx.member(Paths::ROOT, "message");
     let Some(candidate) = ir.candidates.iter_mut().flatten().next() else {
         return Ok(Response { ir, cx });
     };
     let content = candidate.content.get_or_insert_with(Vec::new);
-    let cited = cx.member(at, "citations");
-    for (index, citation) in citations.into_iter().enumerate() {
-        let at = cx.item(cited, index);
-        place(citation, &texts, content, at);
+    for (block, citations) in content.iter_mut().zip(cited) {
+        if let ir::Block::Text(node) = block
+            && !citations.is_empty()
+        {
+            node.citations = Some(citations);
+        }
     }
     if let Some(text) = plan.filter(|text| !text.is_empty()) {
         let first = content.iter().position(|block| matches!(block, ir::Block::ToolCall(_)));
+        let at = cx.member(Paths::ROOT, "message");
         let at = cx.member(at, "tool_plan");
         let plan = ir::ReasoningBlock { text: Some(text), bare: Some(true), at, ..Default::default() };
         content.insert(first.unwrap_or(content.len()), ir::Block::Reasoning(plan));
@@ -165,6 +189,83 @@ pub(super) fn read_response(body: &[u8], home: bool) -> Result<Response<'_>, Mal
 fn texts(message: &wire::AssistantMessageResponse<'_>) -> Vec<bool> {
     let parts = message.content.as_ref();
     parts.into_iter().flatten().map(|part| matches!(part, wire::AssistantContent::Text(_))).collect()
+}
+
+/// The text that a citation supports, if it is one and names a source.
+fn text_of(citation: &wire::Citation<'_>, texts: &[bool]) -> Option<usize> {
+    let of_text = matches!(citation.r#type.as_ref(), None | Some(wire::CitationType::TextContent));
+    let sources = citation.sources.as_ref().is_some_and(|sources| !sources.is_empty());
+    let index = match &citation.content_index {
+        Field::Value(index) => usize::try_from(index.as_u64()?).ok()?,
+        // The first text is what is meant where none is named.
+        _ => texts.iter().position(|is_text| *is_text)?,
+    };
+    (of_text && sources && texts.get(index) == Some(&true)).then_some(index)
+}
+
+/// One citation for each source of a citation.
+fn each_source<'a>(citation: wire::Citation<'a>, cx: &mut ReadCx, at: At) -> Vec<ir::Citation<'a>> {
+    let mut rest = wire::Citation { unknown: citation.unknown, ..Default::default() };
+    (rest.start, rest.end) = (citation.start.clone(), citation.end.clone());
+    let sources = citation.sources.value().unwrap_or_default();
+    let mut all: Vec<ir::Citation<'a>> = sources.iter().map(cited).collect();
+    let said: Vec<_> = sources.into_iter().filter_map(leftover).collect();
+    if !said.is_empty() {
+        rest.sources = Field::Value(said);
+    }
+    if let Some(first) = all.first_mut() {
+        let mut native = Native::default();
+        wire::read_citation(rest, first, &mut native, cx, at);
+        first.native.append(native);
+    }
+    for one in &mut all {
+        (one.text_start, one.text_end) = (citation.start.clone().value(), citation.end.clone().value());
+        one.at = at;
+    }
+    all
+}
+
+/// What no citation takes of a source, if there is anything.
+fn leftover(mut source: wire::Source<'_>) -> Option<wire::Source<'_>> {
+    let (id, document, unknown) = match &mut source {
+        wire::Source::Document(source) => (&mut source.id, &mut source.document, &source.unknown),
+        wire::Source::Tool(source) => (&mut source.id, &mut source.tool_output, &source.unknown),
+        wire::Source::Other(_) => return Some(source),
+    };
+    let mut more = !unknown.is_empty();
+    let members = document.as_ref().and_then(|document| document.to_value().ok());
+    if let Some(Value::Object(mut members)) = members {
+        // Elsewhere an address is all the name that there is.
+        let url = takes(&mut members, &["url"]);
+        let named = members
+            .get("id")
+            .and_then(Value::as_str)
+            .is_some_and(|own| id.as_ref().is_some_and(|id| *id == *own));
+        if named {
+            members.remove("id");
+        }
+        if !url {
+            *id = Field::Absent;
+        }
+        takes(&mut members, &["title"]);
+        takes(&mut members, &text::BODIES);
+        more |= url || !members.is_empty();
+        *document = match members.is_empty() {
+            true => Field::Absent,
+            false => Field::Value(text::json(&Value::Object(members))),
+        };
+    } else {
+        more |= document.as_ref().is_some();
+    }
+    more.then_some(source)
+}
+
+/// Removes the first of the members that is a text; whether there was one.
+fn takes(members: &mut Map<String, Value>, names: &[&str]) -> bool {
+    let is_said =
+        |name: &&&str| members.get(**name).and_then(Value::as_str).is_some_and(|text| !text.is_empty());
+    let Some(name) = names.iter().find(is_said).copied() else { return false };
+    members.shift_remove(name).is_some()
 }
 
 /// Takes what is billed for what was consumed, where nothing else is counted; what differs from the counts stays.
@@ -188,37 +289,13 @@ pub(crate) fn count(usage: &mut wire::Usage<'_>) {
     }
 }
 
-/// Puts a citation at the text that it supports, once for each of its sources.
-///
-/// What supports reasoning has no place there, and is told at the text that follows from it.
-fn place<'a>(
-    citation: wire::Citation<'a>,
-    texts: &[bool],
-    content: &mut [ir::Block<'a>],
-    at: busbar_protocols::prelude::At,
-) {
-    let of_text = matches!(citation.r#type.as_ref(), None | Some(wire::CitationType::TextContent));
-    let index = citation.content_index.as_ref().and_then(Num::as_u64).and_then(|at| usize::try_from(at).ok());
-    let named = index.filter(|index| texts.get(*index) == Some(&true));
-    // The first text is what is meant where none is named.
-    let exact = of_text && (named.is_some() || index.is_none_or(|index| index == 0));
-    let index = named.or_else(|| texts.iter().position(|is_text| *is_text));
-    let Some(ir::Block::Text(node)) = index.and_then(|index| content.get_mut(index)) else { return };
-    for source in citation.sources.value().unwrap_or_default() {
-        let mut one = cited(&source);
-        if exact {
-            (one.text_start, one.text_end) = (citation.start.clone().value(), citation.end.clone().value());
-        }
-        one.at = at;
-        node.citations.get_or_insert_with(Vec::new).push(one);
-    }
-}
-
 pub(super) fn write_response(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) -> Vec<u8> {
     let expected = shape.expected;
     if shape.home() {
         return wire::response_from_ir(response, &mut shape.report.cx).to_json_sized(expected);
     }
+    fit_calls(response, shape);
+    take_ending(response, shape);
     let citations = take_citations(response, shape);
     let mut document = wire::response_from_ir(response, &mut shape.report.cx);
     if document.message.as_ref().is_none() {
@@ -237,6 +314,38 @@ pub(super) fn write_response(response: &mut ir::Response<'_>, shape: &mut Shape<
         bill(usage);
     }
     document.to_json_sized(expected)
+}
+
+/// Makes calls of functions out of calls with free text.
+fn fit_calls(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
+    for block in response.candidates.iter_mut().flatten().flat_map(|one| one.content.iter_mut().flatten()) {
+        let ir::Block::ToolCall(node) = block else { continue };
+        if node.kind.take() == Some(ir::ToolKind::Custom)
+            && let Some(said) = node.text.take()
+        {
+            let mut input = Map::new();
+            input.insert(FREE_TEXT.to_owned(), Value::String(said.decode().into_owned()));
+            node.input = Some(text::json(&Value::Object(input)));
+            let reason = "the free text of the call is its one argument";
+            shape.report.node(EffectKind::Adapted, node.at, reason);
+        }
+    }
+}
+
+/// Reports what is said of the ending beside the reason.
+fn take_ending(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
+    let Some(candidate) = response.candidates.iter_mut().flatten().next() else { return };
+    let stop = &mut candidate.stop;
+    for (said, path) in [
+        (&mut stop.sequence, "stop.sequence"),
+        (&mut stop.category, "stop.category"),
+        (&mut stop.explanation, "stop.explanation"),
+    ] {
+        if said.take().is_some() {
+            let reason = "Cohere gives one word for why an answer ended";
+            shape.report.member(EffectKind::Dropped, candidate.at, "Candidate", path, reason);
+        }
+    }
 }
 
 /// Says as what is billed what is counted: what a provider bills is not said, and nothing is nearer.
@@ -267,33 +376,32 @@ fn take_citations(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) -> Vec
         };
         let said = node.text.as_ref().map(|text| text.decode().into_owned()).unwrap_or_default();
         for citation in node.citations.take().unwrap_or_default() {
-            for (is_said, name) in [
-                (citation.encrypted_index.is_some(), "encrypted_index"),
-                (citation.file_id.is_some(), "file_id"),
-                (citation.start.is_some() || citation.end.is_some(), "start"),
-            ] {
-                if is_said {
-                    let reason = "Cohere's citations do not have it";
-                    shape.report.member(EffectKind::Dropped, citation.at, "Citation", name, reason);
-                }
+            let (one, exact) = beside(&citation, &said, index);
+            let place = citation.start.is_some() || citation.end.is_some() || citation.file_id.is_some();
+            let numbered = citation.search_result_index.is_some() || citation.encrypted_index.is_some();
+            if place || numbered || !exact {
+                let reason = "Cohere's citations say what is cited, and not where in it";
+                shape.report.node(EffectKind::Dropped, citation.at, reason);
             }
-            taken.push(beside(&citation, &said, index));
+            shape.report.cx.leftovers(&citation.native);
+            taken.push(one);
         }
         index += 1;
     }
     taken
 }
 
-fn beside(citation: &ir::Citation<'_>, said: &str, index: u64) -> wire::Citation<'static> {
+/// A citation with the words that it supports; whether it names them, if it names any.
+fn beside(citation: &ir::Citation<'_>, said: &str, index: u64) -> (wire::Citation<'static>, bool) {
     let length = said.chars().count() as u64;
     let at = |place: &Option<Num<'_>>| place.as_ref().and_then(Num::as_u64);
-    let (start, end) = at(&citation.text_start)
-        .zip(at(&citation.text_end))
-        .filter(|(start, end)| start <= end && *end <= length)
-        .unwrap_or((0, length));
+    let named = at(&citation.text_start).zip(at(&citation.text_end));
+    let fits = named.filter(|(start, end)| start <= end && *end <= length);
+    let exact = fits.is_some() || (citation.text_start.is_none() && citation.text_end.is_none());
+    let (start, end) = fits.unwrap_or((0, length));
     let skip = usize::try_from(start).unwrap_or(usize::MAX);
     let words = said.chars().skip(skip).take(usize::try_from(end - start).unwrap_or(usize::MAX));
-    wire::Citation {
+    let citation = wire::Citation {
         start: Field::Value(Num::from(start)),
         end: Field::Value(Num::from(end)),
         text: Field::Value(Text::plain(words.collect::<String>())),
@@ -301,7 +409,8 @@ fn beside(citation: &ir::Citation<'_>, said: &str, index: u64) -> wire::Citation
         content_index: Field::Value(Num::from(index)),
         r#type: Field::Value(wire::CitationType::TextContent),
         ..Default::default()
-    }
+    };
+    (citation, exact)
 }
 
 /// What is cited, as far as it says what it is: its members are the caller's own.

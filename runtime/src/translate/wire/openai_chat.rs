@@ -48,6 +48,7 @@ fn modernise(document: &mut wire::root::Request<'_>) -> bool {
             wire::ChatCompletionMessageParam::Assistant(said) => {
                 let Some(call) = take(&mut said.function_call) else { continue };
                 count += 1;
+                let unknown = call.unknown;
                 let function = wire::ChatCompletionMessageFunctionToolCallFunction {
                     name: call.name,
                     arguments: call.arguments,
@@ -60,6 +61,12 @@ fn modernise(document: &mut wire::root::Request<'_>) -> bool {
                     ..Default::default()
                 };
                 let call = wire::ChatCompletionMessageToolCallUnion::Function(call);
+                if !unknown.is_empty() {
+                    // What nobody knows of is reported where it stood.
+                    let rest =
+                        wire::ChatCompletionAssistantMessageFunctionCall { unknown, ..Default::default() };
+                    said.function_call = Field::Value(rest);
+                }
                 match &mut said.tool_calls {
                     Field::Value(calls) => calls.push(call),
                     none => *none = Field::Value(vec![call]),
