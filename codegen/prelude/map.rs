@@ -349,6 +349,16 @@ impl<'p> WriteCx<'p> {
             let whole = (ir == "Candidate").then(|| format!("candidates[0].{path}"))?;
             crate::wire_name(self.source, "Response", &whole)
         });
+        // Where one field says several parts, it is the field of what they belong to.
+        let name = name.or_else(|| {
+            let mut outer = path;
+            loop {
+                (outer, _) = outer.rsplit_once('.')?;
+                if let Some(name) = crate::wire_name(self.source, ir, outer) {
+                    return Some(name);
+                }
+            }
+        });
         self.paths.member(at, name.unwrap_or(path))
     }
 

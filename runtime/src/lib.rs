@@ -4,6 +4,7 @@ pub mod admin;
 pub mod config;
 pub mod dialect;
 pub mod fault;
+pub mod fetch;
 pub mod gateway;
 pub mod observe;
 pub mod route;

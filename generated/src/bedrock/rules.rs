@@ -15,6 +15,7 @@ pub const RULES: Rules = Rules {
         Pass::PairCalls,
         Pass::HoistSystem,
         Pass::FitErrors,
+        Pass::FetchMedia,
         Pass::PlaceDocuments,
         Pass::RenderDocuments,
         Pass::FitMedia,

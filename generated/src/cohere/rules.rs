@@ -14,6 +14,7 @@ pub const RULES: Rules = Rules {
         Pass::PairCalls,
         Pass::LowerSystem,
         Pass::FitErrors,
+        Pass::FetchMedia,
         Pass::PlaceDocuments,
         Pass::RenderDocuments,
         Pass::SplitToolResults,

@@ -15,6 +15,7 @@ pub const RULES: Rules = Rules {
         Pass::PairCalls,
         Pass::LowerSystem,
         Pass::FitErrors,
+        Pass::FetchMedia,
         Pass::PlaceDocuments,
         Pass::RenderDocuments,
         Pass::SplitToolResults,

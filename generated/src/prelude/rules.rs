@@ -261,6 +261,8 @@ pub enum Pass {
     GroupToolResults,
     /// Renders documents and search results that the target has no form for.
     RenderDocuments,
+    /// Puts what is at an address in its place.
+    FetchMedia,
     /// Checks pictures and sound.
     FitMedia,
     /// Says that a result is an error where there is no mark for it.

@@ -12,7 +12,8 @@ use serde_saphyr::Location;
 
 pub use resolve::{Environment, SIMULATOR, resolve, with_simulator};
 pub use settings::{
-    BaseUrl, Credential, Facts, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings,
+    BaseUrl, Credential, Facts, FetchSettings, Lane, Limits, LogSettings, Member, Named, Pool, Provider,
+    Settings,
 };
 
 /// The largest configuration file that is read, in bytes.

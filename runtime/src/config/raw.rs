@@ -41,6 +41,9 @@ pub struct Config {
     /// Bounds and deadlines.
     #[serde(default)]
     pub limits: Option<Limits>,
+    /// What is fetched of what callers name by address, for backends that take bytes alone.
+    #[serde(default)]
+    pub fetch: Option<Fetch>,
     /// Providers by name; a name from the catalog needs its key alone.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Provider>")]
@@ -181,6 +184,28 @@ pub struct Limits {
     /// How long running requests may go on after a signal to stop; 30s when absent.
     #[serde(default)]
     pub drain: Option<Span>,
+}
+
+/// What is fetched of what callers name by address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Fetch {
+    /// Whether pictures and documents at public addresses are; true when absent.
+    #[serde(default)]
+    pub enabled: Option<bool>,
+    /// Most bytes of all that one request names; 20MiB when absent.
+    #[serde(default)]
+    pub size: Option<Size>,
+    /// Time for all of it; 15s when absent.
+    #[serde(default)]
+    pub time: Option<Span>,
+    /// Networks, such as `10.1.0.0/16`, that may be reached though they are not public; none when absent.
+    #[serde(default)]
+    #[schemars(with = "Vec<String>")]
+    pub allow: Vec<ipnet::IpNet>,
+    /// File of PEM certificates that are trusted besides the public ones.
+    #[serde(default)]
+    pub ca_file: Option<PathBuf>,
 }
 
 /// A provider of models; what the catalog knows need not be said.

@@ -8,7 +8,8 @@ use secrecy::SecretString;
 use serde_saphyr::{Location, Spanned};
 
 use super::settings::{
-    BaseUrl, Credential, Facts, Lane, Limits, LogSettings, Member, Named, Pool, Provider, Settings,
+    BaseUrl, Credential, Facts, FetchSettings, Lane, Limits, LogSettings, Member, Named, Pool, Provider,
+    Settings,
 };
 use super::{ConfigError, raw};
 use crate::Protocol;
@@ -60,6 +61,7 @@ pub fn resolve(
         fidelity: config.fidelity.unwrap_or_default(),
         log: log(config.log.as_ref()),
         limits: limits(&config.limits.unwrap_or_default()),
+        fetch: fetch(config.fetch.unwrap_or_default()),
         providers,
         lanes,
         pools,
@@ -133,6 +135,17 @@ fn limits(raw: &raw::Limits) -> Limits {
         client_stall: raw.client_stall.map_or(default.client_stall, |span| span.0),
         total: raw.total.map_or(default.total, |span| span.0),
         drain: raw.drain.map_or(default.drain, |span| span.0),
+    }
+}
+
+fn fetch(raw: raw::Fetch) -> FetchSettings {
+    let default = FetchSettings::default();
+    FetchSettings {
+        enabled: raw.enabled.unwrap_or(default.enabled),
+        size: raw.size.map_or(default.size, |size| size.0),
+        time: raw.time.map_or(default.time, |span| span.0),
+        allow: raw.allow,
+        ca_file: raw.ca_file,
     }
 }
 

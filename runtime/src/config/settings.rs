@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::Protocol;
+use ipnet::IpNet;
 use secrecy::SecretString;
 
 use super::raw::{Fidelity, LogFormat, LogLevel, MaxTokensField, Reasoning};
@@ -25,6 +26,8 @@ pub struct Settings {
     pub log: LogSettings,
     /// Bounds and deadlines.
     pub limits: Limits,
+    /// What is fetched of what callers name by address.
+    pub fetch: FetchSettings,
     /// Providers.
     pub providers: Vec<Provider>,
     /// Configured models.
@@ -244,4 +247,31 @@ pub enum Named {
     Lane(usize),
     /// Index of a pool.
     Pool(usize),
+}
+
+/// What is fetched, and how much of it.
+#[derive(Clone, Debug)]
+pub struct FetchSettings {
+    /// Whether anything is.
+    pub enabled: bool,
+    /// Bytes at most, of all that one request names together.
+    pub size: usize,
+    /// Time for all of it.
+    pub time: Duration,
+    /// Networks that may be reached though they are not public.
+    pub allow: Vec<IpNet>,
+    /// A file of certificates that are trusted besides the public ones.
+    pub ca_file: Option<PathBuf>,
+}
+
+impl Default for FetchSettings {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            size: 20 << 20,
+            time: Duration::from_secs(15),
+            allow: Vec::new(),
+            ca_file: None,
+        }
+    }
 }

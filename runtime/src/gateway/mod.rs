@@ -9,9 +9,12 @@ mod settle;
 mod translated;
 mod watch;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use busbar_protocols::Ledger;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -26,9 +29,10 @@ use crate::config::raw::Fidelity;
 use crate::config::{Limits, Settings};
 use crate::dialect::{self, Call, Operation, Recognised, headers, sniff};
 use crate::fault::{Class, Fault};
+use crate::fetch::Fetcher;
 use crate::route::{Choice, Router};
 use crate::translate::carriage::CarriageLimits;
-use crate::translate::{CallState, Carriage};
+use crate::translate::{CallState, Carriage, Fetched, Wanted};
 use crate::upstream::{self, TlsError, Upstream};
 
 /// Names the model that served a request.
@@ -74,6 +78,7 @@ pub struct Gateway {
     shared: Arc<Shared>,
     limits: Limits,
     upstreams: Vec<Arc<Upstream>>,
+    fetcher: Fetcher,
 }
 
 impl Gateway {
@@ -87,7 +92,8 @@ impl Gateway {
         let upstreams = providers
             .map(|provider| Upstream::new(provider, &limits).map(Arc::new))
             .collect::<Result<_, _>>()?;
-        Ok(Self { shared, limits, upstreams })
+        let fetcher = Fetcher::new(shared.settings.fetch.clone())?;
+        Ok(Self { shared, limits, upstreams, fetcher })
     }
 
     /// Closes idle connections that are of no more use.
@@ -131,7 +137,7 @@ impl Gateway {
     /// The request as a lane gets it: forwarded where the lane speaks the caller's protocol, else translated.
     fn plan(&self, ctx: &Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<Planned, Fault> {
         let settings = &self.shared.settings;
-        let Asking { call, parts, sniffed, body, streamed, fidelity } = *asking;
+        let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched } = *asking;
         let backend = settings.providers[choice.provider].protocol_for(call.protocol);
         if backend == call.protocol && !lane::holds_envelopes(call, body) {
             return lane::forward(call, parts, choice, sniffed, body.clone()).map(Planned::Forward);
@@ -139,9 +145,56 @@ impl Gateway {
         let pool = choice.pool.and_then(|pool| settings.pools[pool].fidelity);
         let fidelity = fidelity.or(pool).unwrap_or(settings.fidelity);
         let scope = ctx.caller.scope();
-        let facts = translated::facts(settings, choice, call, &scope, fidelity);
+        let fetched = self.fetcher.is_enabled().then_some(fetched);
+        let facts = translated::facts(settings, choice, call, &scope, fidelity, fetched);
         let carriage = &self.shared.carriage;
-        translated::request(call, backend, &facts, body, streamed, fidelity, carriage).map(Planned::Translate)
+        match translated::request(call, backend, &facts, body, streamed, fidelity, carriage) {
+            Ok(made) => Ok(Planned::Translate(made)),
+            Err(translated::Refused::Wants(wanted)) => Ok(Planned::Wants(wanted)),
+            Err(translated::Refused::Fault(fault)) => Err(*fault),
+        }
+    }
+
+    /// As [`Gateway::plan`]; a lane that would lose what the request is about makes room for one of its pool that
+    /// does not.
+    fn plan_best<'a>(
+        &'a self,
+        ctx: &mut Ctx,
+        asking: &Asking<'_>,
+        choice: &mut Choice<'a>,
+    ) -> Result<Planned, Fault> {
+        let fault = match self.plan(ctx, asking, choice) {
+            Err(fault) if fault.retry_safe => fault,
+            made => return made,
+        };
+        let better = self.shared.router.others(choice).find_map(|other| {
+            let made = self.plan(ctx, asking, &other).ok()?;
+            Some((other, made))
+        });
+        let (other, made) = better.ok_or_else(|| self.with_advice(ctx, asking, choice, fault))?;
+        *choice = other;
+        self.enter(ctx, asking, choice)?;
+        Ok(made)
+    }
+
+    /// Gets what is at the addresses that a request names.
+    async fn fetch(&self, wanted: Vec<Wanted>) -> Result<HashMap<String, Fetched>, Fault> {
+        let mut addresses: Vec<String> = Vec::new();
+        for one in &wanted {
+            if !addresses.contains(&one.address) {
+                addresses.push(one.address.clone());
+            }
+        }
+        let files = self.fetcher.all(addresses.clone()).await.map_err(|failed| {
+            let at = addresses.get(failed.index);
+            let path = wanted.iter().find(|one| at == Some(&one.address)).or(wanted.last());
+            let path = path.map(|one| one.path.clone()).unwrap_or_default();
+            Fault::client(Class::InvalidRequest, format!("{path}: {failed}")).with_param(path)
+        })?;
+        let encoded = files
+            .into_iter()
+            .map(|file| Fetched { media_type: file.media_type, base64: STANDARD.encode(&file.bytes) });
+        Ok(addresses.into_iter().zip(encoded).collect())
     }
 
     /// A refusal of what would be lost, with the name of a model that would keep it.
@@ -216,28 +269,32 @@ impl Gateway {
         ctx.settlement.model = context::excerpt(asked, context::MAX_EXCERPT);
         ctx.settlement.streamed = streamed;
 
-        // 4. Choose a lane, and 5. forward or translate; a lane that would lose what the request is about makes
-        // room for one of its pool that does not.
+        // 4. Choose a lane, and 5. forward or translate; what a backend takes as bytes alone is fetched.
         let mut choice = self.shared.router.choose(asked).ok_or_else(|| unknown_model(asked))?;
-        let asking =
-            Asking { call: &call, parts: &parts, sniffed: &sniffed, body: &body, streamed, fidelity };
+        let mut asking = Asking {
+            call: &call,
+            parts: &parts,
+            sniffed: &sniffed,
+            body: &body,
+            streamed,
+            fidelity,
+            fetched: HashMap::new(),
+        };
         self.enter(ctx, &asking, &choice)?;
-        let made = match self.plan(ctx, &asking, &choice) {
-            Err(fault) if fault.retry_safe => {
-                let better = self.shared.router.others(&choice).find_map(|other| {
-                    let made = self.plan(ctx, &asking, &other).ok()?;
-                    Some((other, made))
-                });
-                let (other, made) = better.ok_or_else(|| self.with_advice(ctx, &asking, &choice, fault))?;
-                choice = other;
-                self.enter(ctx, &asking, &choice)?;
-                made
+        let made = match self.plan_best(ctx, &asking, &mut choice)? {
+            Planned::Wants(wanted) => {
+                asking.fetched = self.fetch(wanted).await?;
+                self.plan_best(ctx, &asking, &mut choice)?
             }
-            made => made?,
+            made => made,
         };
         let backend = ctx.settlement.backend.unwrap_or(call.protocol);
         let (plan, translation) = match made {
             Planned::Forward(plan) => (plan, None),
+            Planned::Wants(_) => {
+                let message = "an address that was fetched is wanted again";
+                return Err(Fault::gateway(Class::Internal, message));
+            }
             Planned::Translate(made) => {
                 ctx.settlement.note_effects(&made.ledger);
                 ctx.settlement.fidelity = made.ledger.summary(context::MAX_FIDELITY);
@@ -308,6 +365,8 @@ struct Asking<'a> {
     body: &'a Bytes,
     streamed: bool,
     fidelity: Option<Fidelity>,
+    /// What was got from addresses in the body, by address.
+    fetched: HashMap<String, Fetched>,
 }
 
 /// A request as a lane gets it.
@@ -316,6 +375,8 @@ enum Planned {
     Forward(lane::Plan),
     /// Its translation.
     Translate(translated::Translated),
+    /// Its translation needs what is at these addresses.
+    Wants(Vec<Wanted>),
 }
 
 /// An answer that will be sent: from here on its status stands.

@@ -1,5 +1,6 @@
 //! The translate lane: a request made into the backend's protocol, and its answer made into the caller's.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,7 +23,7 @@ use crate::fault::{Class, Fault};
 use crate::observe::metrics::{Outcome, Tokens};
 use crate::route::Choice;
 use crate::stream::{self, Transcoder};
-use crate::translate::{self, CallState, Carriage, ReasoningForm, TargetFacts};
+use crate::translate::{self, CallState, Carriage, Fetched, ReasoningForm, Refusal, TargetFacts, Wanted};
 use crate::upstream;
 
 /// Most bytes of a translated stream that wait for its first content.
@@ -218,6 +219,7 @@ pub(super) fn facts<'a>(
     call: &'a Call<'_>,
     scope: &'a str,
     fidelity: Fidelity,
+    fetched: Option<&'a HashMap<String, Fetched>>,
 ) -> TargetFacts<'a> {
     let known = match choice.lane {
         Some(lane) => settings.lanes[lane].facts,
@@ -242,7 +244,32 @@ pub(super) fn facts<'a>(
         now: std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
         scope,
         allow_semantic_loss: fidelity == Fidelity::Allow,
+        fetched,
     }
+}
+
+/// Why a request does not go to a lane.
+#[derive(Debug)]
+pub(super) enum Refused {
+    /// It cannot.
+    Fault(Box<Fault>),
+    /// What these addresses hold is needed first.
+    Wants(Vec<Wanted>),
+}
+
+impl From<Fault> for Refused {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(Box::new(fault))
+    }
+}
+
+fn refused(refusal: Refusal) -> Refused {
+    if !refusal.wanted.is_empty() {
+        return Refused::Wants(refusal.wanted);
+    }
+    let mut fault = Fault::client(Class::InvalidRequest, refusal.to_string());
+    fault.retry_safe = refusal.semantic;
+    if refusal.path.is_empty() { fault.into() } else { fault.with_param(refusal.path).into() }
 }
 
 /// Makes a request into one for the backend.
@@ -254,20 +281,15 @@ pub(super) fn request(
     streamed: bool,
     fidelity: Fidelity,
     carriage: &Carriage,
-) -> Result<Translated, Fault> {
+) -> Result<Translated, Refused> {
     if call.operation == Operation::CountTokens {
         let message = format!("tokens cannot be counted by a provider that speaks {backend}");
-        return Err(Fault::gateway(Class::Unsupported, message));
+        return Err(Fault::gateway(Class::Unsupported, message).into());
     }
     // The walk has checked the syntax when it looked for the model.
     let document =
         Checked::assume(body).map_err(|error| Fault::client(Class::InvalidRequest, error.to_string()))?;
-    let outbound =
-        translate::request(call.protocol, backend, document, facts, carriage).map_err(|refusal| {
-            let mut fault = Fault::client(Class::InvalidRequest, refusal.to_string());
-            fault.retry_safe = refusal.semantic;
-            if refusal.path.is_empty() { fault } else { fault.with_param(refusal.path) }
-        })?;
+    let outbound = translate::request(call.protocol, backend, document, facts, carriage).map_err(refused)?;
     if fidelity == Fidelity::Strict {
         let lost = outbound.ledger.effects().iter().find(|effect| effect.kind == EffectKind::Dropped);
         if let Some(lost) = lost {
@@ -275,7 +297,7 @@ pub(super) fn request(
                 format!("`{}` would be lost, and the request is strict: {}", lost.path, lost.reason);
             let mut fault = Fault::client(Class::InvalidRequest, message).with_param(lost.path.clone());
             fault.retry_safe = true;
-            return Err(fault);
+            return Err(fault.into());
         }
     }
     let in_path = !dialect::model_in_body(backend);

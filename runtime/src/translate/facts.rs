@@ -1,5 +1,7 @@
 //! What is known about the model that a request goes to: data, never a guess by its name.
 
+use std::collections::HashMap;
+
 /// What is known about the model that a request goes to.
 #[derive(Debug, Clone)]
 pub struct TargetFacts<'a> {
@@ -31,6 +33,8 @@ pub struct TargetFacts<'a> {
     pub scope: &'a str,
     /// Whether losing what a request is about is allowed by policy.
     pub allow_semantic_loss: bool,
+    /// What was got from addresses in the request so far; none where nothing is to be got.
+    pub fetched: Option<&'a HashMap<String, Fetched>>,
 }
 
 impl Default for TargetFacts<'_> {
@@ -50,8 +54,27 @@ impl Default for TargetFacts<'_> {
             now: 0,
             scope: "",
             allow_semantic_loss: false,
+            fetched: None,
         }
     }
+}
+
+/// What is at an address that the caller named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetched {
+    /// Its media type.
+    pub media_type: String,
+    /// All of it, in base64.
+    pub base64: String,
+}
+
+/// An address in a request whose content the target needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// Path of the field that holds it, as the caller wrote it.
+    pub path: String,
+    /// The address.
+    pub address: String,
 }
 
 /// How a model takes the wish to reason, where its protocol knows several ways.

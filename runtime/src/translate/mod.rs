@@ -20,7 +20,7 @@ mod wire;
 pub use carriage::Carriage;
 pub use echo::Echo;
 pub use error::{UpstreamError, upstream_error};
-pub use facts::{ReasoningForm, TargetFacts};
+pub use facts::{Fetched, ReasoningForm, TargetFacts, Wanted};
 pub use state::CallState;
 
 pub(crate) use answer::made_id;
@@ -55,6 +55,15 @@ pub struct Refusal {
     pub message: String,
     /// The document is right, but this backend would lose what it means; another might not.
     pub semantic: bool,
+    /// Addresses whose content would make it possible; with that in [`TargetFacts::fetched`] it may be tried again.
+    pub wanted: Vec<Wanted>,
+}
+
+impl Refusal {
+    /// A document that is not right.
+    fn of(path: String, message: String) -> Self {
+        Self { path, message, semantic: false, wanted: Vec::new() }
+    }
 }
 
 impl fmt::Display for Refusal {
@@ -102,7 +111,7 @@ pub fn request(
         && let Some(turn) = read.ir.turns.iter().flatten().find(|turn| turn.role.is_none())
     {
         let message = "a message of a role that is not known".to_owned();
-        return Err(Refusal { path: read.cx.paths.render(turn.at), message, semantic: false });
+        return Err(Refusal::of(read.cx.paths.render(turn.at), message));
     }
     if let Some(model) = facts.asked_model {
         read.ir.model = Some(Text::plain(model.to_owned()));
@@ -124,6 +133,10 @@ pub fn request(
         .ok_or_else(|| unsupported(client, backend))?;
     shape.expected = expected(body.as_str().len());
     passes::run(&mut read.ir, &mut shape);
+    if let Some(first) = shape.wanted.first() {
+        let message = "this protocol takes no content from an address".to_owned();
+        return Err(Refusal { path: first.path.clone(), message, semantic: true, wanted: shape.wanted });
+    }
     let (body, ledger) = wire::write_request(&mut read.ir, &mut shape)?;
     if !facts.allow_semantic_loss
         && let Some(effect) = ledger.semantic_loss()
@@ -132,6 +145,7 @@ pub fn request(
             path: effect.path.clone(),
             message: effect.reason.to_string(),
             semantic: true,
+            wanted: Vec::new(),
         });
     }
     Ok(Outbound { body, ledger, state })
@@ -176,11 +190,8 @@ pub fn translates(client: Protocol, backend: Protocol) -> bool {
 }
 
 fn unsupported(client: Protocol, backend: Protocol) -> Refusal {
-    Refusal {
-        path: String::new(),
-        message: format!("{client} requests cannot be translated for a {backend} backend"),
-        semantic: true,
-    }
+    let message = format!("{client} requests cannot be translated for a {backend} backend");
+    Refusal { semantic: true, ..Refusal::of(String::new(), message) }
 }
 
 #[cfg(test)]

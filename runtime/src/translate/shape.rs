@@ -5,7 +5,7 @@ use busbar_protocols::prelude::Paths;
 
 use super::carriage::{Carriage, SealedBlock};
 use super::report::Report;
-use super::{CallState, TargetFacts};
+use super::{CallState, TargetFacts, Wanted};
 use crate::Protocol;
 
 /// What a shape pass works with: rules of both sides, facts, and where to report.
@@ -30,6 +30,8 @@ pub(crate) struct Shape<'c> {
     pub(crate) expected: usize,
     /// Of an answer: reasoning that is listed beside the content, where the target has a place for it.
     pub(crate) listed: Vec<SealedBlock>,
+    /// Of a request: addresses whose content must be got before it can be written.
+    pub(crate) wanted: Vec<Wanted>,
 }
 
 impl<'c> Shape<'c> {
@@ -53,6 +55,7 @@ impl<'c> Shape<'c> {
             report: Report::new(source, target, paths),
             expected: 0,
             listed: Vec::new(),
+            wanted: Vec::new(),
         })
     }
 

@@ -24,7 +24,7 @@ use self::http1::{Broken, Connection, Io, Outgoing, Reader};
 use crate::config::{BaseUrl, Credential, Limits, Provider};
 use crate::fault::{Class, Fault};
 
-pub use tls::{TlsError, Trust};
+pub use tls::{TlsError, Trust, client_config};
 
 /// Most idle connections a worker keeps to one provider.
 pub const MAX_IDLE: usize = 512;

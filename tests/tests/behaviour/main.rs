@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod command;
+mod fetch;
 mod fidelity;
 mod forward;
 mod lifecycle;

@@ -89,7 +89,8 @@ fn is_among(source: &ir::Source<'_>, kinds: &[&str]) -> bool {
     source.media_type.as_ref().is_some_and(|kind| kinds.contains(&&*kind.decode()))
 }
 
-fn begins(source: &ir::Source<'_>, schemes: &[&str]) -> bool {
+/// Whether the source is an address that begins in one of these ways.
+pub(super) fn begins(source: &ir::Source<'_>, schemes: &[&str]) -> bool {
     source.url.as_ref().is_some_and(|url| {
         let url = url.decode();
         schemes.iter().any(|scheme| {

@@ -12,6 +12,7 @@ mod documents;
 mod empty;
 mod ends;
 mod errors;
+mod fetch;
 mod forms;
 mod history;
 mod ids;
@@ -65,6 +66,7 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::SplitToolResults => results::split_tool_results(request, shape),
         Pass::GroupToolResults => results::group_tool_results(request, shape),
         Pass::RenderDocuments => documents::render_documents(request, shape),
+        Pass::FetchMedia => fetch::fetch_media(request, shape),
         Pass::FitMedia => media::fit_media(request, shape),
         Pass::FitErrors => errors::fit_errors(request, shape),
         Pass::FitRefusals => turns::fit_refusals(request, shape),

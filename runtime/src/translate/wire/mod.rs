@@ -53,11 +53,7 @@ pub(super) fn read_request(
         Protocol::Cohere => cohere::read_request(body, client == backend),
         _ => return Err(super::unsupported(client, backend)),
     };
-    read.map_err(|error| Refusal {
-        path: error.path().to_owned(),
-        message: error.message().to_owned(),
-        semantic: false,
-    })
+    read.map_err(|error| Refusal::of(error.path().to_owned(), error.message().to_owned()))
 }
 
 pub(super) fn write_request(
