@@ -76,6 +76,8 @@ pub struct NameRules {
     pub max: usize,
     /// Letters, digits, `_` and `-` alone.
     pub word: bool,
+    /// `-` is not among them, and a digit not in front.
+    pub identifier: bool,
     /// How an id that the gateway makes begins.
     pub prefix: &'static str,
 }
@@ -120,6 +122,8 @@ pub struct OutputRules {
     pub blank_stops: bool,
     /// Any JSON object may be asked for.
     pub json: bool,
+    /// JSON may be asked for beside tools and documents.
+    pub json_beside: bool,
     /// Objects of an answer's schema must say that they are closed.
     pub closed_schema: bool,
     /// An answer's schema has a name.
@@ -135,6 +139,16 @@ pub struct OutputRules {
 pub struct SamplingRules {
     /// Highest temperature.
     pub max_temperature: f64,
+    /// Smallest probability mass.
+    pub min_top_p: f64,
+    /// Largest probability mass.
+    pub max_top_p: f64,
+    /// Most tokens that are considered; any number where there is none.
+    pub max_top_k: Option<u64>,
+    /// Smallest penalty.
+    pub min_penalty: f64,
+    /// Largest penalty.
+    pub max_penalty: f64,
 }
 
 /// How reasoning is asked for and given back.

@@ -56,6 +56,7 @@ pub const RULES: Rules = Rules {
         several: false,
     },
     call_ids: NameRules {
+        identifier: false,
         max: 64,
         prefix: "toolu_",
         word: true,
@@ -90,6 +91,7 @@ pub const RULES: Rules = Rules {
         candidates: 1,
         closed_schema: true,
         json: false,
+        json_beside: true,
         max_tokens: Some(8192),
         schema_name: false,
         stops: 8191,
@@ -114,9 +116,15 @@ pub const RULES: Rules = Rules {
         words: &["low", "medium", "high", "xhigh", "max"],
     },
     sampling: SamplingRules {
+        max_penalty: 2f64,
         max_temperature: 1f64,
+        max_top_k: None,
+        max_top_p: 1f64,
+        min_penalty: -2f64,
+        min_top_p: 0f64,
     },
     tool_names: NameRules {
+        identifier: false,
         max: 128,
         prefix: "tool_",
         word: true,

@@ -59,6 +59,7 @@ pub const RULES: Rules = Rules {
         several: false,
     },
     call_ids: NameRules {
+        identifier: false,
         max: 64,
         prefix: "tooluse_",
         word: true,
@@ -103,6 +104,7 @@ pub const RULES: Rules = Rules {
         candidates: 1,
         closed_schema: true,
         json: false,
+        json_beside: true,
         max_tokens: None,
         schema_name: false,
         stops: 4,
@@ -127,9 +129,15 @@ pub const RULES: Rules = Rules {
         words: &["low", "medium", "high", "xhigh", "max"],
     },
     sampling: SamplingRules {
+        max_penalty: 2f64,
         max_temperature: 1f64,
+        max_top_k: None,
+        max_top_p: 1f64,
+        min_penalty: -2f64,
+        min_top_p: 0f64,
     },
     tool_names: NameRules {
+        identifier: false,
         max: 64,
         prefix: "tool_",
         word: true,

@@ -54,6 +54,7 @@ pub const RULES: Rules = Rules {
         several: false,
     },
     call_ids: NameRules {
+        identifier: false,
         max: 40,
         prefix: "call_",
         word: false,
@@ -88,6 +89,7 @@ pub const RULES: Rules = Rules {
         candidates: 1,
         closed_schema: false,
         json: true,
+        json_beside: false,
         max_tokens: None,
         schema_name: false,
         stops: 5,
@@ -105,9 +107,15 @@ pub const RULES: Rules = Rules {
         words: &["none", "minimal", "low", "medium", "high", "xhigh", "max"],
     },
     sampling: SamplingRules {
+        max_penalty: 1f64,
         max_temperature: 1f64,
+        max_top_k: Some(500),
+        max_top_p: 0.99f64,
+        min_penalty: 0f64,
+        min_top_p: 0.01f64,
     },
     tool_names: NameRules {
+        identifier: true,
         max: 64,
         prefix: "tool_",
         word: true,

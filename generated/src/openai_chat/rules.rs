@@ -54,6 +54,7 @@ pub const RULES: Rules = Rules {
         several: true,
     },
     call_ids: NameRules {
+        identifier: false,
         max: 40,
         prefix: "call_",
         word: false,
@@ -88,6 +89,7 @@ pub const RULES: Rules = Rules {
         candidates: 128,
         closed_schema: false,
         json: true,
+        json_beside: true,
         max_tokens: None,
         schema_name: true,
         stops: 4,
@@ -105,9 +107,15 @@ pub const RULES: Rules = Rules {
         words: &["none", "minimal", "low", "medium", "high", "xhigh", "max"],
     },
     sampling: SamplingRules {
+        max_penalty: 2f64,
         max_temperature: 2f64,
+        max_top_k: None,
+        max_top_p: 1f64,
+        min_penalty: -2f64,
+        min_top_p: 0f64,
     },
     tool_names: NameRules {
+        identifier: false,
         max: 64,
         prefix: "tool_",
         word: true,

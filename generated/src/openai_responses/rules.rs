@@ -57,6 +57,7 @@ pub const RULES: Rules = Rules {
         several: false,
     },
     call_ids: NameRules {
+        identifier: false,
         max: 64,
         prefix: "call_",
         word: false,
@@ -91,6 +92,7 @@ pub const RULES: Rules = Rules {
         candidates: 1,
         closed_schema: false,
         json: true,
+        json_beside: true,
         max_tokens: None,
         schema_name: true,
         stops: 0,
@@ -108,9 +110,15 @@ pub const RULES: Rules = Rules {
         words: &["none", "minimal", "low", "medium", "high", "xhigh", "max"],
     },
     sampling: SamplingRules {
+        max_penalty: 2f64,
         max_temperature: 2f64,
+        max_top_k: None,
+        max_top_p: 1f64,
+        min_penalty: -2f64,
+        min_top_p: 0f64,
     },
     tool_names: NameRules {
+        identifier: false,
         max: 64,
         prefix: "tool_",
         word: true,

@@ -99,14 +99,7 @@ fn forbid(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         let reason = "no tool is offered, because none may be called";
         return shape.report.request(EffectKind::Emulated, "tool_choice.mode", reason);
     }
-    let blocks = request.instructions.get_or_insert_with(Vec::new);
-    for block in blocks.iter_mut() {
-        if let ir::Block::Text(node) = block {
-            node.bare = None;
-        }
-    }
-    let at = blocks.first().map(ir::Block::at).unwrap_or_default();
-    blocks.push(text::block(NO_CALLS, at));
+    super::instructions::instruct(request, NO_CALLS, shape);
     let reason = "the model is asked in words to call no tool";
     shape.report.request(EffectKind::Emulated, "tool_choice.mode", reason);
 }

@@ -154,11 +154,18 @@ impl Fitted {
 }
 
 fn fits(name: &str, rules: NameRules) -> bool {
-    !name.is_empty() && name.chars().count() <= rules.max && (!rules.word || name.chars().all(is_word))
+    !name.is_empty()
+        && name.chars().count() <= rules.max
+        && (!rules.word || name.chars().all(|c| is_word(c, rules)))
+        && !begins_badly(name, rules)
 }
 
-fn is_word(c: char) -> bool {
-    c.is_ascii_alphanumeric() || c == '_' || c == '-'
+fn is_word(c: char, rules: NameRules) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || (c == '-' && !rules.identifier)
+}
+
+fn begins_badly(name: &str, rules: NameRules) -> bool {
+    rules.identifier && name.starts_with(|first: char| first.is_ascii_digit())
 }
 
 /// What can be read of the name, and a hash of all of it.
@@ -166,7 +173,9 @@ fn make(name: &str, rules: NameRules, digits: usize, salt: u64) -> String {
     let hash = format!("{:016x}", hash(name, salt));
     let hash = &hash[..digits.min(hash.len())];
     let room = rules.max.saturating_sub(hash.len() + 1);
-    let readable: String = name.chars().map(|c| if is_word(c) { c } else { '_' }).take(room).collect();
+    let first = begins_badly(name, rules).then_some('_');
+    let word = |c| if is_word(c, rules) { c } else { '_' };
+    let readable: String = first.into_iter().chain(name.chars().map(word)).take(room).collect();
     let readable = if readable.is_empty() { rules.prefix.trim_end_matches('_') } else { &readable };
     format!("{readable}_{hash}")
 }

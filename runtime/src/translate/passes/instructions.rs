@@ -24,6 +24,23 @@ pub(super) fn drop_private_text(request: &mut ir::Request<'_>, shape: &mut Shape
     });
 }
 
+/// Tells the model something before anything else is said, where the target has system text.
+pub(super) fn instruct(request: &mut ir::Request<'_>, said: impl Into<String>, shape: &Shape<'_>) {
+    let blocks = if shape.to.turns.instructions {
+        request.instructions.get_or_insert_with(Vec::new)
+    } else {
+        let turns = super::turns(request);
+        if turns.first().is_none_or(|turn| turn.role != Some(ir::Role::System)) {
+            turns.insert(0, ir::Turn { role: Some(ir::Role::System), ..ir::Turn::default() });
+        }
+        let Some(turn) = turns.first_mut() else { return };
+        super::content(turn)
+    };
+    blocks.iter_mut().for_each(unwrap_bare);
+    let at = blocks.first().map(ir::Block::at).unwrap_or_default();
+    blocks.push(text::block(said, at));
+}
+
 /// Moves leading system turns out of the conversation.
 ///
 /// A system turn further on stays in its place, so that the prefix before it is the same from turn to turn;

@@ -35,15 +35,29 @@ pub(super) fn fit_sampling(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
     if !shape.facts.sampling_together && sampling.temperature.is_some() {
         drop_if(sampling.top_p.take(), "sampling.top_p", "the model takes it or the temperature", shape);
     }
-    let highest = shape.to.sampling.max_temperature;
-    if sampling.temperature.as_ref().and_then(Num::as_f64).is_some_and(|t| t > highest) {
-        sampling.temperature = Some(whole_or(highest));
-        shape.report.request(
-            EffectKind::Adapted,
-            "sampling.temperature",
-            "higher than the target takes; lowered to its highest",
-        );
+    let rules = shape.to.sampling;
+    bound(&mut sampling.temperature, 0.0, rules.max_temperature, "sampling.temperature", shape);
+    bound(&mut sampling.top_p, rules.min_top_p, rules.max_top_p, "sampling.top_p", shape);
+    if let Some(most) = rules.max_top_k {
+        bound(&mut sampling.top_k, 0.0, most as f64, "sampling.top_k", shape);
     }
+    let (least, most) = (rules.min_penalty, rules.max_penalty);
+    bound(&mut sampling.presence_penalty, least, most, "sampling.presence_penalty", shape);
+    bound(&mut sampling.frequency_penalty, least, most, "sampling.frequency_penalty", shape);
+}
+
+/// Brings a number into the target's range.
+fn bound(value: &mut Option<Num<'_>>, least: f64, most: f64, path: &str, shape: &mut Shape<'_>) {
+    let Some(asked) = value.as_ref().and_then(Num::as_f64) else { return };
+    let (nearest, reason) = if asked > most {
+        (most, "higher than the target takes; lowered to its highest")
+    } else if asked < least {
+        (least, "lower than the target takes; raised to its lowest")
+    } else {
+        return;
+    };
+    *value = Some(whole_or(nearest));
+    shape.report.request(EffectKind::Adapted, path, reason);
 }
 
 fn drop_if(value: Option<Num<'_>>, path: &str, reason: &'static str, shape: &mut Shape<'_>) {

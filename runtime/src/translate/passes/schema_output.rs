@@ -15,28 +15,46 @@ const MAX_DEPTH: usize = 64;
 /// Asks for JSON in the target's way: by schema, by mode, or in words.
 pub(super) fn fit_schema_output(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let rules = shape.to.output;
+    let some = |list: Option<usize>| list.is_some_and(|length| length > 0);
+    let beside = some(request.tools.as_ref().map(Vec::len)) || some(request.documents.as_ref().map(Vec::len));
     match &request.output.format {
         Some(ir::OutputFormat::Text) if !rules.json => request.output.format = None,
-        Some(ir::OutputFormat::Json) if !rules.json => {
+        Some(ir::OutputFormat::Json) if !rules.json || (beside && !rules.json_beside) => {
             request.output.format = None;
-            let blocks = request.instructions.get_or_insert_with(Vec::new);
-            for block in blocks.iter_mut() {
-                if let ir::Block::Text(node) = block {
-                    node.bare = None;
-                }
-            }
-            let at = blocks.first().map(ir::Block::at).unwrap_or_default();
-            blocks.push(text::block(ASK_JSON, at));
-            shape.state.bare_json = true;
-            shape.report.request(
-                EffectKind::Emulated,
-                "output.format",
-                "the model is asked for JSON in words",
-            );
+            ask_in_words(request, ASK_JSON.to_owned(), "output.format", shape);
+        }
+        Some(ir::OutputFormat::JsonSchema) if beside && !rules.json_beside => {
+            schema_in_words(request, shape);
         }
         Some(ir::OutputFormat::JsonSchema) => fit_schema(request, shape),
         _ => {}
     }
+}
+
+/// Asks for JSON by a schema where that cannot be done beside tools and documents.
+fn schema_in_words(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let output = &mut request.output;
+    output.format = None;
+    let schema = output.schema.take();
+    let schema = schema.as_ref().map_or("{}", busbar_protocols::Json::as_str);
+    let mut words = format!("{ASK_JSON}\n\nThe object must be valid by this JSON schema:\n{schema}");
+    if let Some(said) = output.schema_description.take() {
+        words.push_str(&format!("\n\nWhat it is for: {said}"));
+    }
+    let lost = [
+        (output.schema_name.take().is_some(), "output.schema_name"),
+        (output.schema_strict.take().is_some(), "output.schema_strict"),
+    ];
+    for (_, path) in lost.into_iter().filter(|(is_said, _)| *is_said) {
+        shape.report.request(EffectKind::Dropped, path, "the schema is said in words");
+    }
+    ask_in_words(request, words, "output.schema", shape);
+}
+
+fn ask_in_words(request: &mut ir::Request<'_>, words: String, path: &str, shape: &mut Shape<'_>) {
+    super::instructions::instruct(request, words, shape);
+    shape.state.bare_json = true;
+    shape.report.request(EffectKind::Emulated, path, "the model is asked for JSON in words");
 }
 
 fn fit_schema(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
