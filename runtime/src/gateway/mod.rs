@@ -149,7 +149,7 @@ impl Gateway {
         let facts = translated::facts(settings, choice, call, &scope, fidelity, fetched);
         let carriage = &self.shared.carriage;
         match translated::request(call, backend, &facts, body, streamed, fidelity, carriage) {
-            Ok(made) => Ok(Planned::Translate(made)),
+            Ok(made) => Ok(Planned::Translate(Box::new(made))),
             Err(translated::Refused::Wants(wanted)) => Ok(Planned::Wants(wanted)),
             Err(translated::Refused::Fault(fault)) => Err(*fault),
         }
@@ -374,7 +374,7 @@ enum Planned {
     /// The caller's own bytes.
     Forward(lane::Plan),
     /// Its translation.
-    Translate(translated::Translated),
+    Translate(Box<translated::Translated>),
     /// Its translation needs what is at these addresses.
     Wants(Vec<Wanted>),
 }

@@ -10,6 +10,7 @@ pub mod carriage;
 mod echo;
 mod error;
 mod facts;
+pub(crate) mod given;
 mod passes;
 mod report;
 mod shape;
@@ -21,6 +22,7 @@ pub use carriage::Carriage;
 pub use echo::Echo;
 pub use error::{UpstreamError, upstream_error};
 pub use facts::{Fetched, ReasoningForm, TargetFacts, Wanted};
+pub use given::{Given, Place};
 pub use state::CallState;
 
 pub(crate) use answer::made_id;

@@ -6,6 +6,7 @@ use busbar_protocols::ir;
 
 use super::echo::Echo;
 use super::facts::TargetFacts;
+use super::given::Given;
 use crate::Protocol;
 
 /// What the way back must know about the way there; buffered answers and streams read the same.
@@ -31,6 +32,8 @@ pub struct CallState {
     pub bare_json: bool,
     /// Calls are answered in the older form without ids, which knows one call.
     pub legacy_calls: bool,
+    /// What the request gave to be cited from, where the two sides have different names for it.
+    pub given: Vec<Given>,
     /// What the answer repeats of the request, where the client's protocol has that.
     pub echo: Option<Echo>,
     /// The client wants its stream as one JSON array, not as events.
@@ -61,6 +64,7 @@ impl CallState {
             stops: Vec::new(),
             bare_json: false,
             legacy_calls: false,
+            given: Vec::new(),
             echo: None,
             json_array: false,
             now: facts.now,

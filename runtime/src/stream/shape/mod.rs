@@ -19,7 +19,7 @@ use self::seal::{Closed, Seal};
 use super::read::{Sink, number};
 use super::{Limits, StreamFault};
 use crate::translate::carriage::{Apart, Redacted};
-use crate::translate::{CallState, Carriage, made_id};
+use crate::translate::{CallState, Carriage, given, made_id};
 
 /// Ids of answers that are longer than this are made anew.
 const MAX_ID: usize = 128;
@@ -111,7 +111,12 @@ impl Shaper {
         match event {
             Event::Start(start) => emit(Event::Start(self.start(start))),
             Event::BlockStart(start) => self.block_start(start, emit),
-            Event::Delta(delta) => self.delta(delta, emit),
+            Event::Delta(mut delta) => {
+                if let Some(citation) = &mut delta.citation {
+                    given::name(citation, &self.call.given);
+                }
+                self.delta(delta, emit)
+            }
             Event::BlockStop(stop) => self.block_stop(stop, emit),
             Event::Stop(stop) => self.stop(stop, emit),
             other => emit(other),

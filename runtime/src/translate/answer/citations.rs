@@ -2,10 +2,18 @@
 
 use busbar_protocols::{EffectKind, Num, ir};
 
-use super::super::shape::Shape;
+use super::super::{given, shape::Shape};
 
 /// Keeps the citations that clients have a form for, and says which part of the text they stand for.
 pub(super) fn fit_citations(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
+    if !shape.state.given.is_empty() {
+        for block in super::contents(response).flat_map(|(content, _)| content) {
+            let ir::Block::Text(node) = block else { continue };
+            for citation in node.citations.iter_mut().flatten() {
+                given::name(citation, &shape.state.given);
+            }
+        }
+    }
     for (content, _) in super::contents(response) {
         for block in content {
             if let ir::Block::Text(node) = block {

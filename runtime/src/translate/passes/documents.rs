@@ -101,8 +101,8 @@ fn stand_in<'a>(node: &mut ir::DocumentBlock<'a>, said: &str, shape: &mut Shape<
     shape.report.node(EffectKind::Emulated, node.at, "the document stands as marked text");
     report_cite(std::mem::take(&mut node.cite), node.at, "Block.document", shape);
     let title = node.title.take().or_else(|| node.source.filename.take());
-    let mut block =
-        marked("document", &[("title", &title), ("context", &node.context.take())], said, node.at);
+    let attributes = [("id", &node.id.take()), ("title", &title), ("context", &node.context.take())];
+    let mut block = marked("document", &attributes, said, node.at);
     block.native_mut().append(std::mem::take(&mut node.native));
     block
 }

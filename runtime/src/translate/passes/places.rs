@@ -4,6 +4,7 @@ use base64::Engine as _;
 use busbar_protocols::{EffectKind, Json, Text, ir};
 use serde_json::Value;
 
+use super::super::given::{self, Given, Place};
 use super::super::{shape::Shape, text};
 
 /// Moves documents to where the target has them: beside the turns, or in front of the last thing the user said.
@@ -12,6 +13,10 @@ pub(super) fn place_documents(request: &mut ir::Request<'_>, shape: &mut Shape<'
         return beside(request, shape);
     }
     let cites = says_to_cite(&request.cite);
+    if !cites {
+        // Elsewhere an answer cites what it is asked to cite, and nothing else.
+        request.cite = ir::Cite::default();
+    }
     for block in request.documents.iter_mut().flatten() {
         let ir::Block::Document(node) = block else { continue };
         // What the source cites from is cited from, where the target can.
@@ -19,9 +24,12 @@ pub(super) fn place_documents(request: &mut ir::Request<'_>, shape: &mut Shape<'
             node.cite.on.get_or_insert(true);
         }
     }
+    for (number, block) in request.documents.iter_mut().flatten().enumerate() {
+        name_document(block, number, shape.to.media.document_text);
+    }
     let Some(mut documents) = request.documents.take().filter(|documents| !documents.is_empty()) else {
         request.documents = None;
-        return free_form(request);
+        return inside(request, shape);
     };
     for block in &documents {
         let reason = "the document stands in front of what the user said last";
@@ -49,12 +57,38 @@ pub(super) fn place_documents(request: &mut ir::Request<'_>, shape: &mut Shape<'
             turns.push(ir::Turn { role, content: Some(documents), at, ..ir::Turn::default() });
         }
     }
+    inside(request, shape);
+}
+
+/// Makes text of documents of free fields, and remembers which number has which id.
+fn inside(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     free_form(request);
+    if !shape.to.media.document_text {
+        return;
+    }
+    let mut number = 0;
+    super::each_block(request, &mut |block| {
+        let ir::Block::Document(node) = block else { return };
+        if let Some(id) = node.id.take() {
+            shape.state.given.push(Given {
+                id: id.decode().into_owned(),
+                place: Place::Document(number),
+                title: node.title.as_ref().map(|title| title.decode().into_owned()),
+                source: None,
+            });
+            let reason = "citations of the answer name the document by its id";
+            shape.report.node(EffectKind::Carried, node.at, reason);
+        }
+        number += 1;
+    });
 }
 
 /// Whether the source cites what it was given; it does unless it says that it does not.
 fn says_to_cite(cite: &ir::Cite<'_>) -> bool {
-    let off = cite.mode.as_ref().is_some_and(|mode| mode.decode().eq_ignore_ascii_case("off"));
+    let off = cite.mode.as_ref().is_some_and(|mode| {
+        let mode = mode.decode();
+        mode.eq_ignore_ascii_case("off") || mode.eq_ignore_ascii_case("disabled")
+    });
     cite.on != Some(false) && !off
 }
 
@@ -102,27 +136,75 @@ fn words(data: &Json<'_>) -> (Option<String>, String) {
     (title, said)
 }
 
+/// Makes a document of a bare text, and where it can be cited, gives it the id that the source's provider would.
+fn name_document(block: &mut ir::Block<'_>, number: usize, citable: bool) {
+    if let ir::Block::Text(node) = block {
+        let kind = Some(ir::SourceKind::Text);
+        let source = ir::Source { kind, text: node.text.take(), ..ir::Source::default() };
+        *block = ir::Block::Document(ir::DocumentBlock {
+            source,
+            at: node.at,
+            native: std::mem::take(&mut node.native),
+            ..ir::DocumentBlock::default()
+        });
+    }
+    if let ir::Block::Document(node) = block
+        && citable
+    {
+        node.id.get_or_insert_with(|| Text::plain(given::made_id(number)));
+    }
+}
+
 /// Takes documents that are text, and search results, out of the user's turns.
 fn beside(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let mut moved = Vec::new();
+    let mut cited = false;
+    let (mut documents, mut results) = (0, 0);
     for turn in request.turns.iter_mut().flatten() {
-        if turn.role != Some(ir::Role::User) {
-            continue;
-        }
+        let of_user = turn.role == Some(ir::Role::User);
         let Some(content) = &mut turn.content else { continue };
-        content.retain_mut(|block| match taken(block) {
-            Some(document) => {
-                let reason = "the document stands beside the conversation";
-                shape.report.node(EffectKind::Adapted, document.at, reason);
-                moved.push(ir::Block::Document(document));
-                false
-            }
-            None => true,
+        content.retain_mut(|block| {
+            let place = match block {
+                ir::Block::Document(_) => Place::Document(post_increment(&mut documents)),
+                ir::Block::SearchResult(_) => Place::SearchResult(post_increment(&mut results)),
+                ir::Block::ToolResult(node) => {
+                    for block in node.content.iter().flatten() {
+                        documents += u64::from(matches!(block, ir::Block::Document(_)));
+                        results += u64::from(matches!(block, ir::Block::SearchResult(_)));
+                    }
+                    return true;
+                }
+                _ => return true,
+            };
+            let (cite, title, source) = match block {
+                ir::Block::Document(node) => (&node.cite, node.title.clone(), None),
+                ir::Block::SearchResult(node) => (&node.cite, node.title.clone(), node.source.clone()),
+                _ => return true,
+            };
+            let asked = cite.on == Some(true);
+            let Some(mut document) = of_user.then(|| taken(block)).flatten() else { return true };
+            cited |= asked;
+            let reason = "the document stands beside the conversation";
+            shape.report.node(EffectKind::Adapted, document.at, reason);
+            let own = |text: Option<Text<'_>>| text.map(|text| text.decode().into_owned());
+            let id = own(document.id.take()).unwrap_or_else(|| given::made_id(moved.len()));
+            document.id = Some(Text::plain(id.clone()));
+            shape.state.given.push(Given { id, place, title: own(title), source: own(source) });
+            moved.push(ir::Block::Document(document));
+            false
         });
     }
     if !moved.is_empty() {
         request.documents.get_or_insert_with(Vec::new).append(&mut moved);
+        // Elsewhere an answer cites what it is asked to cite, and nothing else.
+        request.cite.on.get_or_insert(cited);
     }
+}
+
+fn post_increment(number: &mut u64) -> u64 {
+    let before = *number;
+    *number += 1;
+    before
 }
 
 /// A block as a document of free fields, where it is text.
