@@ -458,3 +458,93 @@ pub(crate) fn source(citation: &ir::Citation<'_>) -> wire::Source<'static> {
         ..Default::default()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn read<'a, T: busbar_protocols::Wire<'a>>(json: &'a str) -> T {
+        T::parse(json.as_bytes()).unwrap()
+    }
+
+    #[test]
+    fn a_strict_tool_requires_something() {
+        assert!(can_be_strict(&json!({ "type": "object", "properties": {} })));
+        assert!(can_be_strict(&json!({ "properties": { "x": {} }, "required": ["x"] })));
+        assert!(!can_be_strict(&json!({ "properties": { "x": {} }, "required": [] })));
+    }
+
+    #[test]
+    fn members_are_counted_to_a_bounded_depth() {
+        let inner = json!({ "properties": { "y": {}, "z": {} } });
+        assert_eq!(members(&json!({ "properties": { "x": inner } }), 0), 3);
+        let deep = (0..MAX_DEPTH).fold(json!({}), |schema, _| json!({ "items": schema }));
+        assert!(members(&deep, 0) > MAX_STRICT_FIELDS);
+    }
+
+    #[test]
+    fn a_citation_stands_at_a_text_that_there_is() {
+        let texts = [false, true];
+        let of = |rest: &str| {
+            let citation = format!(r#"{{"sources":[{{"type":"document","id":"d"}}]{rest}}}"#);
+            text_of(&read::<wire::Citation<'_>>(&citation), &texts)
+        };
+        assert_eq!(of(""), Some(1), "the first text where none is named");
+        assert_eq!(of(r#","content_index":1,"type":"TEXT_CONTENT""#), Some(1));
+        assert_eq!(of(r#","content_index":0"#), None, "reasoning");
+        assert_eq!(of(r#","content_index":7"#), None);
+        assert_eq!(of(r#","type":"PLAN""#), None);
+        assert_eq!(text_of(&read::<wire::Citation<'_>>("{}"), &texts), None, "no source");
+    }
+
+    #[test]
+    fn what_no_citation_takes_of_a_source_is_left() {
+        let left = |source: &str| leftover(read::<wire::Source<'_>>(source)).map(|rest| rest.to_json());
+        assert_eq!(
+            left(r#"{"type":"document","id":"d","document":{"id":"d","title":"T","snippet":"x"}}"#),
+            None
+        );
+        let rest = left(r#"{"type":"document","id":"d","document":{"text":"x","year":1999}}"#).unwrap();
+        let rest: Value = serde_json::from_slice(&rest).unwrap();
+        assert_eq!(rest, json!({ "type": "document", "document": { "year": 1999 } }));
+        let rest = left(r#"{"type":"tool","id":"t:0","tool_output":{"url":"https://e.x/"}}"#).unwrap();
+        let rest: Value = serde_json::from_slice(&rest).unwrap();
+        assert_eq!(rest, json!({ "type": "tool", "id": "t:0" }), "an address is the name elsewhere");
+    }
+
+    #[test]
+    fn the_words_of_a_citation_are_counted_in_characters() {
+        let citation = ir::Citation {
+            text_start: Some(Num::from(6)),
+            text_end: Some(Num::from(8)),
+            ..ir::Citation::default()
+        };
+        let (one, exact) = beside(&citation, "Naïve 北京.", 0);
+        assert_eq!((one.text.value().unwrap(), exact), (Text::plain("北京"), true));
+        let (one, exact) = beside(&citation, "Naïve", 0);
+        assert_eq!((one.text.value().unwrap(), exact), (Text::plain("Naïve"), false));
+    }
+
+    #[test]
+    fn what_is_billed_counts_where_nothing_else_does() {
+        let mut usage: wire::Usage<'_> = read(r#"{"billed_units":{"input_tokens":3,"output_tokens":2}}"#);
+        count(&mut usage);
+        assert_eq!(usage.to_json(), br#"{"tokens":{"input_tokens":3,"output_tokens":2}}"#);
+        let mut usage: wire::Usage<'_> = read(
+            r#"{"billed_units":{"input_tokens":3,"output_tokens":2},"tokens":{"input_tokens":9,"output_tokens":2}}"#,
+        );
+        count(&mut usage);
+        let billed = usage.billed_units.value().unwrap();
+        assert_eq!(billed.to_json(), br#"{"input_tokens":3}"#);
+    }
+
+    #[test]
+    fn an_answer_that_failed_is_none() {
+        let body = br#"{"id":"c","finish_reason":"TIMEOUT","message":{"role":"assistant"}}"#;
+        assert!(read_response(body, false).is_err());
+        assert!(read_response(body, true).is_ok(), "at home it is the client's as it is");
+        assert!(read_response(br#"{"id":"c","message":null}"#, false).is_err());
+    }
+}
