@@ -181,6 +181,12 @@ impl<'a> Native<'a> {
         Some(self.0.remove(index).value)
     }
 
+    /// Takes out the node that has no meaning in the IR as a whole, such as an item that one protocol alone knows.
+    pub fn take_whole(&mut self) -> Option<Json<'a>> {
+        let index = self.0.iter().position(|leftover| leftover.why == Why::Whole)?;
+        Some(self.0.remove(index).value)
+    }
+
     /// Adds the leftovers of a node that is merged into this one.
     pub fn append(&mut self, mut other: Self) {
         self.0.append(&mut other.0);
@@ -359,6 +365,11 @@ impl<'p> WriteCx<'p> {
                 }
             }
         });
+        // Where a block is all of a turn, its members are the turn's; one in an object of its own stands there.
+        let name = name.or_else(|| {
+            let whole = format!("content[{}].{path}", ir.strip_prefix("Block.")?);
+            crate::wire_name(self.source, "Turn", &whole)?.rsplit('.').next()
+        });
         self.paths.member(at, name.unwrap_or(path))
     }
 
@@ -450,7 +461,7 @@ pub(crate) fn element<T>(
 }
 
 /// The tag of a value that is carried as it is.
-pub(crate) fn tag_of<'a>(value: &Json<'a>, field: &str) -> Option<Text<'a>> {
+pub fn tag_of<'a>(value: &Json<'a>, field: &str) -> Option<Text<'a>> {
     let tag = Cursor::new(value.checked()).tag(field).ok()??;
     Some(Text::plain(tag.into_owned()))
 }

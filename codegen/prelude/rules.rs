@@ -116,6 +116,8 @@ pub struct ToolRules {
 pub struct OutputRules {
     /// A bound on the answer must be given; this one when neither the caller nor the model says.
     pub max_tokens: Option<u64>,
+    /// The least bound that may be given.
+    pub min_tokens: u64,
     /// Texts that may end the answer.
     pub stops: usize,
     /// Whether such a text may be nothing but white space.
@@ -168,6 +170,10 @@ pub struct ReasoningRules {
     pub with_sampling: bool,
     /// A tool loop must begin with the reasoning that led to it.
     pub loop_needs_it: bool,
+    /// The word for reasoning that is shown; empty where the provider decides.
+    pub shown: &'static str,
+    /// The word for reasoning that is not shown; empty where it is shown only when asked for, or always.
+    pub hidden: &'static str,
     /// Reasoning that comes back must be signed.
     pub signed: bool,
     /// Reasoning blocks of a turn stand apart, each with its signature.
@@ -239,6 +245,8 @@ pub struct AnswerRules {
     pub refusal_content: bool,
     /// Citations other than of addresses.
     pub citations: bool,
+    /// The form of token probabilities, which some protocols share; empty where answers have none.
+    pub logprobs: &'static str,
 }
 
 /// What an error stands for.
@@ -329,6 +337,8 @@ pub enum Pass {
     PlaceDocuments,
     /// Names documents.
     FitDocumentNames,
+    /// Keeps the citations of earlier answers that the target has a form for.
+    FitCitedHistory,
     /// Says that the provider keeps nothing, where the caller did not ask for it.
     FitStore,
 }

@@ -56,6 +56,46 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::Cohere, Root::Request, "model", "the gateway chooses the model"),
     (Protocol::Cohere, Root::Response, "finish_reason", "an answer with calls ends in calls"),
     (Protocol::Cohere, Root::Response, "message.citations[].text", "it repeats words of the answer"),
+    (Protocol::OpenaiResponses, Root::Request, "model", "the gateway chooses the model"),
+    (Protocol::OpenaiResponses, Root::Request, "include[]", "what is sealed comes with every answer"),
+    (Protocol::OpenaiResponses, Root::Request, "input[].id", "the provider's own book-keeping"),
+    (Protocol::OpenaiResponses, Root::Request, "input[].status", "the provider's own book-keeping"),
+    (Protocol::OpenaiResponses, Root::Request, "input[].role", "whoever declares a tool, it is declared"),
+    (
+        Protocol::OpenaiResponses,
+        Root::Request,
+        "reasoning.generate_summary",
+        "the older name of `summary`, under which it is reported",
+    ),
+    (
+        Protocol::OpenaiResponses,
+        Root::Request,
+        "stream_options.include_obfuscation",
+        "padding against length analysis is not content",
+    ),
+    (Protocol::OpenaiResponses, Root::Request, "text.format.name", "it labels the schema"),
+    (Protocol::OpenaiResponses, Root::Response, "output[].id", "the provider's own book-keeping"),
+    (Protocol::OpenaiResponses, Root::Response, "output[].status", "the provider's own book-keeping"),
+    (
+        Protocol::OpenaiResponses,
+        Root::Response,
+        "status",
+        "an answer that is there is complete, or says why it is not",
+    ),
+    (
+        Protocol::OpenaiResponses,
+        Root::Response,
+        "incomplete_details.reason",
+        "a refusal among the items says it already",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Root::Request,
+        "messages[].content[].prompt_cache_breakpoint.ttl",
+        "a mark is reported under the name that most servers have for it",
+    ),
+    (Protocol::OpenaiResponses, Root::Response, "created_at", "when it was made is not content"),
+    (Protocol::OpenaiResponses, Root::Response, "usage.total_tokens", "it follows from the other counts"),
     (Protocol::Anthropic, Root::Response, "stop_reason", "an end and a stop text are one word elsewhere"),
 ];
 
@@ -63,6 +103,43 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
 const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
     (Protocol::Anthropic, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
+    (Protocol::OpenaiResponses, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
+    (Protocol::OpenaiResponses, Protocol::Gemini, Root::Request, "stream", "the path says it"),
+    (
+        Protocol::OpenaiResponses,
+        Protocol::OpenaiChat,
+        Root::Request,
+        "service_tier",
+        "fast and ultrafast are one tier",
+    ),
+    (
+        Protocol::OpenaiResponses,
+        Protocol::OpenaiChat,
+        Root::Response,
+        "service_tier",
+        "fast and ultrafast are one tier",
+    ),
+    (
+        Protocol::OpenaiResponses,
+        Protocol::Bedrock,
+        Root::Request,
+        "service_tier",
+        "auto and default are one tier",
+    ),
+    (
+        Protocol::OpenaiResponses,
+        Protocol::Bedrock,
+        Root::Response,
+        "service_tier",
+        "auto and default are one tier",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Protocol::OpenaiResponses,
+        Root::Response,
+        "metadata",
+        "an answer repeats the labels of its request",
+    ),
     (Protocol::Cohere, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
     (Protocol::Cohere, Protocol::Gemini, Root::Request, "stream", "the path says it"),
     (Protocol::OpenaiChat, Protocol::Gemini, Root::Request, "stream", "the path says it"),
@@ -98,6 +175,12 @@ const ABOUT_TOOLS: &[&str] = &["tool_choice", "function_call", "parallel_tool_ca
 /// Values that become others, so that a difference in the translation is all that can be seen of them.
 const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Root::Response, "usage.prompt_tokens", "cached input is counted apart elsewhere"),
+    (
+        Protocol::OpenaiResponses,
+        Root::Response,
+        "usage.input_tokens",
+        "cached input is counted apart elsewhere",
+    ),
     (Protocol::Anthropic, Root::Response, "usage.input_tokens", "cached input is counted within elsewhere"),
     (
         Protocol::Bedrock,

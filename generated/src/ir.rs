@@ -271,6 +271,12 @@ pub enum CitationKind<'a> {
     SearchResult,
     /// `url`
     Url,
+    /// `file_citation`
+    FileCitation,
+    /// `file_path`
+    FilePath,
+    /// `container_file_citation`
+    ContainerFileCitation,
     /// A word of the source protocol's own.
     Other(Text<'a>),
 }
@@ -283,6 +289,9 @@ impl<'a> CitationKind<'a> {
             Self::Block => Text::plain("block"),
             Self::SearchResult => Text::plain("search_result"),
             Self::Url => Text::plain("url"),
+            Self::FileCitation => Text::plain("file_citation"),
+            Self::FilePath => Text::plain("file_path"),
+            Self::ContainerFileCitation => Text::plain("container_file_citation"),
             Self::Other(text) => text.clone(),
         }
     }
@@ -1069,6 +1078,8 @@ pub struct TextBlock<'a> {
     pub citations: Option<Vec<Citation<'a>>>,
     /// Protocol of the provider that made the signature.
     pub issuer: Option<Text<'a>>,
+    /// The text stood in a form for what the model said.
+    pub said: Option<bool>,
     /// Opaque proof that the provider wants back.
     pub signature: Option<Text<'a>>,
     /// The text.

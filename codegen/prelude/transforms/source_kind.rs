@@ -1,6 +1,6 @@
 //! Which member of a source holds the content, where the wire tells it by presence alone.
 
-use crate::ir::{AudioBlock, Block, Candidate, DocumentBlock, Source, SourceKind};
+use crate::ir::{AudioBlock, Block, Candidate, DocumentBlock, ImageBlock, Source, SourceKind};
 
 /// A node that has a source, or blocks that have one.
 pub trait HasSource {
@@ -19,6 +19,8 @@ fn settle(source: &mut Source<'_>) {
             Some(SourceKind::Bytes)
         } else if source.file_id.is_some() {
             Some(SourceKind::File)
+        } else if source.url.is_some() {
+            Some(SourceKind::Url)
         } else {
             None
         };
@@ -26,6 +28,12 @@ fn settle(source: &mut Source<'_>) {
 }
 
 impl HasSource for DocumentBlock<'_> {
+    fn settle(&mut self) {
+        settle(&mut self.source);
+    }
+}
+
+impl HasSource for ImageBlock<'_> {
     fn settle(&mut self) {
         settle(&mut self.source);
     }

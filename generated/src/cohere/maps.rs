@@ -2613,13 +2613,6 @@ pub fn read_image_url<'a>(
 ) {
     const OWNER: &str = "ImageUrl";
     let ImageUrl { detail, url, unknown } = wire;
-    match detail {
-        Field::Absent => {}
-        Field::Null => native.null(at, OWNER, "detail"),
-        Field::Value(v) => {
-            out.detail = Some(v.text());
-        }
-    }
     match url {
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "url"),
@@ -2628,6 +2621,13 @@ pub fn read_image_url<'a>(
                 Ok(value) => out.source = value,
                 Err(v) => native.keep_wire(at, OWNER, "url", &v),
             }
+        }
+    }
+    match detail {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "detail"),
+        Field::Value(v) => {
+            out.detail = Some(v.text());
         }
     }
     for (name, value) in unknown {

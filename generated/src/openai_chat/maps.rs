@@ -2401,13 +2401,6 @@ pub fn read_chat_completion_content_part_image_image_url<'a>(
 ) {
     const OWNER: &str = "ChatCompletionContentPartImageImageURL";
     let ChatCompletionContentPartImageImageURL { detail, url, unknown } = wire;
-    match detail {
-        Field::Absent => {}
-        Field::Null => native.null(at, OWNER, "detail"),
-        Field::Value(v) => {
-            out.detail = Some(v.text());
-        }
-    }
     match url {
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "url"),
@@ -2416,6 +2409,13 @@ pub fn read_chat_completion_content_part_image_image_url<'a>(
                 Ok(value) => out.source = value,
                 Err(v) => native.keep_wire(at, OWNER, "url", &v),
             }
+        }
+    }
+    match detail {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "detail"),
+        Field::Value(v) => {
+            out.detail = Some(v.text());
         }
     }
     for (name, value) in unknown {

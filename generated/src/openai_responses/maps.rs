@@ -638,6 +638,77 @@ pub fn write_function_tool<'s>(
     }
     wire
 }
+/// Takes a `PromptCacheBreakpoint` apart into `CacheMark`.
+pub fn read_prompt_cache_breakpoint<'a>(
+    wire: PromptCacheBreakpoint<'a>,
+    out: &mut ir::CacheMark<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PromptCacheBreakpoint";
+    let PromptCacheBreakpoint { mode, ttl, unknown } = wire;
+    match mode {
+        Field::Value(v) if v == "explicit" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "mode", &v),
+        Field::Null => native.null(at, OWNER, "mode"),
+        Field::Absent => native.left(at, OWNER, "mode"),
+    }
+    out.kind = Some(Text::plain("ephemeral"));
+    match ttl {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "ttl"),
+        Field::Value(v) => {
+            out.ttl = Some(v.text());
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PromptCacheBreakpoint` together from `CacheMark`.
+pub fn write_prompt_cache_breakpoint<'s>(
+    src: &'s ir::CacheMark<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PromptCacheBreakpoint<'s> {
+    const OWNER: &str = "PromptCacheBreakpoint";
+    let mut wire = PromptCacheBreakpoint::default();
+    if src.kind == Some(Text::plain("ephemeral"))
+        && !(cx.home() && native.is_left(OWNER, "mode"))
+    {
+        wire.mode = match native
+            .spelled(OWNER, "mode")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("explicit")),
+        };
+    }
+    if let Some(v) = &src.ttl {
+        match Some(PromptCacheBreakpointTtl::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.ttl = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "CacheMark",
+                        path: "ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
 /// Takes a `Reasoning` apart into `ReasoningAsk`.
 pub fn read_reasoning<'a>(
     wire: Reasoning<'a>,
@@ -1253,7 +1324,7 @@ pub fn write_response<'s>(
             &Lack {
                 ir: "Response",
                 path: "candidates",
-                reason: "items are carried whole",
+                reason: "an answer is a list of items",
             },
             true,
         );
@@ -1370,7 +1441,53 @@ pub fn read_response_create_params<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "input"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "input", &v);
+            match v {
+                ResponseInput::String(v) => {
+                    native
+                        .spelling(at, OWNER, "input", &ResponseInput::String(v.clone()));
+                    let at = cx.member(at, "input");
+                    let text = ir::TextBlock {
+                        at,
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.turns
+                        .get_or_insert_with(Vec::new)
+                        .push(ir::Turn {
+                            at,
+                            role: Some(ir::Role::User),
+                            content: Some(vec![ir::Block::Text(text)]),
+                            ..Default::default()
+                        });
+                }
+                ResponseInput::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "input", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "input");
+                    let list = out.turns.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        let mut node = ir::Turn {
+                            at,
+                            ..Default::default()
+                        };
+                        let mut own = Native::default();
+                        if let Err(v) = read_response_input_item(
+                            v,
+                            &mut node,
+                            &mut own,
+                            cx,
+                            at,
+                        ) {
+                            own.keep_whole(at, "ResponseInputItem", &v);
+                        }
+                        node.native.append(own);
+                        list.push(node);
+                    }
+                }
+            }
         }
     }
     match instructions {
@@ -1629,6 +1746,52 @@ pub fn write_response_create_params<'s>(
 ) -> ResponseCreateParams<'s> {
     const OWNER: &str = "ResponseCreateParams";
     let mut wire = ResponseCreateParams::default();
+    if let Some(list) = &src.turns {
+        let bare = if cx.home() && native.is_spelled(OWNER, "input") {
+            match list.as_slice() {
+                [ir::Turn { content: Some(content), .. }] => {
+                    match content.as_slice() {
+                        [ir::Block::Text(node)] => node.text.as_ref().map(Text::reborrow),
+                        _ => None,
+                    }
+                }
+                _ => None,
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.input = Field::Value(ResponseInput::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        let written = write_response_input_item(
+                            node,
+                            &node.native,
+                            cx,
+                            node.at,
+                        );
+                        match &written {
+                            Some(_) => cx.leftovers(&node.native),
+                            None => {
+                                cx.lack_node(
+                                    node.at,
+                                    "this protocol has no such form",
+                                    true,
+                                )
+                            }
+                        }
+                        written
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.input = Field::Value(ResponseInput::Array(items));
+            }
+        }
+    }
     if let Some(element) = src
         .instructions
         .as_ref()
@@ -2290,17 +2453,6 @@ pub fn write_response_create_params<'s>(
             false,
         );
     }
-    if src.turns.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "turns",
-                reason: "items are carried whole",
-            },
-            true,
-        );
-    }
     let home = cx.home();
     let mut seen: Vec<&str> = Vec::new();
     for item in src.instructions.iter().flatten() {
@@ -2434,6 +2586,710 @@ pub fn write_response_create_params_stream_options<'s>(
     }
     if cx.home() {
         native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseCustomToolCall` apart into `Turn`.
+pub fn read_response_custom_tool_call<'a>(
+    wire: ResponseCustomToolCall<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseCustomToolCall";
+    let ResponseCustomToolCall {
+        r#async,
+        call_id,
+        caller,
+        id,
+        input,
+        name,
+        namespace,
+        r#type,
+        unknown,
+    } = wire;
+    match r#async {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "async"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "async", &v);
+        }
+    }
+    match call_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "call_id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolCall(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolCall(_)),
+                || ir::Block::ToolCall(ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.id = Some(v);
+            }
+        }
+    }
+    match caller {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "caller"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "caller", &v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match input {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "input"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolCall(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolCall(_)),
+                || ir::Block::ToolCall(ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.text = Some(v);
+            }
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolCall(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolCall(_)),
+                || ir::Block::ToolCall(ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.name = Some(v);
+            }
+        }
+    }
+    match namespace {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "namespace"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "namespace", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "custom_tool_call" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.item = Some(ir::ItemKind::CustomCall);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseCustomToolCall` together from `Turn`.
+pub fn write_response_custom_tool_call<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseCustomToolCall<'s> {
+    const OWNER: &str = "ResponseCustomToolCall";
+    let mut wire = ResponseCustomToolCall::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolCall(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.call_id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_call].id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolCall(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.text {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.input = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_call].text",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolCall(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.name {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.name = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_call].name",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if src.item == Some(ir::ItemKind::CustomCall)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("custom_tool_call")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "a message has a role and no name",
+            },
+            false,
+        );
+    }
+    if src.role.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "role",
+                reason: "an item of another kind says it",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::ToolCall(_))) => Some("tool_call"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::ToolCall(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_call",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_call",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.input.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_call",
+                                    path: "input",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.signature.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_call",
+                                    path: "signature",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
+    }
+    wire
+}
+/// Takes a `ResponseCustomToolCallOutput` apart into `Turn`.
+pub fn read_response_custom_tool_call_output<'a>(
+    wire: ResponseCustomToolCallOutput<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseCustomToolCallOutput";
+    let ResponseCustomToolCallOutput { call_id, caller, id, output, r#type, unknown } = wire;
+    match call_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "call_id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.call_id = Some(v);
+            }
+        }
+    }
+    match caller {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "caller"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "caller", &v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match output {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                match v {
+                    ResponseToolOutput::String(v) => {
+                        let node = ir::TextBlock {
+                            at: cx.member(at, "output"),
+                            text: Some(v),
+                            bare: Some(true),
+                            ..Default::default()
+                        };
+                        element
+                            .content
+                            .get_or_insert_with(Vec::new)
+                            .push(ir::Block::Text(node));
+                    }
+                    ResponseToolOutput::Array(v) => {
+                        if v.is_empty() {
+                            native.empty(at, OWNER, "output", b"[]".to_vec());
+                        }
+                        let member = cx.member(at, "output");
+                        let list = element.content.get_or_insert_with(Vec::new);
+                        for (index, v) in v.into_iter().enumerate() {
+                            let at = cx.item(member, index);
+                            list.push(read_response_input_content(v, cx, at));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "custom_tool_call_output" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.item = Some(ir::ItemKind::CustomResult);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseCustomToolCallOutput` together from `Turn`.
+pub fn write_response_custom_tool_call_output<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseCustomToolCallOutput<'s> {
+    const OWNER: &str = "ResponseCustomToolCallOutput";
+    let mut wire = ResponseCustomToolCallOutput::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.call_id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.call_id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_result].call_id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(list) = &element.content {
+            let bare = if true {
+                {
+                    let home = cx.home();
+                    let mut blocks = list.iter();
+                    match (blocks.next(), blocks.next()) {
+                        (
+                            Some(ir::Block::Text(node)),
+                            None,
+                        ) if node.bare == Some(true) && node.cache == Default::default()
+                            && node.citations.is_none() => {
+                            node.text.as_ref().map(Text::reborrow)
+                        }
+                        _ => None,
+                    }
+                }
+            } else {
+                None
+            };
+            if let Some(text) = bare {
+                wire.output = Field::Value(ResponseToolOutput::String(text));
+            } else {
+                let items: Vec<_> = {
+                    let home = cx.home();
+                    list.iter()
+                        .filter_map(|node| { write_response_input_content(node, cx) })
+                        .collect()
+                };
+                if !items.is_empty() {
+                    wire.output = Field::Value(ResponseToolOutput::Array(items));
+                }
+            }
+        }
+    }
+    if src.item == Some(ir::ItemKind::CustomResult)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("custom_tool_call_output")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "a message has a role and no name",
+            },
+            false,
+        );
+    }
+    if src.role.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "role",
+                reason: "an item of another kind says it",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::ToolResult(_))) => Some("tool_result"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::ToolResult(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.is_error.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "is_error",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                        if src.name.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "name",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
     }
     wire
 }
@@ -2682,6 +3538,2986 @@ pub fn write_response_format_text_json_schema_config<'s>(
     }
     wire
 }
+/// Takes a `ResponseFunctionToolCall` apart into `Turn`.
+pub fn read_response_function_tool_call<'a>(
+    wire: ResponseFunctionToolCall<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseFunctionToolCall";
+    let ResponseFunctionToolCall {
+        arguments,
+        r#async,
+        call_id,
+        caller,
+        id,
+        name,
+        namespace,
+        status,
+        r#type,
+        unknown,
+    } = wire;
+    match arguments {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "arguments"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolCall(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolCall(_)),
+                || ir::Block::ToolCall(ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                match transforms::arguments::read(v) {
+                    Ok(value) => element.input = Some(value),
+                    Err(v) => native.keep_wire(at, OWNER, "arguments", &v),
+                }
+            }
+        }
+    }
+    match r#async {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "async"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "async", &v);
+        }
+    }
+    match call_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "call_id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolCall(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolCall(_)),
+                || ir::Block::ToolCall(ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.id = Some(v);
+            }
+        }
+    }
+    match caller {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "caller"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "caller", &v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolCall(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolCall(_)),
+                || ir::Block::ToolCall(ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.name = Some(v);
+            }
+        }
+    }
+    match namespace {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "namespace"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "namespace", &v);
+        }
+    }
+    match status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "status"),
+        Field::Value(v) => {
+            out.status = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function_call" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.item = Some(ir::ItemKind::Call);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseFunctionToolCall` together from `Turn`.
+pub fn write_response_function_tool_call<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseFunctionToolCall<'s> {
+    const OWNER: &str = "ResponseFunctionToolCall";
+    let mut wire = ResponseFunctionToolCall::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolCall(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.input {
+            match transforms::arguments::write(v) {
+                Some(v) => {
+                    wire.arguments = Field::Value(v);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_call].input",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolCall(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.call_id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_call].id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolCall(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.name {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.name = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_call].name",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.status {
+        match Some(ResponseItemStatus::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.status = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "status",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.item == Some(ir::ItemKind::Call)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function_call")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "a message has a role and no name",
+            },
+            false,
+        );
+    }
+    if src.role.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "role",
+                reason: "an item of another kind says it",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::ToolCall(_))) => Some("tool_call"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::ToolCall(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_call",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_call",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.signature.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_call",
+                                    path: "signature",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.text.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_call",
+                                    path: "text",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
+    }
+    wire
+}
+/// Takes a `ResponseInputFile` apart into `Block.document`.
+pub fn read_response_input_file<'a>(
+    wire: ResponseInputFile<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseInputFile";
+    let ResponseInputFile {
+        detail,
+        file_data,
+        file_id,
+        file_url,
+        filename,
+        prompt_cache_breakpoint,
+        r#type,
+        unknown,
+    } = wire;
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_data"),
+        Field::Value(v) => {
+            match transforms::file_data::read(v) {
+                Ok(value) => out.source = value,
+                Err(v) => native.keep_wire(at, OWNER, "file_data", &v),
+            }
+        }
+    }
+    match detail {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "detail"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "detail", &v);
+        }
+    }
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.source.file_id = Some(v);
+        }
+    }
+    match file_url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_url"),
+        Field::Value(v) => {
+            out.source.url = Some(v);
+        }
+    }
+    match filename {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "filename"),
+        Field::Value(v) => {
+            out.source.filename = Some(v);
+        }
+    }
+    match prompt_cache_breakpoint {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_breakpoint"),
+        Field::Value(v) => {
+            if v == PromptCacheBreakpoint::default() {
+                native.empty(at, OWNER, "prompt_cache_breakpoint", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "prompt_cache_breakpoint");
+                read_prompt_cache_breakpoint(v, &mut out.cache, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "input_file" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::source_kind::after_read(out);
+}
+/// Puts a `ResponseInputFile` together from `Block.document`.
+pub fn write_response_input_file<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseInputFile<'s> {
+    const OWNER: &str = "ResponseInputFile";
+    let mut wire = ResponseInputFile::default();
+    if src.source != Default::default() {
+        match transforms::file_data::write(&src.source) {
+            Some(v) => {
+                wire.file_data = Field::Value(v);
+            }
+            None => {
+                cx.enter(
+                    at,
+                    "Block.document",
+                    "source",
+                    &["file_id", "filename", "url"],
+                );
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.source.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "source.file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_url = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "source.url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source.filename {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.filename = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.document",
+                        path: "source.filename",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("PromptCacheBreakpoint"))
+    {
+        cx.enter(at, "Block.document", "cache", &[]);
+        let w = write_prompt_cache_breakpoint(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.prompt_cache_breakpoint = Field::Value(w);
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("input_file")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.mode",
+                reason: "Responses does not cite files of a request",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.on",
+                reason: "Responses does not cite files of a request",
+            },
+            false,
+        );
+    }
+    if src.context.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "context",
+                reason: "a file has no context beside it",
+            },
+            false,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "data",
+                reason: "Responses has no documents of free fields",
+            },
+            true,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "id",
+                reason: "Responses knows documents by their name",
+            },
+            false,
+        );
+    }
+    if src.title.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "title",
+                reason: "a file has a name and no title",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseInputImage` apart into `Block.image`.
+pub fn read_response_input_image<'a>(
+    wire: ResponseInputImage<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseInputImage";
+    let ResponseInputImage {
+        detail,
+        file_id,
+        image_url,
+        prompt_cache_breakpoint,
+        r#type,
+        unknown,
+    } = wire;
+    match image_url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "image_url"),
+        Field::Value(v) => {
+            match transforms::data_url::read(v) {
+                Ok(value) => out.source = value,
+                Err(v) => native.keep_wire(at, OWNER, "image_url", &v),
+            }
+        }
+    }
+    match detail {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "detail"),
+        Field::Value(v) => {
+            out.detail = Some(v.text());
+        }
+    }
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.source.file_id = Some(v);
+        }
+    }
+    match prompt_cache_breakpoint {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_breakpoint"),
+        Field::Value(v) => {
+            if v == PromptCacheBreakpoint::default() {
+                native.empty(at, OWNER, "prompt_cache_breakpoint", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "prompt_cache_breakpoint");
+                read_prompt_cache_breakpoint(v, &mut out.cache, native, cx, member);
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "input_image" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+    transforms::source_kind::after_read(out);
+}
+/// Puts a `ResponseInputImage` together from `Block.image`.
+pub fn write_response_input_image<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseInputImage<'s> {
+    const OWNER: &str = "ResponseInputImage";
+    let mut wire = ResponseInputImage::default();
+    if let Some(v) = &src.detail {
+        match Some(ImageDetail::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.detail = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.image",
+                        path: "detail",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.source.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.image",
+                        path: "source.file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.source != Default::default() {
+        match transforms::data_url::write(&src.source) {
+            Some(v) => {
+                wire.image_url = Field::Value(v);
+            }
+            None => {
+                cx.enter(at, "Block.image", "source", &["file_id"]);
+                let src = &src.source;
+                if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "blocks",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.data.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "data",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.filename.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "filename",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        false,
+                    );
+                }
+                if src.media_type.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "media_type",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        false,
+                    );
+                }
+                if src.text.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "text",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        true,
+                    );
+                }
+                if src.url.is_some() {
+                    cx.lack_in(
+                        &Lack {
+                            ir: "Source",
+                            path: "url",
+                            reason: "a source is bytes, an address or an id",
+                        },
+                        true,
+                    );
+                }
+            }
+        }
+    }
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("PromptCacheBreakpoint"))
+    {
+        cx.enter(at, "Block.image", "cache", &[]);
+        let w = write_prompt_cache_breakpoint(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.prompt_cache_breakpoint = Field::Value(w);
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("input_image")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseInputItemMessage` apart into `Turn`.
+pub fn read_response_input_item_message<'a>(
+    wire: ResponseInputItemMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseInputItemMessage";
+    let ResponseInputItemMessage { content, id, phase, role, status, r#type, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            match v {
+                ResponseInputItemMessageContent::String(v) => {
+                    let node = ir::TextBlock {
+                        at: cx.member(at, "content"),
+                        text: Some(v),
+                        bare: Some(true),
+                        ..Default::default()
+                    };
+                    out.content.get_or_insert_with(Vec::new).push(ir::Block::Text(node));
+                }
+                ResponseInputItemMessageContent::Array(v) => {
+                    if v.is_empty() {
+                        native.empty(at, OWNER, "content", b"[]".to_vec());
+                    }
+                    let member = cx.member(at, "content");
+                    let list = out.content.get_or_insert_with(Vec::new);
+                    for (index, v) in v.into_iter().enumerate() {
+                        let at = cx.item(member, index);
+                        list.push(read_response_input_item_message_part(v, cx, at));
+                    }
+                }
+            }
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match phase {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "phase"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "phase", &v);
+        }
+    }
+    match role {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Value(v) => {
+            out.role = Some(read_response_message_role(v));
+        }
+    }
+    match status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "status"),
+        Field::Value(v) => {
+            out.status = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "message" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.item = Some(ir::ItemKind::Message);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseInputItemMessage` together from `Turn`.
+pub fn write_response_input_item_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseInputItemMessage<'s> {
+    const OWNER: &str = "ResponseInputItemMessage";
+    let mut wire = ResponseInputItemMessage::default();
+    if let Some(list) = &src.content {
+        let bare = if true {
+            {
+                let home = cx.home();
+                let mut blocks = list.iter();
+                match (blocks.next(), blocks.next()) {
+                    (
+                        Some(ir::Block::Text(node)),
+                        None,
+                    ) if node.bare == Some(true) && node.cache == Default::default()
+                        && node.citations.is_none() => {
+                        node.text.as_ref().map(Text::reborrow)
+                    }
+                    _ => None,
+                }
+            }
+        } else {
+            None
+        };
+        if let Some(text) = bare {
+            wire.content = Field::Value(ResponseInputItemMessageContent::String(text));
+        } else {
+            let items: Vec<_> = {
+                let home = cx.home();
+                list.iter()
+                    .filter_map(|node| {
+                        write_response_input_item_message_part(node, cx)
+                    })
+                    .collect()
+            };
+            if !items.is_empty() {
+                wire.content = Field::Value(
+                    ResponseInputItemMessageContent::Array(items),
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.role {
+        match write_response_message_role(v) {
+            Some(w) => {
+                wire.role = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "role",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.status {
+        match Some(ResponseItemStatus::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.status = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "status",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.item == Some(ir::ItemKind::Message)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("message")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "a message has a role and no name",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseInputText` apart into `Block.text`.
+pub fn read_response_input_text<'a>(
+    wire: ResponseInputText<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseInputText";
+    let ResponseInputText { prompt_cache_breakpoint, text, r#type, unknown } = wire;
+    match prompt_cache_breakpoint {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "prompt_cache_breakpoint"),
+        Field::Value(v) => {
+            if v == PromptCacheBreakpoint::default() {
+                native.empty(at, OWNER, "prompt_cache_breakpoint", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "prompt_cache_breakpoint");
+                read_prompt_cache_breakpoint(v, &mut out.cache, native, cx, member);
+            }
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "input_text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseInputText` together from `Block.text`.
+pub fn write_response_input_text<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseInputText<'s> {
+    const OWNER: &str = "ResponseInputText";
+    let mut wire = ResponseInputText::default();
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("PromptCacheBreakpoint"))
+    {
+        cx.enter(at, "Block.text", "cache", &[]);
+        let w = write_prompt_cache_breakpoint(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.prompt_cache_breakpoint = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("input_text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "citations",
+                reason: "an input text has no citations",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "signature",
+                reason: "Responses has no signature of plain text",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseItemFunctionCallOutput` apart into `Turn`.
+pub fn read_response_item_function_call_output<'a>(
+    wire: ResponseItemFunctionCallOutput<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseItemFunctionCallOutput";
+    let ResponseItemFunctionCallOutput {
+        call_id,
+        caller,
+        id,
+        name,
+        namespace,
+        output,
+        status,
+        r#type,
+        unknown,
+    } = wire;
+    match call_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "call_id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.call_id = Some(v);
+            }
+        }
+    }
+    match caller {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "caller"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "caller", &v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.name = Some(v);
+            }
+        }
+    }
+    match namespace {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "namespace"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "namespace", &v);
+        }
+    }
+    match output {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output"),
+        Field::Value(v) => {
+            if let Some(ir::Block::ToolResult(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolResult(_)),
+                || ir::Block::ToolResult(ir::ToolResultBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                match v {
+                    ResponseToolOutput::String(v) => {
+                        let node = ir::TextBlock {
+                            at: cx.member(at, "output"),
+                            text: Some(v),
+                            bare: Some(true),
+                            ..Default::default()
+                        };
+                        element
+                            .content
+                            .get_or_insert_with(Vec::new)
+                            .push(ir::Block::Text(node));
+                    }
+                    ResponseToolOutput::Array(v) => {
+                        if v.is_empty() {
+                            native.empty(at, OWNER, "output", b"[]".to_vec());
+                        }
+                        let member = cx.member(at, "output");
+                        let list = element.content.get_or_insert_with(Vec::new);
+                        for (index, v) in v.into_iter().enumerate() {
+                            let at = cx.item(member, index);
+                            list.push(read_response_input_content(v, cx, at));
+                        }
+                    }
+                }
+            }
+        }
+    }
+    match status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "status"),
+        Field::Value(v) => {
+            out.status = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function_call_output" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.item = Some(ir::ItemKind::Result);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseItemFunctionCallOutput` together from `Turn`.
+pub fn write_response_item_function_call_output<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseItemFunctionCallOutput<'s> {
+    const OWNER: &str = "ResponseItemFunctionCallOutput";
+    let mut wire = ResponseItemFunctionCallOutput::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.call_id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.call_id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_result].call_id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.name {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.name = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_result].name",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolResult(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(list) = &element.content {
+            let bare = if true {
+                {
+                    let home = cx.home();
+                    let mut blocks = list.iter();
+                    match (blocks.next(), blocks.next()) {
+                        (
+                            Some(ir::Block::Text(node)),
+                            None,
+                        ) if node.bare == Some(true) && node.cache == Default::default()
+                            && node.citations.is_none() => {
+                            node.text.as_ref().map(Text::reborrow)
+                        }
+                        _ => None,
+                    }
+                }
+            } else {
+                None
+            };
+            if let Some(text) = bare {
+                wire.output = Field::Value(ResponseToolOutput::String(text));
+            } else {
+                let items: Vec<_> = {
+                    let home = cx.home();
+                    list.iter()
+                        .filter_map(|node| { write_response_input_content(node, cx) })
+                        .collect()
+                };
+                if !items.is_empty() {
+                    wire.output = Field::Value(ResponseToolOutput::Array(items));
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.status {
+        match Some(ResponseItemStatus::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.status = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "status",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.item == Some(ir::ItemKind::Result)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function_call_output")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "a message has a role and no name",
+            },
+            false,
+        );
+    }
+    if src.role.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "role",
+                reason: "an item of another kind says it",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::ToolResult(_))) => Some("tool_result"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::ToolResult(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.cache.kind.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "cache.kind",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.cache.ttl.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "cache.ttl",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                        if src.is_error.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.tool_result",
+                                    path: "is_error",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                true,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
+    }
+    wire
+}
+/// Takes a `ResponseOutputMessage` apart into `Turn`.
+pub fn read_response_output_message<'a>(
+    wire: ResponseOutputMessage<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseOutputMessage";
+    let ResponseOutputMessage { content, id, phase, role, status, r#type, unknown } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "content", b"[]".to_vec());
+            }
+            let member = cx.member(at, "content");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_response_output_content(v, cx, at));
+            }
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match phase {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "phase"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "phase", &v);
+        }
+    }
+    match role {
+        Field::Value(v) if v == "assistant" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    out.role = Some(ir::Role::Assistant);
+    match status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "status"),
+        Field::Value(v) => {
+            out.status = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "message" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.item = Some(ir::ItemKind::Message);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseOutputMessage` together from `Turn`.
+pub fn write_response_output_message<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseOutputMessage<'s> {
+    const OWNER: &str = "ResponseOutputMessage";
+    let mut wire = ResponseOutputMessage::default();
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| { write_response_output_content(node, cx) })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.content = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.role == Some(ir::Role::Assistant)
+        && !(cx.home() && native.is_left(OWNER, "role"))
+    {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("assistant")),
+        };
+    }
+    if let Some(v) = &src.status {
+        match Some(ResponseItemStatus::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.status = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "status",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.item == Some(ir::ItemKind::Message)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("message")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "a message has a role and no name",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseOutputRefusal` apart into `Block.refusal`.
+pub fn read_response_output_refusal<'a>(
+    wire: ResponseOutputRefusal<'a>,
+    out: &mut ir::RefusalBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseOutputRefusal";
+    let ResponseOutputRefusal { refusal, r#type, unknown } = wire;
+    match refusal {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "refusal"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "refusal" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseOutputRefusal` together from `Block.refusal`.
+pub fn write_response_output_refusal<'s>(
+    src: &'s ir::RefusalBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseOutputRefusal<'s> {
+    const OWNER: &str = "ResponseOutputRefusal";
+    let mut wire = ResponseOutputRefusal::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.refusal = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.refusal",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("refusal")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseOutputText` apart into `Block.text`.
+pub fn read_response_output_text<'a>(
+    wire: ResponseOutputText<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseOutputText";
+    let ResponseOutputText { annotations, logprobs, text, r#type, unknown } = wire;
+    match annotations {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "annotations"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "annotations", b"[]".to_vec());
+            }
+            let member = cx.member(at, "annotations");
+            let list = out.citations.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Citation {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                if let Err(v) = read_response_output_text_annotation(
+                    v,
+                    &mut node,
+                    &mut own,
+                    cx,
+                    at,
+                ) {
+                    own.keep_whole(at, "ResponseOutputTextAnnotation", &v);
+                }
+                node.native.append(own);
+                list.push(node);
+            }
+        }
+    }
+    match logprobs {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "logprobs"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "logprobs", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "output_text" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.said = Some(true);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseOutputText` together from `Block.text`.
+pub fn write_response_output_text<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseOutputText<'s> {
+    const OWNER: &str = "ResponseOutputText";
+    let mut wire = ResponseOutputText::default();
+    if let Some(list) = &src.citations {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    let written = write_response_output_text_annotation(
+                        node,
+                        &node.native,
+                        cx,
+                        node.at,
+                    );
+                    match &written {
+                        Some(_) => cx.leftovers(&node.native),
+                        None => {
+                            cx.lack_node(node.at, "this protocol has no such form", true)
+                        }
+                    }
+                    written
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.annotations = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.said == Some(true) && !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("output_text")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.kind",
+                reason: "OpenAI marks parts of the input alone",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts of the input alone",
+            },
+            false,
+        );
+    }
+    if src.signature.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "signature",
+                reason: "Responses has no signature of plain text",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseOutputTextAnnotationContainerFileCitation` apart into `Citation`.
+pub fn read_response_output_text_annotation_container_file_citation<'a>(
+    wire: ResponseOutputTextAnnotationContainerFileCitation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseOutputTextAnnotationContainerFileCitation";
+    let ResponseOutputTextAnnotationContainerFileCitation {
+        container_id,
+        end_index,
+        file_id,
+        filename,
+        start_index,
+        r#type,
+        unknown,
+    } = wire;
+    match container_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "container_id"),
+        Field::Value(v) => {
+            out.source = Some(v);
+        }
+    }
+    match end_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_index"),
+        Field::Value(v) => {
+            out.text_end = Some(v);
+        }
+    }
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    match filename {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "filename"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match start_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_index"),
+        Field::Value(v) => {
+            out.text_start = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "container_file_citation" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::ContainerFileCitation);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseOutputTextAnnotationContainerFileCitation` together from `Citation`.
+pub fn write_response_output_text_annotation_container_file_citation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseOutputTextAnnotationContainerFileCitation<'s> {
+    const OWNER: &str = "ResponseOutputTextAnnotationContainerFileCitation";
+    let mut wire = ResponseOutputTextAnnotationContainerFileCitation::default();
+    if let Some(v) = &src.source {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.container_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "source",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text_end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "text_end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.filename = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text_start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "text_start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::ContainerFileCitation)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("container_file_citation")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cited_text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "cited_text",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.document_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "document_index",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "end",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "start",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseOutputTextAnnotationFileCitation` apart into `Citation`.
+pub fn read_response_output_text_annotation_file_citation<'a>(
+    wire: ResponseOutputTextAnnotationFileCitation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseOutputTextAnnotationFileCitation";
+    let ResponseOutputTextAnnotationFileCitation {
+        file_id,
+        filename,
+        index,
+        r#type,
+        unknown,
+    } = wire;
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    match filename {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "filename"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "index"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "file_citation" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::FileCitation);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseOutputTextAnnotationFileCitation` together from `Citation`.
+pub fn write_response_output_text_annotation_file_citation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseOutputTextAnnotationFileCitation<'s> {
+    const OWNER: &str = "ResponseOutputTextAnnotationFileCitation";
+    let mut wire = ResponseOutputTextAnnotationFileCitation::default();
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.filename = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::FileCitation)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("file_citation")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cited_text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "cited_text",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "end",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "start",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseOutputTextAnnotationFilePath` apart into `Citation`.
+pub fn read_response_output_text_annotation_file_path<'a>(
+    wire: ResponseOutputTextAnnotationFilePath<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseOutputTextAnnotationFilePath";
+    let ResponseOutputTextAnnotationFilePath { file_id, index, r#type, unknown } = wire;
+    match file_id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "file_id"),
+        Field::Value(v) => {
+            out.file_id = Some(v);
+        }
+    }
+    match index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "index"),
+        Field::Value(v) => {
+            out.document_index = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "file_path" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::FilePath);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseOutputTextAnnotationFilePath` together from `Citation`.
+pub fn write_response_output_text_annotation_file_path<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseOutputTextAnnotationFilePath<'s> {
+    const OWNER: &str = "ResponseOutputTextAnnotationFilePath";
+    let mut wire = ResponseOutputTextAnnotationFilePath::default();
+    if let Some(v) = &src.file_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "file_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.document_index {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "document_index",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::FilePath)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("file_path")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cited_text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "cited_text",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "end",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "start",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.text_end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_end",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.text_start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "text_start",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.title.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "title",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "url",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `ResponseOutputTextAnnotationURLCitation` apart into `Citation`.
+pub fn read_response_output_text_annotation_url_citation<'a>(
+    wire: ResponseOutputTextAnnotationURLCitation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseOutputTextAnnotationURLCitation";
+    let ResponseOutputTextAnnotationURLCitation {
+        end_index,
+        start_index,
+        title,
+        r#type,
+        url,
+        unknown,
+    } = wire;
+    match end_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "end_index"),
+        Field::Value(v) => {
+            out.text_end = Some(v);
+        }
+    }
+    match start_index {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "start_index"),
+        Field::Value(v) => {
+            out.text_start = Some(v);
+        }
+    }
+    match title {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "title"),
+        Field::Value(v) => {
+            out.title = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "url_citation" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(ir::CitationKind::Url);
+    match url {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "url"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseOutputTextAnnotationURLCitation` together from `Citation`.
+pub fn write_response_output_text_annotation_url_citation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseOutputTextAnnotationURLCitation<'s> {
+    const OWNER: &str = "ResponseOutputTextAnnotationURLCitation";
+    let mut wire = ResponseOutputTextAnnotationURLCitation::default();
+    if let Some(v) = &src.text_end {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.end_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "text_end",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.text_start {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.start_index = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "text_start",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.title {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.title = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "title",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(ir::CitationKind::Url)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("url_citation")),
+        };
+    }
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.url = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Citation",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cited_text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "cited_text",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.document_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "document_index",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.encrypted_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "encrypted_index",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.end.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "end",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "file_id",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.search_result_index.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "search_result_index",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    if src.source.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "source",
+                reason: "an annotation of another kind says it",
+            },
+            false,
+        );
+    }
+    if src.start.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Citation",
+                path: "start",
+                reason: "an annotation has an address or a file and a place in the answer",
+            },
+            false,
+        );
+    }
+    wire
+}
 /// Takes a `ResponsePromptCacheOptions` apart into `CachePolicy`.
 pub fn read_response_prompt_cache_options<'a>(
     wire: ResponsePromptCacheOptions<'a>,
@@ -2777,6 +6613,285 @@ pub fn write_response_prompt_cache_options<'s>(
     }
     if cx.home() {
         native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `ResponseReasoningItem` apart into `Turn`.
+pub fn read_response_reasoning_item<'a>(
+    wire: ResponseReasoningItem<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResponseReasoningItem";
+    let ResponseReasoningItem {
+        content,
+        encrypted_content,
+        id,
+        status,
+        summary,
+        r#type,
+        unknown,
+    } = wire;
+    match content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "content"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "content", &v);
+        }
+    }
+    match encrypted_content {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "encrypted_content"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Reasoning(element)) = map::element(
+                &mut out.content,
+                true,
+                |item| matches!(item, ir::Block::Reasoning(_)),
+                || ir::Block::Reasoning(ir::ReasoningBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.signature = Some(v);
+            }
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Reasoning(element)) = map::element(
+                &mut out.content,
+                true,
+                |item| matches!(item, ir::Block::Reasoning(_)),
+                || ir::Block::Reasoning(ir::ReasoningBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.id = Some(v);
+            }
+        }
+    }
+    match status {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "status"),
+        Field::Value(v) => {
+            out.status = Some(v.text());
+        }
+    }
+    match summary {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "summary"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "summary", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "reasoning" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.item = Some(ir::ItemKind::Reasoning);
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResponseReasoningItem` together from `Turn`.
+pub fn write_response_reasoning_item<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResponseReasoningItem<'s> {
+    const OWNER: &str = "ResponseReasoningItem";
+    let mut wire = ResponseReasoningItem::default();
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Reasoning(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.signature {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.encrypted_content = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[reasoning].signature",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Reasoning(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.id {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.id = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[reasoning].id",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(v) = &src.status {
+        match Some(ResponseItemStatus::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.status = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Turn",
+                        path: "status",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.item == Some(ir::ItemKind::Reasoning)
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("reasoning")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts and not messages",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "a message has a role and no name",
+            },
+            false,
+        );
+    }
+    if src.role.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "role",
+                reason: "an item of another kind says it",
+            },
+            false,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::Reasoning(_))) => Some("reasoning"),
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::Reasoning(src) => {
+                        cx.leftovers(&src.native);
+                        let at = src.at;
+                        if src.text.is_some() {
+                            cx.lack(
+                                at,
+                                &Lack {
+                                    ir: "Block.reasoning",
+                                    path: "text",
+                                    reason: "this kind of message has no place for it",
+                                },
+                                false,
+                            );
+                        }
+                    }
+                    _ => {}
+                }
+            }
+            None => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has no place for it",
+                    item.semantic(),
+                );
+            }
+        }
     }
     wire
 }
@@ -3792,6 +7907,96 @@ pub fn write_response_configuration_update_item_text_format<'s>(
     }
     None
 }
+/// Turns a `ResponseContentPart` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_response_content_part<'a>(
+    wire: ResponseContentPart<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ResponseContentPart::OutputText(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_output_text(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        ResponseContentPart::Refusal(v) => {
+            let mut node = ir::RefusalBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_output_refusal(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Refusal(node)
+        }
+        other => {
+            let value = match other {
+                ResponseContentPart::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ResponseContentPart` for a `Block`; reports one that has none.
+pub fn write_response_content_part<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ResponseContentPart<'s>> {
+    match src {
+        ir::Block::Refusal(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseContentPart::Refusal(
+                    write_response_output_refusal(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            if node.said == Some(true) {
+                cx.leftovers(&node.native);
+                return Some(
+                    ResponseContentPart::OutputText(
+                        write_response_output_text(node, &node.native, cx, node.at),
+                    ),
+                );
+            }
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ResponseContentPart::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Responses takes no sound",
+        ir::Block::CacheMark(_) => "Responses has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Responses",
+        ir::Block::Reasoning(_) => "reasoning is an item of its own",
+        ir::Block::RedactedReasoning(_) => "sealed reasoning is an item of its own",
+        ir::Block::SearchResult(_) => "Responses has no search results to cite from",
+        ir::Block::ToolCall(_) => "a call is an item of its own",
+        ir::Block::ToolResult(_) => "a result is an item of its own",
+        ir::Block::Video(_) => "Responses takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
 /// Takes a `ResponseFormatTextConfig` apart into `Request`; gives back a form that is no part of it.
 pub fn read_response_format_text_config<'a>(
     wire: ResponseFormatTextConfig<'a>,
@@ -3934,6 +8139,589 @@ pub fn write_response_format_text_config<'s>(
         return Some(
             ResponseFormatTextConfig::Text(
                 write_response_format_text(src, native, cx, at),
+            ),
+        );
+    }
+    None
+}
+/// Turns a `ResponseInputContent` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_response_input_content<'a>(
+    wire: ResponseInputContent<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ResponseInputContent::InputFile(v) => {
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_input_file(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
+        ResponseInputContent::InputImage(v) => {
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_input_image(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        ResponseInputContent::InputText(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_input_text(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        other => {
+            let value = match other {
+                ResponseInputContent::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ResponseInputContent` for a `Block`; reports one that has none.
+pub fn write_response_input_content<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ResponseInputContent<'s>> {
+    match src {
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseInputContent::InputFile(
+                    write_response_input_file(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseInputContent::InputImage(
+                    write_response_input_image(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseInputContent::InputText(
+                    write_response_input_text(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ResponseInputContent::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Responses takes no sound",
+        ir::Block::CacheMark(_) => "Responses has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Responses",
+        ir::Block::Reasoning(_) => "reasoning is an item of its own",
+        ir::Block::RedactedReasoning(_) => "sealed reasoning is an item of its own",
+        ir::Block::SearchResult(_) => "Responses has no search results to cite from",
+        ir::Block::ToolCall(_) => "a call is an item of its own",
+        ir::Block::ToolResult(_) => "a result is an item of its own",
+        ir::Block::Video(_) => "Responses takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ResponseInputItem` apart into `Turn`; gives back a form that is no part of it.
+pub fn read_response_input_item<'a>(
+    wire: ResponseInputItem<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ResponseInputItem<'a>> {
+    match wire {
+        ResponseInputItem::CustomToolCall(v) => {
+            read_response_custom_tool_call(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseInputItem::CustomToolCallOutput(v) => {
+            read_response_custom_tool_call_output(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseInputItem::FunctionCall(v) => {
+            read_response_function_tool_call(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseInputItem::FunctionCallOutput(v) => {
+            read_response_item_function_call_output(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseInputItem::Message(v) => {
+            read_response_input_item_message(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseInputItem::Reasoning(v) => {
+            read_response_reasoning_item(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ResponseInputItem` that says what `Turn` says, if there is one.
+pub fn write_response_input_item<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ResponseInputItem<'s>> {
+    if cx.home() && let Some(whole) = native.whole("ResponseInputItem")
+        && let Ok(wire) = ResponseInputItem::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.item == Some(ir::ItemKind::CustomCall) {
+        return Some(
+            ResponseInputItem::CustomToolCall(
+                write_response_custom_tool_call(src, native, cx, at),
+            ),
+        );
+    }
+    if src.item == Some(ir::ItemKind::CustomResult) {
+        return Some(
+            ResponseInputItem::CustomToolCallOutput(
+                write_response_custom_tool_call_output(src, native, cx, at),
+            ),
+        );
+    }
+    if src.item == Some(ir::ItemKind::Call) {
+        return Some(
+            ResponseInputItem::FunctionCall(
+                write_response_function_tool_call(src, native, cx, at),
+            ),
+        );
+    }
+    if src.item == Some(ir::ItemKind::Result) {
+        return Some(
+            ResponseInputItem::FunctionCallOutput(
+                write_response_item_function_call_output(src, native, cx, at),
+            ),
+        );
+    }
+    if src.item == Some(ir::ItemKind::Message) {
+        return Some(
+            ResponseInputItem::Message(
+                write_response_input_item_message(src, native, cx, at),
+            ),
+        );
+    }
+    if src.item == Some(ir::ItemKind::Reasoning) {
+        return Some(
+            ResponseInputItem::Reasoning(
+                write_response_reasoning_item(src, native, cx, at),
+            ),
+        );
+    }
+    None
+}
+/// Turns a `ResponseInputItemMessagePart` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_response_input_item_message_part<'a>(
+    wire: ResponseInputItemMessagePart<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ResponseInputItemMessagePart::InputFile(v) => {
+            let mut node = ir::DocumentBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_input_file(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Document(node)
+        }
+        ResponseInputItemMessagePart::InputImage(v) => {
+            let mut node = ir::ImageBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_input_image(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Image(node)
+        }
+        ResponseInputItemMessagePart::InputText(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_input_text(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        ResponseInputItemMessagePart::OutputText(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_output_text(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        ResponseInputItemMessagePart::Refusal(v) => {
+            let mut node = ir::RefusalBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_output_refusal(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Refusal(node)
+        }
+        other => {
+            let value = match other {
+                ResponseInputItemMessagePart::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ResponseInputItemMessagePart` for a `Block`; reports one that has none.
+pub fn write_response_input_item_message_part<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ResponseInputItemMessagePart<'s>> {
+    match src {
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseInputItemMessagePart::InputFile(
+                    write_response_input_file(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseInputItemMessagePart::InputImage(
+                    write_response_input_image(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Refusal(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseInputItemMessagePart::Refusal(
+                    write_response_output_refusal(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            if node.said == Some(true) {
+                cx.leftovers(&node.native);
+                return Some(
+                    ResponseInputItemMessagePart::OutputText(
+                        write_response_output_text(node, &node.native, cx, node.at),
+                    ),
+                );
+            }
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseInputItemMessagePart::InputText(
+                    write_response_input_text(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    ResponseInputItemMessagePart::from_checked(v.checked()).ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Responses takes no sound",
+        ir::Block::CacheMark(_) => "Responses has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Responses",
+        ir::Block::Reasoning(_) => "reasoning is an item of its own",
+        ir::Block::RedactedReasoning(_) => "sealed reasoning is an item of its own",
+        ir::Block::SearchResult(_) => "Responses has no search results to cite from",
+        ir::Block::ToolCall(_) => "a call is an item of its own",
+        ir::Block::ToolResult(_) => "a result is an item of its own",
+        ir::Block::Video(_) => "Responses takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `ResponseOutputContent` into a `Block`; a form without a meaning is carried as it is.
+pub fn read_response_output_content<'a>(
+    wire: ResponseOutputContent<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    match wire {
+        ResponseOutputContent::OutputText(v) => {
+            let mut node = ir::TextBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_output_text(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Text(node)
+        }
+        ResponseOutputContent::Refusal(v) => {
+            let mut node = ir::RefusalBlock {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_response_output_refusal(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Block::Refusal(node)
+        }
+        other => {
+            let value = match other {
+                ResponseOutputContent::Other(value) => value,
+                known => Json::written(known.to_json()),
+            };
+            let kind = map::tag_of(&value, "type");
+            ir::Block::Native(ir::NativeBlock {
+                at,
+                kind,
+                value: Some(value),
+                ..Default::default()
+            })
+        }
+    }
+}
+/// The form of `ResponseOutputContent` for a `Block`; reports one that has none.
+pub fn write_response_output_content<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<ResponseOutputContent<'s>> {
+    match src {
+        ir::Block::Refusal(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ResponseOutputContent::Refusal(
+                    write_response_output_refusal(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Block::Text(node) => {
+            if node.said == Some(true) {
+                cx.leftovers(&node.native);
+                return Some(
+                    ResponseOutputContent::OutputText(
+                        write_response_output_text(node, &node.native, cx, node.at),
+                    ),
+                );
+            }
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| ResponseOutputContent::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::Audio(_) => "Responses takes no sound",
+        ir::Block::CacheMark(_) => "Responses has no mark between blocks",
+        ir::Block::Json(_) => "a JSON result is text at Responses",
+        ir::Block::Reasoning(_) => "reasoning is an item of its own",
+        ir::Block::RedactedReasoning(_) => "sealed reasoning is an item of its own",
+        ir::Block::SearchResult(_) => "Responses has no search results to cite from",
+        ir::Block::ToolCall(_) => "a call is an item of its own",
+        ir::Block::ToolResult(_) => "a result is an item of its own",
+        ir::Block::Video(_) => "Responses takes no video",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Takes a `ResponseOutputItem` apart into `Turn`; gives back a form that is no part of it.
+pub fn read_response_output_item<'a>(
+    wire: ResponseOutputItem<'a>,
+    out: &mut ir::Turn<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ResponseOutputItem<'a>> {
+    match wire {
+        ResponseOutputItem::CustomToolCall(v) => {
+            read_response_custom_tool_call(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseOutputItem::FunctionCall(v) => {
+            read_response_function_tool_call(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseOutputItem::Message(v) => {
+            read_response_output_message(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseOutputItem::Reasoning(v) => {
+            read_response_reasoning_item(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ResponseOutputItem` that says what `Turn` says, if there is one.
+pub fn write_response_output_item<'s>(
+    src: &'s ir::Turn<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ResponseOutputItem<'s>> {
+    if cx.home() && let Some(whole) = native.whole("ResponseOutputItem")
+        && let Ok(wire) = ResponseOutputItem::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.role == Some(ir::Role::Assistant) && src.item == Some(ir::ItemKind::Message) {
+        return Some(
+            ResponseOutputItem::Message(
+                write_response_output_message(src, native, cx, at),
+            ),
+        );
+    }
+    if src.item == Some(ir::ItemKind::CustomCall) {
+        return Some(
+            ResponseOutputItem::CustomToolCall(
+                write_response_custom_tool_call(src, native, cx, at),
+            ),
+        );
+    }
+    if src.item == Some(ir::ItemKind::Call) {
+        return Some(
+            ResponseOutputItem::FunctionCall(
+                write_response_function_tool_call(src, native, cx, at),
+            ),
+        );
+    }
+    if src.item == Some(ir::ItemKind::Reasoning) {
+        return Some(
+            ResponseOutputItem::Reasoning(
+                write_response_reasoning_item(src, native, cx, at),
+            ),
+        );
+    }
+    None
+}
+/// Takes a `ResponseOutputTextAnnotation` apart into `Citation`; gives back a form that is no part of it.
+pub fn read_response_output_text_annotation<'a>(
+    wire: ResponseOutputTextAnnotation<'a>,
+    out: &mut ir::Citation<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> Result<(), ResponseOutputTextAnnotation<'a>> {
+    match wire {
+        ResponseOutputTextAnnotation::ContainerFileCitation(v) => {
+            read_response_output_text_annotation_container_file_citation(
+                v,
+                out,
+                native,
+                cx,
+                at,
+            );
+            Ok(())
+        }
+        ResponseOutputTextAnnotation::FileCitation(v) => {
+            read_response_output_text_annotation_file_citation(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseOutputTextAnnotation::FilePath(v) => {
+            read_response_output_text_annotation_file_path(v, out, native, cx, at);
+            Ok(())
+        }
+        ResponseOutputTextAnnotation::UrlCitation(v) => {
+            read_response_output_text_annotation_url_citation(v, out, native, cx, at);
+            Ok(())
+        }
+        other => Err(other),
+    }
+}
+/// The form of `ResponseOutputTextAnnotation` that says what `Citation` says, if there is one.
+pub fn write_response_output_text_annotation<'s>(
+    src: &'s ir::Citation<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Option<ResponseOutputTextAnnotation<'s>> {
+    if cx.home() && let Some(whole) = native.whole("ResponseOutputTextAnnotation")
+        && let Ok(wire) = ResponseOutputTextAnnotation::from_checked(whole.checked())
+    {
+        return Some(wire);
+    }
+    if src.kind == Some(ir::CitationKind::ContainerFileCitation) {
+        return Some(
+            ResponseOutputTextAnnotation::ContainerFileCitation(
+                write_response_output_text_annotation_container_file_citation(
+                    src,
+                    native,
+                    cx,
+                    at,
+                ),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::FileCitation) {
+        return Some(
+            ResponseOutputTextAnnotation::FileCitation(
+                write_response_output_text_annotation_file_citation(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::FilePath) {
+        return Some(
+            ResponseOutputTextAnnotation::FilePath(
+                write_response_output_text_annotation_file_path(src, native, cx, at),
+            ),
+        );
+    }
+    if src.kind == Some(ir::CitationKind::Url) {
+        return Some(
+            ResponseOutputTextAnnotation::UrlCitation(
+                write_response_output_text_annotation_url_citation(src, native, cx, at),
             ),
         );
     }
@@ -4090,6 +8878,31 @@ pub fn write_reasoning_effort<'s>(
             ir::Effort::None => ReasoningEffort::None,
             ir::Effort::Xhigh => ReasoningEffort::Xhigh,
             ir::Effort::Other(text) => ReasoningEffort::from_text(text.reborrow()),
+        },
+    )
+}
+/// The meaning of a word of `ResponseMessageRole`.
+pub fn read_response_message_role<'a>(wire: ResponseMessageRole<'a>) -> ir::Role<'a> {
+    match wire {
+        ResponseMessageRole::Assistant => ir::Role::Assistant,
+        ResponseMessageRole::Developer => ir::Role::Developer,
+        ResponseMessageRole::System => ir::Role::System,
+        ResponseMessageRole::User => ir::Role::User,
+        ResponseMessageRole::Other(text) => ir::Role::Other(text),
+    }
+}
+/// The word of `ResponseMessageRole` for a meaning.
+pub fn write_response_message_role<'s>(
+    value: &'s ir::Role<'s>,
+) -> Option<ResponseMessageRole<'s>> {
+    Some(
+        match value {
+            ir::Role::Assistant => ResponseMessageRole::Assistant,
+            ir::Role::Developer => ResponseMessageRole::Developer,
+            ir::Role::System => ResponseMessageRole::System,
+            ir::Role::Tool => ResponseMessageRole::User,
+            ir::Role::User => ResponseMessageRole::User,
+            ir::Role::Other(text) => ResponseMessageRole::from_text(text.reborrow()),
         },
     )
 }

@@ -139,6 +139,18 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Const("function"),
     },
     Row {
+        wire: "PromptCacheBreakpoint",
+        field: "mode",
+        ir: "CacheMark",
+        fate: Fate::Const("explicit"),
+    },
+    Row {
+        wire: "PromptCacheBreakpoint",
+        field: "ttl",
+        ir: "CacheMark",
+        fate: Fate::Ir("ttl"),
+    },
+    Row {
         wire: "Reasoning",
         field: "context",
         ir: "ReasoningAsk",
@@ -204,7 +216,7 @@ pub const ROWS: &[Row] = &[
         wire: "Response",
         field: "error",
         ir: "Response",
-        fate: Fate::Keep("how the answer ended is carried whole"),
+        fate: Fate::Hand("an answer that failed is an error of the provider"),
     },
     Row {
         wire: "Response",
@@ -222,7 +234,7 @@ pub const ROWS: &[Row] = &[
         wire: "Response",
         field: "incomplete_details",
         ir: "Response",
-        fate: Fate::Keep("how the answer ended is carried whole"),
+        fate: Fate::Hand("together with the items it says why the answer ended"),
     },
     Row {
         wire: "Response",
@@ -278,7 +290,7 @@ pub const ROWS: &[Row] = &[
         wire: "Response",
         field: "output",
         ir: "Response",
-        fate: Fate::Keep("items are carried whole"),
+        fate: Fate::Hand("the items of the answer are the content of its one candidate"),
     },
     Row {
         wire: "Response",
@@ -344,7 +356,7 @@ pub const ROWS: &[Row] = &[
         wire: "Response",
         field: "status",
         ir: "Response",
-        fate: Fate::Keep("how the answer ended is carried whole"),
+        fate: Fate::Hand("together with the items it says why the answer ended"),
     },
     Row {
         wire: "Response",
@@ -416,7 +428,7 @@ pub const ROWS: &[Row] = &[
         wire: "ResponseCreateParams",
         field: "background",
         ir: "Request",
-        fate: Fate::Keep("answering in the background exists in Responses alone"),
+        fate: Fate::KeepSemantic("answering in the background exists in Responses alone"),
     },
     Row {
         wire: "ResponseCreateParams",
@@ -434,7 +446,7 @@ pub const ROWS: &[Row] = &[
         wire: "ResponseCreateParams",
         field: "conversation",
         ir: "Request",
-        fate: Fate::Keep("the conversation is stored at OpenAI"),
+        fate: Fate::KeepSemantic("the conversation is stored at OpenAI"),
     },
     Row {
         wire: "ResponseCreateParams",
@@ -446,13 +458,15 @@ pub const ROWS: &[Row] = &[
         wire: "ResponseCreateParams",
         field: "include",
         ir: "Request",
-        fate: Fate::Keep("it asks for members of Responses' own items"),
+        fate: Fate::Hand(
+            "token probabilities and encrypted reasoning are asked for by it; the rest names members of Responses' own items and is reported",
+        ),
     },
     Row {
         wire: "ResponseCreateParams",
         field: "input",
         ir: "Request",
-        fate: Fate::Keep("items are carried whole"),
+        fate: Fate::Ir("turns"),
     },
     Row {
         wire: "ResponseCreateParams",
@@ -506,7 +520,7 @@ pub const ROWS: &[Row] = &[
         wire: "ResponseCreateParams",
         field: "prompt",
         ir: "Request",
-        fate: Fate::Keep("the template of the prompt is stored at OpenAI"),
+        fate: Fate::KeepSemantic("the template of the prompt is stored at OpenAI"),
     },
     Row {
         wire: "ResponseCreateParams",
@@ -617,6 +631,84 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Ir("stream_obfuscation"),
     },
     Row {
+        wire: "ResponseCustomToolCall",
+        field: "async",
+        ir: "Turn",
+        fate: Fate::Keep("tools that answer later exist in Responses alone"),
+    },
+    Row {
+        wire: "ResponseCustomToolCall",
+        field: "call_id",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_call].id"),
+    },
+    Row {
+        wire: "ResponseCustomToolCall",
+        field: "caller",
+        ir: "Turn",
+        fate: Fate::Keep("it names OpenAI's own programmatic tool calling"),
+    },
+    Row {
+        wire: "ResponseCustomToolCall",
+        field: "id",
+        ir: "Turn",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "ResponseCustomToolCall",
+        field: "input",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_call].text"),
+    },
+    Row {
+        wire: "ResponseCustomToolCall",
+        field: "name",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_call].name"),
+    },
+    Row {
+        wire: "ResponseCustomToolCall",
+        field: "namespace",
+        ir: "Turn",
+        fate: Fate::KeepSemantic("no other protocol has tools in name spaces"),
+    },
+    Row {
+        wire: "ResponseCustomToolCall",
+        field: "type",
+        ir: "Turn",
+        fate: Fate::Const("custom_tool_call"),
+    },
+    Row {
+        wire: "ResponseCustomToolCallOutput",
+        field: "call_id",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_result].call_id"),
+    },
+    Row {
+        wire: "ResponseCustomToolCallOutput",
+        field: "caller",
+        ir: "Turn",
+        fate: Fate::Keep("it names OpenAI's own programmatic tool calling"),
+    },
+    Row {
+        wire: "ResponseCustomToolCallOutput",
+        field: "id",
+        ir: "Turn",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "ResponseCustomToolCallOutput",
+        field: "output",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_result].content"),
+    },
+    Row {
+        wire: "ResponseCustomToolCallOutput",
+        field: "type",
+        ir: "Turn",
+        fate: Fate::Const("custom_tool_call_output"),
+    },
+    Row {
         wire: "ResponseFormatJSONObject",
         field: "type",
         ir: "Request",
@@ -659,6 +751,416 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Const("json_schema"),
     },
     Row {
+        wire: "ResponseFunctionToolCall",
+        field: "arguments",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_call].input"),
+    },
+    Row {
+        wire: "ResponseFunctionToolCall",
+        field: "async",
+        ir: "Turn",
+        fate: Fate::Keep("tools that answer later exist in Responses alone"),
+    },
+    Row {
+        wire: "ResponseFunctionToolCall",
+        field: "call_id",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_call].id"),
+    },
+    Row {
+        wire: "ResponseFunctionToolCall",
+        field: "caller",
+        ir: "Turn",
+        fate: Fate::Keep("it names OpenAI's own programmatic tool calling"),
+    },
+    Row {
+        wire: "ResponseFunctionToolCall",
+        field: "id",
+        ir: "Turn",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "ResponseFunctionToolCall",
+        field: "name",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_call].name"),
+    },
+    Row {
+        wire: "ResponseFunctionToolCall",
+        field: "namespace",
+        ir: "Turn",
+        fate: Fate::KeepSemantic("no other protocol has tools in name spaces"),
+    },
+    Row {
+        wire: "ResponseFunctionToolCall",
+        field: "status",
+        ir: "Turn",
+        fate: Fate::Ir("status"),
+    },
+    Row {
+        wire: "ResponseFunctionToolCall",
+        field: "type",
+        ir: "Turn",
+        fate: Fate::Const("function_call"),
+    },
+    Row {
+        wire: "ResponseInputFile",
+        field: "detail",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "how closely the model looks at the pages of a file is told to OpenAI alone",
+        ),
+    },
+    Row {
+        wire: "ResponseInputFile",
+        field: "file_data",
+        ir: "Block.document",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResponseInputFile",
+        field: "file_id",
+        ir: "Block.document",
+        fate: Fate::Ir("source.file_id"),
+    },
+    Row {
+        wire: "ResponseInputFile",
+        field: "file_url",
+        ir: "Block.document",
+        fate: Fate::Ir("source.url"),
+    },
+    Row {
+        wire: "ResponseInputFile",
+        field: "filename",
+        ir: "Block.document",
+        fate: Fate::Ir("source.filename"),
+    },
+    Row {
+        wire: "ResponseInputFile",
+        field: "prompt_cache_breakpoint",
+        ir: "Block.document",
+        fate: Fate::Ir("cache"),
+    },
+    Row {
+        wire: "ResponseInputFile",
+        field: "type",
+        ir: "Block.document",
+        fate: Fate::Const("input_file"),
+    },
+    Row {
+        wire: "ResponseInputImage",
+        field: "detail",
+        ir: "Block.image",
+        fate: Fate::Ir("detail"),
+    },
+    Row {
+        wire: "ResponseInputImage",
+        field: "file_id",
+        ir: "Block.image",
+        fate: Fate::Ir("source.file_id"),
+    },
+    Row {
+        wire: "ResponseInputImage",
+        field: "image_url",
+        ir: "Block.image",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResponseInputImage",
+        field: "prompt_cache_breakpoint",
+        ir: "Block.image",
+        fate: Fate::Ir("cache"),
+    },
+    Row {
+        wire: "ResponseInputImage",
+        field: "type",
+        ir: "Block.image",
+        fate: Fate::Const("input_image"),
+    },
+    Row {
+        wire: "ResponseInputItemMessage",
+        field: "content",
+        ir: "Turn",
+        fate: Fate::Ir("content"),
+    },
+    Row {
+        wire: "ResponseInputItemMessage",
+        field: "id",
+        ir: "Turn",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "ResponseInputItemMessage",
+        field: "phase",
+        ir: "Turn",
+        fate: Fate::Keep("only OpenAI tells commentary from the final answer"),
+    },
+    Row {
+        wire: "ResponseInputItemMessage",
+        field: "role",
+        ir: "Turn",
+        fate: Fate::Ir("role"),
+    },
+    Row {
+        wire: "ResponseInputItemMessage",
+        field: "status",
+        ir: "Turn",
+        fate: Fate::Ir("status"),
+    },
+    Row {
+        wire: "ResponseInputItemMessage",
+        field: "type",
+        ir: "Turn",
+        fate: Fate::Const("message"),
+    },
+    Row {
+        wire: "ResponseInputText",
+        field: "prompt_cache_breakpoint",
+        ir: "Block.text",
+        fate: Fate::Ir("cache"),
+    },
+    Row {
+        wire: "ResponseInputText",
+        field: "text",
+        ir: "Block.text",
+        fate: Fate::Ir("text"),
+    },
+    Row {
+        wire: "ResponseInputText",
+        field: "type",
+        ir: "Block.text",
+        fate: Fate::Const("input_text"),
+    },
+    Row {
+        wire: "ResponseItemFunctionCallOutput",
+        field: "call_id",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_result].call_id"),
+    },
+    Row {
+        wire: "ResponseItemFunctionCallOutput",
+        field: "caller",
+        ir: "Turn",
+        fate: Fate::Keep("it names OpenAI's own programmatic tool calling"),
+    },
+    Row {
+        wire: "ResponseItemFunctionCallOutput",
+        field: "id",
+        ir: "Turn",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "ResponseItemFunctionCallOutput",
+        field: "name",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_result].name"),
+    },
+    Row {
+        wire: "ResponseItemFunctionCallOutput",
+        field: "namespace",
+        ir: "Turn",
+        fate: Fate::Keep("no other protocol has tools in name spaces"),
+    },
+    Row {
+        wire: "ResponseItemFunctionCallOutput",
+        field: "output",
+        ir: "Turn",
+        fate: Fate::Ir("content[tool_result].content"),
+    },
+    Row {
+        wire: "ResponseItemFunctionCallOutput",
+        field: "status",
+        ir: "Turn",
+        fate: Fate::Ir("status"),
+    },
+    Row {
+        wire: "ResponseItemFunctionCallOutput",
+        field: "type",
+        ir: "Turn",
+        fate: Fate::Const("function_call_output"),
+    },
+    Row {
+        wire: "ResponseOutputMessage",
+        field: "content",
+        ir: "Turn",
+        fate: Fate::Ir("content"),
+    },
+    Row {
+        wire: "ResponseOutputMessage",
+        field: "id",
+        ir: "Turn",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "ResponseOutputMessage",
+        field: "phase",
+        ir: "Turn",
+        fate: Fate::Keep("only OpenAI tells commentary from the final answer"),
+    },
+    Row {
+        wire: "ResponseOutputMessage",
+        field: "role",
+        ir: "Turn",
+        fate: Fate::Const("assistant"),
+    },
+    Row {
+        wire: "ResponseOutputMessage",
+        field: "status",
+        ir: "Turn",
+        fate: Fate::Ir("status"),
+    },
+    Row {
+        wire: "ResponseOutputMessage",
+        field: "type",
+        ir: "Turn",
+        fate: Fate::Const("message"),
+    },
+    Row {
+        wire: "ResponseOutputRefusal",
+        field: "refusal",
+        ir: "Block.refusal",
+        fate: Fate::Ir("text"),
+    },
+    Row {
+        wire: "ResponseOutputRefusal",
+        field: "type",
+        ir: "Block.refusal",
+        fate: Fate::Const("refusal"),
+    },
+    Row {
+        wire: "ResponseOutputText",
+        field: "annotations",
+        ir: "Block.text",
+        fate: Fate::Ir("citations"),
+    },
+    Row {
+        wire: "ResponseOutputText",
+        field: "logprobs",
+        ir: "Block.text",
+        fate: Fate::Hand("those of all texts of an answer are one list"),
+    },
+    Row {
+        wire: "ResponseOutputText",
+        field: "text",
+        ir: "Block.text",
+        fate: Fate::Ir("text"),
+    },
+    Row {
+        wire: "ResponseOutputText",
+        field: "type",
+        ir: "Block.text",
+        fate: Fate::Const("output_text"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationContainerFileCitation",
+        field: "container_id",
+        ir: "Citation",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationContainerFileCitation",
+        field: "end_index",
+        ir: "Citation",
+        fate: Fate::Ir("text_end"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationContainerFileCitation",
+        field: "file_id",
+        ir: "Citation",
+        fate: Fate::Ir("file_id"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationContainerFileCitation",
+        field: "filename",
+        ir: "Citation",
+        fate: Fate::Ir("title"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationContainerFileCitation",
+        field: "start_index",
+        ir: "Citation",
+        fate: Fate::Ir("text_start"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationContainerFileCitation",
+        field: "type",
+        ir: "Citation",
+        fate: Fate::Const("container_file_citation"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationFileCitation",
+        field: "file_id",
+        ir: "Citation",
+        fate: Fate::Ir("file_id"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationFileCitation",
+        field: "filename",
+        ir: "Citation",
+        fate: Fate::Ir("title"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationFileCitation",
+        field: "index",
+        ir: "Citation",
+        fate: Fate::Ir("document_index"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationFileCitation",
+        field: "type",
+        ir: "Citation",
+        fate: Fate::Const("file_citation"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationFilePath",
+        field: "file_id",
+        ir: "Citation",
+        fate: Fate::Ir("file_id"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationFilePath",
+        field: "index",
+        ir: "Citation",
+        fate: Fate::Ir("document_index"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationFilePath",
+        field: "type",
+        ir: "Citation",
+        fate: Fate::Const("file_path"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationURLCitation",
+        field: "end_index",
+        ir: "Citation",
+        fate: Fate::Ir("text_end"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationURLCitation",
+        field: "start_index",
+        ir: "Citation",
+        fate: Fate::Ir("text_start"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationURLCitation",
+        field: "title",
+        ir: "Citation",
+        fate: Fate::Ir("title"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationURLCitation",
+        field: "type",
+        ir: "Citation",
+        fate: Fate::Const("url_citation"),
+    },
+    Row {
+        wire: "ResponseOutputTextAnnotationURLCitation",
+        field: "url",
+        ir: "Citation",
+        fate: Fate::Ir("url"),
+    },
+    Row {
         wire: "ResponsePromptCacheOptions",
         field: "comparison_response_id",
         ir: "CachePolicy",
@@ -681,6 +1183,44 @@ pub const ROWS: &[Row] = &[
         field: "ttl",
         ir: "CachePolicy",
         fate: Fate::Ir("ttl"),
+    },
+    Row {
+        wire: "ResponseReasoningItem",
+        field: "content",
+        ir: "Turn",
+        fate: Fate::Hand(
+            "its pieces are the text of the reasoning, where there is no summary",
+        ),
+    },
+    Row {
+        wire: "ResponseReasoningItem",
+        field: "encrypted_content",
+        ir: "Turn",
+        fate: Fate::Ir("content[reasoning].signature"),
+    },
+    Row {
+        wire: "ResponseReasoningItem",
+        field: "id",
+        ir: "Turn",
+        fate: Fate::Ir("content[reasoning].id"),
+    },
+    Row {
+        wire: "ResponseReasoningItem",
+        field: "status",
+        ir: "Turn",
+        fate: Fate::Ir("status"),
+    },
+    Row {
+        wire: "ResponseReasoningItem",
+        field: "summary",
+        ir: "Turn",
+        fate: Fate::Hand("its pieces are the text of the reasoning"),
+    },
+    Row {
+        wire: "ResponseReasoningItem",
+        field: "type",
+        ir: "Turn",
+        fate: Fate::Const("reasoning"),
     },
     Row {
         wire: "ResponseTextConfig",
@@ -1649,6 +2189,22 @@ pub const ROWS: &[Row] = &[
         ),
     },
     Row {
+        wire: "ResponseApplyPatchToolCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseApplyPatchToolCallOutput",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
         wire: "ResponseAudioDeltaEvent",
         field: "",
         ir: "",
@@ -1721,6 +2277,14 @@ pub const ROWS: &[Row] = &[
         ),
     },
     Row {
+        wire: "ResponseCodeInterpreterToolCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
         wire: "ResponseCompactionCompactingEvent",
         field: "",
         ir: "",
@@ -1729,16 +2293,46 @@ pub const ROWS: &[Row] = &[
         ),
     },
     Row {
-        wire: "ResponseContentPart",
+        wire: "ResponseCompactionItem",
         field: "",
         ir: "",
-        fate: Fate::Keep("items are carried whole"),
+        fate: Fate::Keep("a conversation that OpenAI has compacted and encrypted"),
+    },
+    Row {
+        wire: "ResponseComputerToolCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseComputerToolCallOutputItem",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseConfigurationUpdateItem",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "only Responses changes settings and tools from inside the conversation",
+        ),
     },
     Row {
         wire: "ResponseCreateParamsModeration",
         field: "",
         ir: "",
         fate: Fate::Keep("only OpenAI moderates beside the answer"),
+    },
+    Row {
+        wire: "ResponseCustomToolCallOutputItem",
+        field: "",
+        ir: "",
+        fate: Fate::Keep("results that OpenAI lists among the items of an answer"),
     },
     Row {
         wire: "ResponseFileSearchCallCompletedEvent",
@@ -1762,6 +2356,44 @@ pub const ROWS: &[Row] = &[
         ir: "",
         fate: Fate::Keep(
             "it reports the progress of a tool that OpenAI runs itself, or of speech",
+        ),
+    },
+    Row {
+        wire: "ResponseFileSearchToolCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseFunctionShellToolCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseFunctionShellToolCallOutput",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseFunctionToolCallOutputItem",
+        field: "",
+        ir: "",
+        fate: Fate::Keep("results that OpenAI lists among the items of an answer"),
+    },
+    Row {
+        wire: "ResponseFunctionWebSearch",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
         ),
     },
     Row {
@@ -1794,6 +2426,146 @@ pub const ROWS: &[Row] = &[
         ir: "",
         fate: Fate::Keep(
             "it reports the progress of a tool that OpenAI runs itself, or of speech",
+        ),
+    },
+    Row {
+        wire: "ResponseItemAdditionalTools",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "only Responses changes settings and tools from inside the conversation",
+        ),
+    },
+    Row {
+        wire: "ResponseItemApplyPatchCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemApplyPatchCallOutput",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemCompactionTrigger",
+        field: "",
+        ir: "",
+        fate: Fate::Keep("it asks OpenAI to compact the conversation"),
+    },
+    Row {
+        wire: "ResponseItemComputerCallOutput",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemImageGenerationCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemLocalShellCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemLocalShellCallOutput",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemMcpApprovalRequest",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemMcpApprovalResponse",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemMcpCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemMcpListTools",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemProgram",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemProgramOutput",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemReference",
+        field: "",
+        ir: "",
+        fate: Fate::Keep("the item is stored at OpenAI"),
+    },
+    Row {
+        wire: "ResponseItemShellCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemShellCallOutput",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseItemToolSearchCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
         ),
     },
     Row {
@@ -1861,22 +2633,24 @@ pub const ROWS: &[Row] = &[
         ),
     },
     Row {
-        wire: "ResponseOutputItem",
+        wire: "ResponseOutputTextLogprob",
         field: "",
         ir: "",
-        fate: Fate::Keep("items are carried whole"),
+        fate: Fate::Keep(
+            "token probabilities are written in the tokens of the model that answered",
+        ),
     },
     Row {
-        wire: "ResponseOutputTextAnnotation",
+        wire: "ResponseReasoningItemContent",
         field: "",
         ir: "",
-        fate: Fate::Keep("items are carried whole"),
+        fate: Fate::Keep("its pieces are the text of the reasoning"),
     },
     Row {
         wire: "ResponseReasoningItemSummary",
         field: "",
         ir: "",
-        fate: Fate::Keep("items are carried whole"),
+        fate: Fate::Keep("its pieces are the text of the reasoning"),
     },
     Row {
         wire: "ResponseShellCallCommandAddedEvent",
@@ -1924,6 +2698,22 @@ pub const ROWS: &[Row] = &[
         ir: "",
         fate: Fate::Keep(
             "token probabilities are written in the tokens of the model that answered",
+        ),
+    },
+    Row {
+        wire: "ResponseToolSearchCall",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
+        ),
+    },
+    Row {
+        wire: "ResponseToolSearchOutputItem",
+        field: "",
+        ir: "",
+        fate: Fate::Keep(
+            "what a tool did that OpenAI runs itself or whose form is trained into its models",
         ),
     },
     Row {
@@ -2048,6 +2838,101 @@ pub const ROWS: &[Row] = &[
 /// Every part of the IR that this protocol has no form for, and why.
 pub const LACKS: &[Lack] = &[
     Lack {
+        ir: "Block",
+        path: "audio",
+        reason: "Responses takes no sound",
+    },
+    Lack {
+        ir: "Block",
+        path: "cache_mark",
+        reason: "Responses has no mark between blocks",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cite.mode",
+        reason: "Responses does not cite files of a request",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cite.on",
+        reason: "Responses does not cite files of a request",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "context",
+        reason: "a file has no context beside it",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "data",
+        reason: "Responses has no documents of free fields",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "id",
+        reason: "Responses knows documents by their name",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "title",
+        reason: "a file has a name and no title",
+    },
+    Lack {
+        ir: "Block",
+        path: "json",
+        reason: "a JSON result is text at Responses",
+    },
+    Lack {
+        ir: "Block",
+        path: "reasoning",
+        reason: "reasoning is an item of its own",
+    },
+    Lack {
+        ir: "Block",
+        path: "redacted_reasoning",
+        reason: "sealed reasoning is an item of its own",
+    },
+    Lack {
+        ir: "Block",
+        path: "search_result",
+        reason: "Responses has no search results to cite from",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "cache.kind",
+        reason: "OpenAI marks parts of the input alone",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "cache.ttl",
+        reason: "OpenAI marks parts of the input alone",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "citations",
+        reason: "an input text has no citations",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "signature",
+        reason: "Responses has no signature of plain text",
+    },
+    Lack {
+        ir: "Block",
+        path: "tool_call",
+        reason: "a call is an item of its own",
+    },
+    Lack {
+        ir: "Block",
+        path: "tool_result",
+        reason: "a result is an item of its own",
+    },
+    Lack {
+        ir: "Block",
+        path: "video",
+        reason: "Responses takes no video",
+    },
+    Lack {
         ir: "ChoiceMode",
         path: "allowed",
         reason: "allowed tools are listed in an object",
@@ -2056,6 +2941,66 @@ pub const LACKS: &[Lack] = &[
         ir: "ChoiceMode",
         path: "named",
         reason: "one tool is named by an object",
+    },
+    Lack {
+        ir: "Citation",
+        path: "cited_text",
+        reason: "an annotation has an address or a file and a place in the answer",
+    },
+    Lack {
+        ir: "Citation",
+        path: "document_index",
+        reason: "an annotation of another kind says it",
+    },
+    Lack {
+        ir: "Citation",
+        path: "encrypted_index",
+        reason: "an annotation has an address or a file and a place in the answer",
+    },
+    Lack {
+        ir: "Citation",
+        path: "end",
+        reason: "an annotation has an address or a file and a place in the answer",
+    },
+    Lack {
+        ir: "Citation",
+        path: "file_id",
+        reason: "an annotation of another kind says it",
+    },
+    Lack {
+        ir: "Citation",
+        path: "search_result_index",
+        reason: "an annotation has an address or a file and a place in the answer",
+    },
+    Lack {
+        ir: "Citation",
+        path: "source",
+        reason: "an annotation of another kind says it",
+    },
+    Lack {
+        ir: "Citation",
+        path: "start",
+        reason: "an annotation has an address or a file and a place in the answer",
+    },
+    Lack {
+        ir: "Citation",
+        path: "text_end",
+        reason: "an annotation of another kind says it",
+    },
+    Lack {
+        ir: "Citation",
+        path: "text_start",
+        reason: "an annotation of another kind says it",
+    },
+    Lack {
+        ir: "Citation",
+        path: "title",
+        reason: "an annotation of another kind says it",
+    },
+    Lack {
+        ir: "Citation",
+        path: "url",
+        reason: "an annotation of another kind says it",
     },
     Lack {
         ir: "Error",
@@ -2188,14 +3133,9 @@ pub const LACKS: &[Lack] = &[
         reason: "strictness is set on each tool",
     },
     Lack {
-        ir: "Request",
-        path: "turns",
-        reason: "items are carried whole",
-    },
-    Lack {
         ir: "Response",
         path: "candidates",
-        reason: "items are carried whole",
+        reason: "an answer is a list of items",
     },
     Lack {
         ir: "Response",
@@ -2211,6 +3151,36 @@ pub const LACKS: &[Lack] = &[
         ir: "ServiceTier",
         path: "reserved",
         reason: "OpenAI has no reserved tier",
+    },
+    Lack {
+        ir: "Source",
+        path: "blocks",
+        reason: "a source is bytes, an address or an id",
+    },
+    Lack {
+        ir: "Source",
+        path: "data",
+        reason: "a source is bytes, an address or an id",
+    },
+    Lack {
+        ir: "Source",
+        path: "filename",
+        reason: "a source is bytes, an address or an id",
+    },
+    Lack {
+        ir: "Source",
+        path: "media_type",
+        reason: "a source is bytes, an address or an id",
+    },
+    Lack {
+        ir: "Source",
+        path: "text",
+        reason: "a source is bytes, an address or an id",
+    },
+    Lack {
+        ir: "Source",
+        path: "url",
+        reason: "a source is bytes, an address or an id",
     },
     Lack {
         ir: "Tool",
@@ -2251,6 +3221,26 @@ pub const LACKS: &[Lack] = &[
         ir: "ToolChoice",
         path: "required",
         reason: "only a choice of allowed tools has a mode of its own",
+    },
+    Lack {
+        ir: "Turn",
+        path: "cache.kind",
+        reason: "OpenAI marks parts and not messages",
+    },
+    Lack {
+        ir: "Turn",
+        path: "cache.ttl",
+        reason: "OpenAI marks parts and not messages",
+    },
+    Lack {
+        ir: "Turn",
+        path: "name",
+        reason: "a message has a role and no name",
+    },
+    Lack {
+        ir: "Turn",
+        path: "role",
+        reason: "an item of another kind says it",
     },
     Lack {
         ir: "Usage",
@@ -2307,6 +3297,34 @@ pub const LACKS: &[Lack] = &[
 pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
     Some(
         match (ir, path) {
+            ("Block.document", "cache") => "prompt_cache_breakpoint",
+            ("Block.document", "cache.kind") => "prompt_cache_breakpoint.mode",
+            ("Block.document", "cache.ttl") => "prompt_cache_breakpoint.ttl",
+            ("Block.document", "source") => "file_data",
+            ("Block.document", "source.file_id") => "file_id",
+            ("Block.document", "source.filename") => "filename",
+            ("Block.document", "source.url") => "file_url",
+            ("Block.image", "cache") => "prompt_cache_breakpoint",
+            ("Block.image", "cache.kind") => "prompt_cache_breakpoint.mode",
+            ("Block.image", "cache.ttl") => "prompt_cache_breakpoint.ttl",
+            ("Block.image", "detail") => "detail",
+            ("Block.image", "source") => "image_url",
+            ("Block.image", "source.file_id") => "file_id",
+            ("Block.refusal", "text") => "refusal",
+            ("Block.text", "cache") => "prompt_cache_breakpoint",
+            ("Block.text", "cache.kind") => "prompt_cache_breakpoint.mode",
+            ("Block.text", "cache.ttl") => "prompt_cache_breakpoint.ttl",
+            ("Block.text", "citations") => "annotations",
+            ("Block.text", "said") => "type",
+            ("Block.text", "text") => "text",
+            ("Citation", "document_index") => "index",
+            ("Citation", "file_id") => "file_id",
+            ("Citation", "kind") => "type",
+            ("Citation", "source") => "container_id",
+            ("Citation", "text_end") => "end_index",
+            ("Citation", "text_start") => "start_index",
+            ("Citation", "title") => "title",
+            ("Citation", "url") => "url",
             ("Error", "code") => "error.code",
             ("Error", "kind") => "error.type",
             ("Error", "message") => "error.message",
@@ -2322,6 +3340,7 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Request", "model") => "model",
             ("Request", "moderation") => "moderation",
             ("Request", "output.format") => "text.format.type",
+            ("Request", "output.logprobs") => "include",
             ("Request", "output.max_tokens") => "max_output_tokens",
             ("Request", "output.schema") => "text.format.schema",
             ("Request", "output.schema_description") => "text.format.description",
@@ -2348,6 +3367,8 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Request", "tool_choice.parallel") => "parallel_tool_calls",
             ("Request", "tool_choice.required") => "tool_choice.mode",
             ("Request", "tools") => "tools",
+            ("Request", "turns") => "input",
+            ("Response", "candidates") => "output",
             ("Response", "created") => "created_at",
             ("Response", "id") => "id",
             ("Response", "metadata") => "metadata",
@@ -2363,6 +3384,20 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Tool.function", "name") => "name",
             ("Tool.function", "parameters") => "parameters",
             ("Tool.function", "strict") => "strict",
+            ("Turn", "content") => "content",
+            ("Turn", "content[reasoning].id") => "id",
+            ("Turn", "content[reasoning].signature") => "encrypted_content",
+            ("Turn", "content[tool_call].id") => "call_id",
+            ("Turn", "content[tool_call].input") => "arguments",
+            ("Turn", "content[tool_call].name") => "name",
+            ("Turn", "content[tool_call].text") => "input",
+            ("Turn", "content[tool_result].call_id") => "call_id",
+            ("Turn", "content[tool_result].content") => "output",
+            ("Turn", "content[tool_result].name") => "name",
+            ("Turn", "id") => "id",
+            ("Turn", "item") => "type",
+            ("Turn", "role") => "role",
+            ("Turn", "status") => "status",
             ("Usage", "cache_read") => "input_tokens_details.cached_tokens",
             ("Usage", "cache_write") => "input_tokens_details.cache_write_tokens",
             ("Usage", "input") => "input_tokens",

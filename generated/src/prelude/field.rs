@@ -31,6 +31,14 @@ impl<T> Field<T> {
         }
     }
 
+    /// The value to change, if there is one.
+    pub fn as_mut(&mut self) -> Option<&mut T> {
+        match self {
+            Self::Value(value) => Some(value),
+            Self::Absent | Self::Null => None,
+        }
+    }
+
     /// Whether the member is not there.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent)

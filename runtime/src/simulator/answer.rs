@@ -184,7 +184,8 @@ pub(super) fn answer(scenario: Scenario, seen: &Seen, body: &[u8], slow: Duratio
             pieces
         }
         Scenario::Stop => {
-            let stop = seen.stop.first().map_or("", String::as_str);
+            // Whoever is not told of a text may say it all the same.
+            let stop = seen.stop.first().map_or("END", String::as_str);
             vec![Piece::Text(format!("All before the sequence. {stop} Never after it."))]
         }
         Scenario::Empty => Vec::new(),

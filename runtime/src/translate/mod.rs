@@ -27,6 +27,7 @@ pub use state::CallState;
 
 pub(crate) use answer::made_id;
 pub(crate) use state::{FREE_TEXT, RAW_ARGUMENTS};
+pub(crate) use wire::openai_responses::{End, complete_usage, item_word};
 pub(crate) use wire::{DETAILS_FORMAT, cohere};
 
 use std::fmt;

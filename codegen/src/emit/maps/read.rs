@@ -7,7 +7,7 @@ use quote::quote;
 use super::{Becomes, Cx, beside, element_ir, leaf_type, read_fn, scalar, slot, write_fn};
 use crate::emit::names;
 use crate::ir::IrType;
-use crate::map::{FieldFate, TypeMap};
+use crate::map::{FieldFate, IrPath, TypeMap};
 use crate::schema::{Def, Kind, Type, Union};
 
 /// `read_<type>` of a mapped object type.
@@ -19,7 +19,12 @@ pub(super) fn object(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStrea
     let idents: Vec<_> = fields.keys().map(|f| names::field(f)).collect();
     // Rows that are written towards other protocols come first: they own a leaf that two rows name.
     let mut order: Vec<&String> = fields.keys().collect();
-    order.sort_by_key(|name| matches!(ty.fields.get(*name), Some(FieldFate::Ir { home: true, .. })));
+    // A value that becomes a whole group comes before rows for a part of it.
+    order.sort_by_key(|name| match ty.fields.get(*name) {
+        Some(FieldFate::Ir { home: true, .. }) => 2,
+        Some(FieldFate::Ir { path, via: Some(_), .. }) if is_group(cx, &ty.ir, path) => 0,
+        _ => 1,
+    });
     let rows = order
         .into_iter()
         .map(|name| row(cx, wire, ty, name).with_context(|| format!("field {name}")))
@@ -47,6 +52,10 @@ pub(super) fn object(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStrea
             #after
         }
     })
+}
+
+fn is_group(cx: &Cx<'_>, ir: &str, path: &IrPath) -> bool {
+    matches!(leaf_type(cx, ir, path), Ok(IrType::Ref(target)) if cx.ir.is_group(target))
 }
 
 fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream> {

@@ -12,6 +12,7 @@ pub mod data_url;
 pub mod document_word;
 pub mod effort_word;
 pub mod error_status;
+pub mod file_data;
 pub mod flat_tool_names;
 mod format_word;
 pub mod image_word;

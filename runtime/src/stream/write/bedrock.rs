@@ -412,7 +412,10 @@ fn location<'c>(citation: &'c Citation<'_>) -> Option<(&'static str, &'static st
             ("searchResultLocation", "searchResultIndex", citation.search_result_index.as_ref())
         }
         CitationKind::Url => (WEB, "url", None),
-        CitationKind::Other(_) => return None,
+        CitationKind::FileCitation
+        | CitationKind::FilePath
+        | CitationKind::ContainerFileCitation
+        | CitationKind::Other(_) => return None,
     })
 }
 

@@ -41,15 +41,12 @@ fn keep_leftovers(response: &mut ir::Response<'_>, shape: &mut Shape<'_>) {
         }
         if !shape.to.answer.several {
             response.native.append(std::mem::take(&mut candidate.native));
-            if candidate.logprobs.take().is_some() {
-                shape.report.member(
-                    EffectKind::Dropped,
-                    candidate.at,
-                    "Candidate",
-                    "logprobs",
-                    "this protocol's answers have no token probabilities",
-                );
-            }
+        }
+        if (shape.to.answer.logprobs.is_empty() || shape.to.answer.logprobs != shape.from.answer.logprobs)
+            && candidate.logprobs.take().is_some()
+        {
+            let reason = "this protocol's answers have no token probabilities";
+            shape.report.member(EffectKind::Dropped, candidate.at, "Candidate", "logprobs", reason);
         }
     }
 }

@@ -11,6 +11,7 @@ use busbar_protocols::{AnswerPass, ir};
 
 use super::shape::Shape;
 
+pub(super) use citations::keep_address;
 pub(crate) use envelope::made_id;
 
 /// Runs the passes that the client's protocol lists, in its order.

@@ -16,6 +16,11 @@ pub(super) fn join_items(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let mut joined: Vec<ir::Turn<'_>> = Vec::with_capacity(turns.len());
     for mut turn in turns.drain(..) {
         let of_model = super::of_model(&turn);
+        let foreign = |block: &ir::Block<'_>| matches!(block, ir::Block::Native(_));
+        if turn.content.as_ref().is_some_and(|content| !content.is_empty() && content.iter().all(foreign)) {
+            shape.report.lose(turn.at, "an item that only its own provider knows");
+            continue;
+        }
         (turn.id, turn.status) = (None, None);
         match turn.item.take() {
             _ if of_model => turn.role = Some(ir::Role::Assistant),

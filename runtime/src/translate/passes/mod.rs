@@ -5,6 +5,7 @@
 mod arguments;
 mod carriage;
 mod choice;
+mod cited;
 mod custom_tools;
 mod declare;
 mod document_names;
@@ -93,6 +94,7 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::FitResults => forms::fit_results(request, shape),
         Pass::PlaceDocuments => places::place_documents(request, shape),
         Pass::FitDocumentNames => document_names::fit_document_names(request, shape),
+        Pass::FitCitedHistory => cited::fit_cited_history(request, shape),
         Pass::FitStore => store::fit_store(request, shape),
     }
 }

@@ -27,6 +27,11 @@ pub(super) fn fit_output(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
                     "more than the model answers with; lowered to its own bound",
                 );
             }
+            if given < shape.to.output.min_tokens {
+                output.max_tokens = Some(Num::from(shape.to.output.min_tokens));
+                let reason = "fewer than the target takes; raised to the least that it does";
+                shape.report.request(EffectKind::Adapted, "output.max_tokens", reason);
+            }
         }
         (None, None) => {}
     }

@@ -22,10 +22,14 @@ fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let rules = shape.to.reasoning;
     let effort = request.reasoning.effort.clone();
     if effort == Some(ir::Effort::None) {
-        request.reasoning =
-            ir::ReasoningAsk { mode: Some(ir::ReasoningMode::Off), ..ir::ReasoningAsk::default() };
+        request.reasoning = ir::ReasoningAsk {
+            mode: Some(ir::ReasoningMode::Off),
+            display: request.reasoning.display.take(),
+            ..ir::ReasoningAsk::default()
+        };
     }
     if request.reasoning.mode == Some(ir::ReasoningMode::Off) {
+        request.reasoning.display = fit_display(request.reasoning.display.take(), true, shape);
         return;
     }
     let forced = matches!(request.tool_choice.mode, Some(ir::ChoiceMode::Required | ir::ChoiceMode::Named));
@@ -37,6 +41,7 @@ fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         );
     }
     if shape.facts.reasoning == ReasoningForm::Adaptive {
+        request.reasoning.display = fit_display(request.reasoning.display.take(), false, shape);
         let word = request.reasoning.effort.take().map(|effort| fit_word(&effort, shape));
         request.reasoning.effort = word;
         request.reasoning.budget_tokens = None;
@@ -66,6 +71,7 @@ fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         let reason = "the number of tokens beside it says how much";
         shape.report.request(EffectKind::Dropped, "reasoning.effort", reason);
     }
+    request.reasoning.display = fit_display(request.reasoning.display.take(), false, shape);
     request.reasoning.effort = None;
     request.reasoning.mode = Some(ir::ReasoningMode::On);
     request.reasoning.budget_tokens = Some(Num::from(budget));
@@ -92,13 +98,8 @@ const ANSWER_ROOM: u64 = 1024;
 /// By a word for the effort.
 fn by_effort(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let ask = std::mem::take(&mut request.reasoning);
-    if ask.display.is_some() {
-        shape.report.request(
-            EffectKind::Dropped,
-            "reasoning.display",
-            "this protocol's providers decide how much of the reasoning is shown",
-        );
-    }
+    let off = ask.mode == Some(ir::ReasoningMode::Off) || ask.effort == Some(ir::Effort::None);
+    request.reasoning.display = fit_display(ask.display, off, shape);
     if ask.mode == Some(ir::ReasoningMode::Off) {
         if ask.budget_tokens.is_some() {
             let reason = "reasoning is off, and needs no tokens";
@@ -151,6 +152,39 @@ fn by_effort(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
             None
         }
     };
+}
+
+/// The target's word for how much of the reasoning is shown.
+fn fit_display<'a>(asked: Option<Text<'a>>, off: bool, shape: &mut Shape<'_>) -> Option<Text<'a>> {
+    let (from, to) = (shape.from.reasoning, shape.to.reasoning);
+    let path = "reasoning.display";
+    let Some(asked) = asked else {
+        // Where it is shown only when asked for, who asks for reasoning wants to see it.
+        let wanted = !off && !to.shown.is_empty() && to.hidden.is_empty();
+        if wanted {
+            shape.report.request(EffectKind::Injected, path, "the target shows reasoning only when asked to");
+        }
+        return wanted.then(|| Text::plain(to.shown));
+    };
+    if off {
+        shape.report.request(EffectKind::Dropped, path, "without reasoning there is nothing to show");
+        return None;
+    }
+    if (from.shown, from.hidden) == (to.shown, to.hidden) {
+        return Some(asked);
+    }
+    if to.shown.is_empty() {
+        let reason = "this protocol's providers decide how much of the reasoning is shown";
+        shape.report.request(EffectKind::Dropped, path, reason);
+        return None;
+    }
+    if !from.hidden.is_empty() && asked == *from.hidden {
+        return Some(to.hidden).filter(|word| !word.is_empty()).map(Text::plain);
+    }
+    if asked != *from.shown {
+        shape.report.request(EffectKind::Adapted, path, "the target's nearest word for it");
+    }
+    Some(Text::plain(to.shown))
 }
 
 fn turn_off(request: &mut ir::Request<'_>, shape: &mut Shape<'_>, reason: &'static str) {

@@ -4,6 +4,7 @@ mod anthropic;
 mod bedrock;
 pub(crate) mod cohere;
 mod openai_chat;
+pub(crate) mod openai_responses;
 
 pub(crate) use openai_chat::DETAILS_FORMAT;
 
@@ -29,7 +30,7 @@ pub(super) struct Response<'b> {
 
 /// Whether the protocol has both ends here.
 pub(super) fn is_spoken(protocol: Protocol) -> bool {
-    matches!(protocol, Protocol::OpenaiChat | Protocol::Anthropic | Protocol::Bedrock | Protocol::Cohere)
+    protocol != Protocol::Gemini
 }
 
 impl Response<'_> {
@@ -50,6 +51,7 @@ pub(super) fn read_request(
         Protocol::OpenaiChat => openai_chat::read_request(body, client == backend),
         Protocol::Anthropic => anthropic::read_request(body),
         Protocol::Bedrock => bedrock::read_request(body, client == backend),
+        Protocol::OpenaiResponses => openai_responses::read_request(body, client == backend),
         Protocol::Cohere => cohere::read_request(body, client == backend),
         _ => return Err(super::unsupported(client, backend)),
     };
@@ -64,6 +66,7 @@ pub(super) fn write_request(
         Protocol::OpenaiChat => openai_chat::write_request(request, shape),
         Protocol::Anthropic => anthropic::write_request(request, shape),
         Protocol::Bedrock => bedrock::write_request(request, shape),
+        Protocol::OpenaiResponses => openai_responses::write_request(request, shape),
         Protocol::Cohere => cohere::write_request(request, shape),
         _ => return Err(super::unsupported(shape.source, shape.target)),
     };
@@ -87,6 +90,7 @@ pub(super) fn read_response(
         Protocol::OpenaiChat => openai_chat::read_response(body),
         Protocol::Anthropic => anthropic::read_response(body),
         Protocol::Bedrock => bedrock::read_response(body),
+        Protocol::OpenaiResponses => openai_responses::read_response(body, client),
         Protocol::Cohere => cohere::read_response(body, client == backend),
         _ => Err(Malformed { message: format!("answers of {backend} cannot be translated") }),
     }
@@ -110,6 +114,7 @@ pub(super) fn write_response(
         Protocol::OpenaiChat => openai_chat::write_response(response, shape),
         Protocol::Anthropic => anthropic::write_response(response, shape),
         Protocol::Bedrock => bedrock::write_response(response, shape),
+        Protocol::OpenaiResponses => openai_responses::write_response(response, shape),
         Protocol::Cohere => cohere::write_response(response, shape),
         _ => return Err(Malformed { message: format!("{} clients cannot be answered", shape.target) }),
     };

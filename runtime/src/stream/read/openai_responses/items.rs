@@ -266,14 +266,15 @@ fn citation<'a>(annotation: &Annotation<'a>) -> Option<Citation<'a>> {
     };
     Some(match &*kind.decode() {
         "url_citation" => Citation { kind: Some(CitationKind::Url), url: annotation.url(), ..place },
-        "file_citation" | "file_path" => Citation {
-            text_start: annotation.index(),
-            kind: Some(CitationKind::Other(kind.clone())),
-            ..place
-        },
+        "file_citation" => {
+            Citation { kind: Some(CitationKind::FileCitation), document_index: annotation.index(), ..place }
+        }
+        "file_path" => {
+            Citation { kind: Some(CitationKind::FilePath), document_index: annotation.index(), ..place }
+        }
         "container_file_citation" => Citation {
+            kind: Some(CitationKind::ContainerFileCitation),
             source: annotation.container_id(),
-            kind: Some(CitationKind::Other(kind.clone())),
             ..place
         },
         _ => return None,

@@ -346,6 +346,8 @@ impl Reader {
             Some(reason) => match &*reason.decode() {
                 "max_output_tokens" => StopReason::Length,
                 "content_filter" => StopReason::ContentFilter,
+                // It stopped where it can go on.
+                "max_messages" | "steered" => StopReason::Pause,
                 _ => StopReason::Other(reason.clone()),
             },
             None if status == "incomplete" => StopReason::Length,

@@ -18,6 +18,7 @@ pub(super) fn owned(citation: &Citation<'_>) -> Citation<'static> {
         title: text(&citation.title),
         file_id: text(&citation.file_id),
         source: text(&citation.source),
+        document_index: num(&citation.document_index),
         text_start: num(&citation.text_start),
         text_end: num(&citation.text_end),
         ..Citation::default()
@@ -52,6 +53,7 @@ pub(super) fn written(
 fn annotation(citation: &Citation<'_>, length: u64, home: bool) -> Option<Vec<u8>> {
     let number = |number: &Option<Num<'_>>| number.as_ref().and_then(Num::as_u64);
     let (start, end) = (number(&citation.text_start), number(&citation.text_end));
+    let index = number(&citation.document_index).unwrap_or(0);
     let mut json = br#"{"type":""#.to_vec();
     let kind = citation.kind.as_ref()?.text();
     let kind = kind.decode();
@@ -65,11 +67,9 @@ fn annotation(citation: &Citation<'_>, length: u64, home: bool) -> Option<Vec<u8
         "file_citation" if home => (
             "file_citation",
             vec![("file_id", &citation.file_id), ("filename", &citation.title)],
-            vec![("index", start.unwrap_or(0))],
+            vec![("index", index)],
         ),
-        "file_path" if home => {
-            ("file_path", vec![("file_id", &citation.file_id)], vec![("index", start.unwrap_or(0))])
-        }
+        "file_path" if home => ("file_path", vec![("file_id", &citation.file_id)], vec![("index", index)]),
         "container_file_citation" if home => (
             "container_file_citation",
             vec![

@@ -8,7 +8,7 @@ mod json;
 mod response;
 
 use busbar_protocols::ir::{
-    Block, BlockStartEvent, Citation, DeltaEvent, Event, Response, Stop, StopReason, ToolCallBlock, ToolKind,
+    Block, BlockStartEvent, Citation, DeltaEvent, Event, Response, ToolCallBlock, ToolKind,
 };
 use busbar_protocols::{EffectKind, Text};
 
@@ -17,6 +17,7 @@ use self::response::Envelope;
 use super::{WriteState, block_of, write_str};
 use crate::fault::{self, Fault};
 use crate::stream::{Limits, StreamFault};
+use crate::translate::End;
 
 /// Citations of one text at most.
 const MAX_CITATIONS: usize = 4096;
@@ -71,34 +72,6 @@ enum Kind {
     /// The call's id and name as JSON.
     Function(Vec<u8>, Vec<u8>),
     Custom(Vec<u8>, Vec<u8>),
-}
-
-/// How the answer ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Completed,
-    /// The word for why not.
-    Incomplete(&'static str),
-    Failed,
-}
-
-impl End {
-    fn status(self) -> &'static str {
-        match self {
-            Self::Completed => "completed",
-            Self::Incomplete(_) => "incomplete",
-            Self::Failed => "failed",
-        }
-    }
-
-    fn of(stop: &Stop<'_>) -> Self {
-        match stop.reason {
-            Some(StopReason::Length | StopReason::ContextWindow) => Self::Incomplete("max_output_tokens"),
-            Some(StopReason::ContentFilter) => Self::Incomplete("content_filter"),
-            Some(StopReason::Error) => Self::Failed,
-            _ => Self::Completed,
-        }
-    }
 }
 
 impl Writer {

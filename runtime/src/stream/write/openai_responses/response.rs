@@ -2,13 +2,10 @@
 
 use busbar_protocols::ir::Response;
 use busbar_protocols::prelude::{Native, Paths, WriteCx};
-use busbar_protocols::{Field, Num, Text, Wire, openai_responses as wire};
+use busbar_protocols::{Num, Text, Wire, openai_responses as wire};
 
 use super::super::{WriteState, write_str, write_u64};
-use crate::translate::{CallState, Echo};
-
-/// Characters of the answer's id that ids of its items repeat.
-const MAX_WORD: usize = 40;
+use crate::translate::{CallState, Echo, complete_usage, item_word};
 
 /// What is the same in every event that carries the answer.
 #[derive(Debug)]
@@ -37,7 +34,7 @@ impl Envelope {
             None => tail.extend_from_slice(Echo::of("{}").members().as_bytes()),
         }
         let id = response.id.as_ref().map(Text::decode).unwrap_or_default();
-        Self { head, tail, word: word(&id) }
+        Self { head, tail, word: item_word(&id) }
     }
 
     /// Appends the member `response`.
@@ -88,22 +85,7 @@ pub(super) fn usage(cx: &mut WriteState<'_>) -> Vec<u8> {
     let mut write = WriteCx::new(cx.call.backend, cx.call.client, &paths);
     let (counts, native) = (cx.counts.usage(), Native::default());
     let mut usage = wire::write_response_usage(&counts, &native, &mut write, Paths::ROOT);
-    for count in [&mut usage.input_tokens, &mut usage.output_tokens, &mut usage.total_tokens] {
-        zero(count);
-    }
-    if usage.input_tokens_details.as_ref().is_none() {
-        usage.input_tokens_details = Field::Value(Box::default());
-    }
-    if let Field::Value(details) = &mut usage.input_tokens_details {
-        zero(&mut details.cached_tokens);
-        zero(&mut details.cache_write_tokens);
-    }
-    if usage.output_tokens_details.as_ref().is_none() {
-        usage.output_tokens_details = Field::Value(wire::ResponseUsageOutputTokensDetails::default());
-    }
-    if let Field::Value(details) = &mut usage.output_tokens_details {
-        zero(&mut details.reasoning_tokens);
-    }
+    complete_usage(&mut usage);
     let json = usage.to_json();
     for mut effect in write.ledger.effects().iter().cloned() {
         effect.path.insert_str(0, "usage.");
@@ -112,37 +94,9 @@ pub(super) fn usage(cx: &mut WriteState<'_>) -> Vec<u8> {
     json
 }
 
-fn zero(count: &mut Field<Num<'_>>) {
-    if count.as_ref().is_none() {
-        *count = Field::Value(Num::from(0));
-    }
-}
-
-/// What is the answer's own in its id: all but the prefix, and the end of it when it is long.
-fn word(id: &str) -> String {
-    let own = id.split_once(['_', '-']).map_or(id, |(_, own)| own);
-    let own: Vec<char> =
-        own.chars().filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_')).collect();
-    own[own.len().saturating_sub(MAX_WORD)..].iter().collect()
-}
-
 fn write_text(text: Option<&Text<'_>>, out: &mut Vec<u8>) {
     match text {
         Some(text) => text.write(out),
         None => write_str("", out),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn ids_of_items_are_made_of_what_is_the_answers_own() {
-        assert_eq!(word("chatcmpl-AbC"), "AbC");
-        assert_eq!(word("msg_01A_b-c"), "01A_b-c");
-        assert_eq!(word("resp:é/1"), "resp1");
-        assert_eq!(word(&format!("x_{}z", "y".repeat(80))), format!("{}z", "y".repeat(39)));
-        assert_eq!(word(""), "");
     }
 }
