@@ -222,6 +222,8 @@ pub struct MediaRules {
     pub document_addresses: &'static [&'static str],
     /// Documents may be plain text.
     pub document_text: bool,
+    /// Documents have titles.
+    pub document_titles: bool,
     /// Name of a document that has none; empty where none is needed.
     pub document_name: &'static str,
     /// Search results have a block of their own.

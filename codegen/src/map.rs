@@ -114,6 +114,10 @@ pub enum FieldFate {
         home: bool,
         /// Consumed by routing, too.
         gateway: bool,
+        /// Of several rows for one path the one whose part of it is there is written.
+        when: Option<String>,
+        /// `path=word` of the IR that the member stands for.
+        sets: Vec<(String, String)>,
     },
     /// Its members belong to the same node; written where the IR path says something, if one is named.
     Inline(Option<String>),
@@ -259,6 +263,7 @@ struct RawFateTable {
     #[serde(default)]
     inline: bool,
     r#if: Option<String>,
+    sets: Option<String>,
     r#const: Option<String>,
     keep: Option<String>,
     #[serde(default)]
@@ -674,6 +679,8 @@ fn parse_fate(raw: RawFate) -> Result<FieldFate> {
                 only: None,
                 home: false,
                 gateway: false,
+                when: None,
+                sets: Vec::new(),
             });
         }
         RawFate::Table(table) => table,
@@ -704,23 +711,28 @@ fn parse_fate(raw: RawFate) -> Result<FieldFate> {
             Ok(FieldFate::Inline(r#if))
         }
         RawFateTable { r#const: Some(value), ir, keep: None, .. } => {
-            let pair = |text: &str| -> Result<_> {
-                let (path, word) = text.trim().split_once('=').context("expected ir = \"path=word\"")?;
-                Ok((path.to_owned(), word.to_owned()))
-            };
             let sets = ir.iter().flat_map(|text| text.split(',')).map(pair).collect::<Result<_>>()?;
             Ok(FieldFate::Const { value, sets })
         }
-        RawFateTable { ir: Some(path), via, only, home, gateway, keep: None, .. } => {
-            Ok(FieldFate::Ir { path: IrPath::parse(&path)?, via, only, home, gateway })
+        RawFateTable { ir: Some(path), via, only, home, gateway, r#if: when, sets, keep: None, .. } => {
+            let sets = sets.iter().flat_map(|text| text.split(',')).map(pair).collect::<Result<_>>()?;
+            Ok(FieldFate::Ir { path: IrPath::parse(&path)?, via, only, home, gateway, when, sets })
         }
         _ => Err(anyhow!("expected one of ir, const, inline, keep, hand")),
     }
 }
 
+fn pair(text: &str) -> Result<(String, String)> {
+    let (path, word) = text.trim().split_once('=').context("expected \"path=word\"")?;
+    Ok((path.to_owned(), word.to_owned()))
+}
+
 fn check_fate(ir: &Ir, object: &str, fate: &FieldFate) -> Result<()> {
     match fate {
-        FieldFate::Ir { path, .. } => {
+        FieldFate::Ir { path, when, sets, .. } => {
+            when.iter()
+                .chain(sets.iter().map(|(path, _)| path))
+                .try_for_each(|path| ir.at(object, path).map(drop))?;
             let Some((list, which)) = &path.element else {
                 return ir.at(object, &path.leaf).map(drop);
             };

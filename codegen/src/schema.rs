@@ -25,6 +25,9 @@ pub const PROTOCOLS: [&str; 6] =
 pub struct Schema {
     /// Protocol name, as in [`PROTOCOLS`].
     pub protocol: String,
+    /// Members may be written in snake_case as well, as the JSON form of protocol buffers allows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub snake_case: bool,
     /// Names of the root types.
     pub roots: Roots,
     /// Every type reachable from the roots, by name (UpperCamelCase), sorted.

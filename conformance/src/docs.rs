@@ -32,6 +32,25 @@ pub struct Extras {
     pub nulls: bool,
 }
 
+/// Objects that say one of several things: providers refuse two of them at once.
+const ONE_OF: &[(&str, &[&str])] = &[
+    (
+        "Part",
+        &[
+            "text",
+            "inlineData",
+            "fileData",
+            "functionCall",
+            "functionResponse",
+            "executableCode",
+            "codeExecutionResult",
+            "toolCall",
+            "toolResponse",
+        ],
+    ),
+    ("FunctionResponsePart", &["inlineData", "fileData"]),
+];
+
 /// Makes one document; the same seed makes the same document.
 pub fn document(schema: &Schema, root: Root, seed: u64, extras: Extras) -> String {
     let mut maker = Maker::new(schema, seed, extras);
@@ -171,7 +190,14 @@ impl<'s> Maker<'s> {
     fn named(&mut self, name: &str, depth: usize) {
         let schema = self.schema;
         match &schema.types[name] {
-            Def::Object(fields) => self.object(fields.iter(), None, depth),
+            Def::Object(fields) => {
+                let left_out = self.left_out(name);
+                self.object(
+                    fields.iter().filter(|(name, _)| !left_out.contains(&name.as_str())),
+                    None,
+                    depth,
+                );
+            }
             Def::Enum(words) => {
                 if let [_, _, ..] = &words[..]
                     && self.mark(|rng, _| {
@@ -217,6 +243,15 @@ impl<'s> Maker<'s> {
             // A map's view; the schemas that are read here have none.
             Def::Union(Union::Present(_)) => self.out.push_str("{}"),
         }
+    }
+
+    /// Members that a document whose values are looked for does not have, because another one stands for them.
+    fn left_out(&mut self, ty: &str) -> Vec<&'static str> {
+        let Some((_, one_of)) = ONE_OF.iter().find(|(known, _)| self.marks.is_some() && *known == ty) else {
+            return Vec::new();
+        };
+        let kept = self.rng.usize(..one_of.len());
+        one_of.iter().enumerate().filter(|(at, _)| *at != kept).map(|(_, name)| *name).collect()
     }
 
     fn object<'f>(

@@ -51,6 +51,40 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Root::Response, "choices[].index", "the only answer is the first"),
     (Protocol::OpenaiChat, Root::Response, "choices[].finish_reason", "an answer with calls ends in calls"),
     (Protocol::OpenaiChat, Root::Response, "usage.total_tokens", "it follows from the other counts"),
+    (Protocol::Gemini, Root::Request, "model", "the gateway chooses the model"),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "candidates[].finishReason",
+        "the report tells Google's own word as the category of the stop",
+    ),
+    (Protocol::Gemini, Root::Response, "candidates[].index", "the only answer is the first"),
+    (Protocol::Gemini, Root::Response, "candidates[].content.role", "an answer is the model's"),
+    (Protocol::Gemini, Root::Response, "usageMetadata.totalTokenCount", "it follows from the other counts"),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "candidates[].citationMetadata.citationSources[].startIndex",
+        "a place outside the text",
+    ),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "candidates[].citationMetadata.citationSources[].endIndex",
+        "a place outside the text",
+    ),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "candidates[].citationMetadata.citations[].startIndex",
+        "a place outside the text",
+    ),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "candidates[].citationMetadata.citations[].endIndex",
+        "a place outside the text",
+    ),
     (Protocol::Bedrock, Root::Response, "usage.totalTokens", "it follows from the other counts"),
     (Protocol::Bedrock, Root::Request, "messages[].role", "calls and results say by themselves who speaks"),
     (Protocol::Cohere, Root::Request, "model", "the gateway chooses the model"),
@@ -101,6 +135,56 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
 
 /// Values that a target says nothing of, by source, target, kind of document and path.
 const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
+    (
+        Protocol::Gemini,
+        Protocol::Anthropic,
+        Root::Request,
+        "serviceTier",
+        "bought capacity is used where there is any",
+    ),
+    (
+        Protocol::OpenaiResponses,
+        Protocol::Gemini,
+        Root::Response,
+        "output[].content[].annotations[].start_index",
+        "a place outside the text",
+    ),
+    (
+        Protocol::OpenaiResponses,
+        Protocol::Gemini,
+        Root::Response,
+        "output[].content[].annotations[].end_index",
+        "a place outside the text",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Protocol::Gemini,
+        Root::Response,
+        "choices[].message.annotations[].url_citation.start_index",
+        "a place outside the text",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Protocol::Gemini,
+        Root::Response,
+        "choices[].message.annotations[].url_citation.end_index",
+        "a place outside the text",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Protocol::Gemini,
+        Root::Request,
+        "messages[].content[].prompt_cache_breakpoint.ttl",
+        "the report names the mark by its other name",
+    ),
+    (
+        Protocol::Gemini,
+        Protocol::Bedrock,
+        Root::Response,
+        "candidates[].content.parts[].inlineData.displayName",
+        "the name of a file without bytes",
+    ),
+    (Protocol::Cohere, Protocol::Gemini, Root::Request, "strict_tools", "the report names each function"),
     (Protocol::OpenaiChat, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
     (Protocol::Anthropic, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
     (Protocol::OpenaiResponses, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
@@ -170,10 +254,44 @@ const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
 ];
 
 /// Members that say nothing in a request without tools, or one that forbids calls.
-const ABOUT_TOOLS: &[&str] = &["tool_choice", "function_call", "parallel_tool_calls", "strict_tools"];
+const ABOUT_TOOLS: &[&str] =
+    &["tool_choice", "function_call", "parallel_tool_calls", "strict_tools", "toolConfig"];
 
 /// Values that become others, so that a difference in the translation is all that can be seen of them.
 const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
+    (Protocol::OpenaiChat, Root::Response, "usage.completion_tokens", "reasoning is counted apart elsewhere"),
+    (
+        Protocol::OpenaiResponses,
+        Root::Response,
+        "usage.output_tokens",
+        "reasoning is counted apart elsewhere",
+    ),
+    (Protocol::Anthropic, Root::Response, "usage.output_tokens", "reasoning is counted apart elsewhere"),
+    (
+        Protocol::Cohere,
+        Root::Response,
+        "usage.billed_units.output_tokens",
+        "reasoning is counted apart elsewhere",
+    ),
+    (Protocol::Cohere, Root::Response, "usage.tokens.output_tokens", "reasoning is counted apart elsewhere"),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "usageMetadata.candidatesTokenCount",
+        "reasoning is counted within elsewhere",
+    ),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "usageMetadata.promptTokenCount",
+        "cached input is counted apart elsewhere",
+    ),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "candidates[].content.parts[].functionCall.id",
+        "the id of a call is sealed with its reasoning",
+    ),
     (Protocol::OpenaiChat, Root::Response, "usage.prompt_tokens", "cached input is counted apart elsewhere"),
     (
         Protocol::OpenaiResponses,
@@ -222,11 +340,14 @@ fn is_listed(list: &[(Protocol, Root, &str, &str)], source: Protocol, root: Root
 
 /// Whether a document says one thing in two ways, which nobody writes: one must give way.
 ///
-/// Those are calls in the older and the newer form, and counts of input beside the count of what was not cached.
+/// Those are calls in the older and the newer form, counts of input beside the count of what was not cached, and
+/// schemas of an answer in several dialects.
 fn contradicts_itself(json: &str) -> bool {
     let has = |member: &str| json.contains(&format!("\"{member}\":"));
     (has("function_call") || has("functions")) && (has("tool_calls") || has("tools") || has("tool_choice"))
         || has("prompt_cache_miss_tokens")
+        || has("responseJsonSchemaOrdered") && (has("responseSchema") || has("responseJsonSchema"))
+        || has("responseSchema") && has("responseJsonSchema")
 }
 
 /// Translates `cases` documents of `source` to `target` and looks for each of their values.
@@ -261,7 +382,8 @@ pub fn check(
                 let no_tools = ABOUT_TOOLS.contains(&first)
                     && (!declares(&document.json)
                         || !body.contains("\"tools\":")
-                        || body.contains("\"tool_choice\":{\"type\":\"none\"}"));
+                        || body.contains("\"tool_choice\":{\"type\":\"none\"}")
+                        || body.contains("\"functionCallingConfig\":{\"mode\":\"NONE\"}"));
                 let untold = UNTOLD.iter().any(|(from, to, kind, known, _)| {
                     (*from, *to, *kind, *known) == (source, target, root, path.as_str())
                 });

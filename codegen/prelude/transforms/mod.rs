@@ -20,6 +20,7 @@ pub mod json_text;
 pub mod negated;
 pub mod nested_tool_names;
 pub mod source_kind;
+pub mod turn_word;
 pub mod usage;
 pub mod usage_with_total;
 pub mod video_word;

@@ -16,8 +16,9 @@ const BOX_VARIANT: usize = 40;
 pub(crate) fn module(schema: &Schema) -> TokenStream {
     let aliases = BTreeMap::new();
     let layout = Layout::new(schema, &aliases);
+    let snake = schema.snake_case;
     let defs = schema.types.iter().map(|(name, def)| match def {
-        Def::Object(fields) => object(&layout, name, fields),
+        Def::Object(fields) => object(&layout, name, fields, snake),
         Def::Enum(words) => open_enum(name, words),
         Def::Union(Union::Tag { field, variants, untagged }) => {
             tagged(&layout, name, field, variants, untagged.as_deref())
@@ -111,7 +112,7 @@ impl<'s> Layout<'s> {
     }
 }
 
-fn object(layout: &Layout<'_>, name: &str, fields: &BTreeMap<String, Field>) -> TokenStream {
+fn object(layout: &Layout<'_>, name: &str, fields: &BTreeMap<String, Field>, snake: bool) -> TokenStream {
     let ty = names::ty(name);
     let doc = format!(" The object `{name}`, {}.", count(fields.len(), "declared member"));
     // Tags first, so that whoever reads the object knows what it is before the rest arrives.
@@ -119,6 +120,11 @@ fn object(layout: &Layout<'_>, name: &str, fields: &BTreeMap<String, Field>) -> 
     fields.sort_by_key(|(name, field)| (field.constant.is_none(), *name));
     let wires: Vec<&String> = fields.iter().map(|(wire, _)| *wire).collect();
     let idents: Vec<_> = wires.iter().map(|wire| names::field(wire)).collect();
+    let read_as = wires.iter().map(|wire| {
+        let other = snake.then(|| names::snake(wire)).filter(|other| other != *wire);
+        let other = other.map(|other| quote!(| #other));
+        quote!(#wire #other)
+    });
     let types = fields.iter().map(|(_, f)| layout.rust(&f.ty));
     let docs = fields.iter().map(|(wire, f)| format!(" `{wire}`: {}.", describe(f)));
     quote! {
@@ -146,7 +152,7 @@ fn object(layout: &Layout<'_>, name: &str, fields: &BTreeMap<String, Field>) -> 
         impl<'a> Object<'a> for #ty<'a> {
             fn member(&mut self, name: &str, cursor: &mut Cursor<'a>) -> Result<bool, WireError> {
                 match name {
-                    #(#wires => self.#idents = Wire::read(cursor)?,)*
+                    #(#read_as => self.#idents = Wire::read(cursor)?,)*
                     _ => return Ok(false),
                 }
                 Ok(true)

@@ -24,7 +24,7 @@ pub fn run(document: &Document, protocol: &str) -> Result<Schema> {
     for (name, node) in &document.defs {
         types.insert(name.clone(), def(node).with_context(|| format!("type {name}"))?);
     }
-    let mut schema = Schema { protocol: protocol.to_owned(), roots, types };
+    let mut schema = Schema { protocol: protocol.to_owned(), snake_case: false, roots, types };
     prune(&mut schema);
     Ok(schema)
 }

@@ -85,10 +85,13 @@ pub fn read_document(path: &Path) -> Result<Value> {
     parsed.with_context(|| format!("parse {}", path.display()))
 }
 
-fn lowered(protocol: &str, document: &Value, overlay: &Overlay) -> Result<Schema> {
-    let mut document = read(protocol, document)?;
+fn lowered(protocol: &str, read_from: &Value, overlay: &Overlay) -> Result<Schema> {
+    let mut document = read(protocol, read_from)?;
     passes(&mut document, overlay);
     let mut schema = lower::run(&document, protocol)?;
+    // Both forms describe protocol buffers, whose JSON may be written in either case.
+    let of_protocol_buffers = read_from.get("file").is_some() || read_from.get("schemas").is_some();
+    schema.snake_case = of_protocol_buffers;
     overlay::rename(&mut schema, overlay)?;
     Ok(schema)
 }

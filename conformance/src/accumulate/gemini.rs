@@ -59,6 +59,9 @@ fn add(answer: &mut Value, more: &Value) -> Result<(), String> {
 
 /// Text goes on with the text before it, as long as both are of one kind and the first is not signed.
 fn add_part(parts: &mut Vec<Value>, part: &Value) {
+    if part["text"] == "" && part["thoughtSignature"].is_null() {
+        return;
+    }
     match parts.last_mut() {
         Some(last)
             if last["text"].is_string()

@@ -80,6 +80,7 @@ pub const RULES: Rules = Rules {
         document_bytes: &["application/pdf"],
         document_name: "",
         document_text: true,
+        document_titles: true,
         documents_beside: false,
         image_addresses: &["https://"],
         image_bytes: &["image/png", "image/jpeg", "image/gif", "image/webp"],

@@ -93,6 +93,7 @@ pub const RULES: Rules = Rules {
         ],
         document_name: "",
         document_text: true,
+        document_titles: true,
         documents_beside: false,
         image_addresses: &["s3://"],
         image_bytes: &["image/png", "image/jpeg", "image/gif", "image/webp"],

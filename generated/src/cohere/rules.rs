@@ -78,6 +78,7 @@ pub const RULES: Rules = Rules {
         document_bytes: &[],
         document_name: "",
         document_text: false,
+        document_titles: false,
         documents_beside: true,
         image_addresses: &["https://", "http://"],
         image_bytes: &["image/png", "image/jpeg", "image/gif", "image/webp"],

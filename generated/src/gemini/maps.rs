@@ -2,6 +2,21 @@
 //! Maps of `gemini`.
 
 use super::types::*;
+use super::types::Content as Answer;
+use super::types::Content as Instruction;
+use super::types::Part as PartAudio;
+use super::types::Part as PartCall;
+use super::types::Part as PartDocument;
+use super::types::Part as PartImage;
+use super::types::Part as PartResult;
+use super::types::Part as PartText;
+use super::types::Part as PartThought;
+use super::types::Part as PartVideo;
+use super::types::FunctionResponsePart as ResultAudio;
+use super::types::FunctionResponsePart as ResultDocument;
+use super::types::FunctionResponsePart as ResultImage;
+use super::types::FunctionResponsePart as ResultVideo;
+use super::types::Content as Turn;
 use crate::ir;
 use crate::prelude::*;
 use crate::prelude::map::{self, write_num};
@@ -61,6 +76,216 @@ pub fn error_from_ir<'s>(
     cx.leftovers(&node.native);
     write_error_response(node, &node.native, cx, node.at)
 }
+/// Takes a `Answer` apart into `Candidate`.
+pub fn read_answer<'a>(
+    wire: Answer<'a>,
+    out: &mut ir::Candidate<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Answer";
+    let Answer { parts, role, unknown } = wire;
+    match parts {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parts"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "parts", b"[]".to_vec());
+            }
+            let member = cx.member(at, "parts");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_part(v, cx, at));
+            }
+        }
+    }
+    match role {
+        Field::Value(v) if v == "model" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "role", &v),
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Absent => native.left(at, OWNER, "role"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Answer` together from `Candidate`.
+pub fn write_answer<'s>(
+    src: &'s ir::Candidate<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Answer<'s> {
+    const OWNER: &str = "Answer";
+    let mut wire = Answer::default();
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter().filter_map(|node| { write_part(node, cx) }).collect()
+        };
+        if !items.is_empty() {
+            wire.parts = Field::Value(items);
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "role")) {
+        wire.role = match native
+            .spelled(OWNER, "role")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("model")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Blob` apart into `Source`.
+pub fn read_blob<'a>(
+    wire: Blob<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Blob";
+    let Blob { data, display_name, mime_type, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            out.data = Some(v);
+        }
+    }
+    match display_name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "displayName"),
+        Field::Value(v) => {
+            out.filename = Some(v);
+        }
+    }
+    match mime_type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mimeType"),
+        Field::Value(v) => {
+            out.media_type = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Blob` together from `Source`.
+pub fn write_blob<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Blob<'s> {
+    const OWNER: &str = "Blob";
+    let mut wire = Blob::default();
+    if let Some(v) = &src.data {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.data = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "data",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.filename {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.display_name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "filename",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.media_type {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.mime_type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    wire
+}
 /// Takes a `Candidate` apart into `Candidate`.
 pub fn read_candidate<'a>(
     wire: Candidate<'a>,
@@ -104,7 +329,16 @@ pub fn read_candidate<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "content"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "content", &v);
+            if {
+                let mut probe = v.clone();
+                probe.role = Field::Absent;
+                probe == Default::default()
+            } {
+                native.empty(at, OWNER, "content", v.to_json());
+            } else {
+                let member = cx.member(at, "content");
+                read_answer(v, out, native, cx, member);
+            }
         }
     }
     match continuation_token {
@@ -196,6 +430,14 @@ pub fn write_candidate<'s>(
 ) -> Candidate<'s> {
     const OWNER: &str = "Candidate";
     let mut wire = Candidate::default();
+    let w = write_answer(src, native, cx, at);
+    if !({
+        let mut probe = w.clone();
+        probe.role = Field::Absent;
+        probe == Default::default()
+    }) {
+        wire.content = Field::Value(w);
+    }
     if let Some(v) = &src.stop.explanation {
         match Some(v.reborrow()) {
             Some(w) => {
@@ -282,17 +524,6 @@ pub fn write_candidate<'s>(
     }
     if cx.home() {
         native.restore(OWNER, &mut wire);
-    }
-    if src.content.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Candidate",
-                path: "content",
-                reason: "parts are carried whole",
-            },
-            true,
-        );
     }
     if src.stop.category.is_some() {
         cx.lack(
@@ -395,6 +626,715 @@ pub fn write_error_response<'s>(
     }
     wire
 }
+/// Takes a `FileData` apart into `Source`.
+pub fn read_file_data<'a>(
+    wire: FileData<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FileData";
+    let FileData { display_name, file_uri, mime_type, unknown } = wire;
+    match display_name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "displayName"),
+        Field::Value(v) => {
+            out.filename = Some(v);
+        }
+    }
+    match file_uri {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileUri"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    match mime_type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mimeType"),
+        Field::Value(v) => {
+            out.media_type = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FileData` together from `Source`.
+pub fn write_file_data<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FileData<'s> {
+    const OWNER: &str = "FileData";
+    let mut wire = FileData::default();
+    if let Some(v) = &src.filename {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.display_name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "filename",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_uri = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.media_type {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.mime_type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `FunctionCall` apart into `Block.tool_call`.
+pub fn read_function_call<'a>(
+    wire: FunctionCall<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FunctionCall";
+    let FunctionCall { args, id, name, unknown } = wire;
+    match args {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "args"),
+        Field::Value(v) => {
+            out.input = Some(v);
+        }
+    }
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.id = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FunctionCall` together from `Block.tool_call`.
+pub fn write_function_call<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FunctionCall<'s> {
+    const OWNER: &str = "FunctionCall";
+    let mut wire = FunctionCall::default();
+    if let Some(v) = &src.input {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.args = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "input",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `FunctionResponse` apart into `Block.tool_result`.
+pub fn read_function_response<'a>(
+    wire: FunctionResponse<'a>,
+    out: &mut ir::ToolResultBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FunctionResponse";
+    let FunctionResponse {
+        id,
+        name,
+        parts,
+        response,
+        scheduling,
+        will_continue,
+        unknown,
+    } = wire;
+    match id {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "id"),
+        Field::Value(v) => {
+            out.call_id = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match parts {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parts"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "parts", b"[]".to_vec());
+            }
+            let member = cx.member(at, "parts");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_function_response_part(v, cx, at));
+            }
+        }
+    }
+    match response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "response"),
+        Field::Value(v) => {
+            if let Some(ir::Block::Json(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::Json(node) if node.bare == Some(true)),
+                || ir::Block::Json(ir::JsonBlock {
+                    at,
+                    bare: Some(true),
+                    ..Default::default()
+                }),
+            ) {
+                element.value = Some(v);
+            }
+        }
+    }
+    match scheduling {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "scheduling"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "scheduling", &v);
+        }
+    }
+    match will_continue {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "willContinue"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "willContinue", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FunctionResponse` together from `Block.tool_result`.
+pub fn write_function_response<'s>(
+    src: &'s ir::ToolResultBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FunctionResponse<'s> {
+    const OWNER: &str = "FunctionResponse";
+    let mut wire = FunctionResponse::default();
+    if let Some(v) = &src.call_id {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.id = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_result",
+                        path: "call_id",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_result",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter(|item| {
+                    !((matches!(item, ir::Block::Json(node) if node.bare == Some(true))))
+                })
+                .filter_map(|node| { write_function_response_part(node, cx) })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.parts = Field::Value(items);
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::Json(node) if node.bare == Some(true) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.value {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.response = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Block.tool_result",
+                            path: "content[json].value",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `FunctionResponseBlob` apart into `Source`.
+pub fn read_function_response_blob<'a>(
+    wire: FunctionResponseBlob<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FunctionResponseBlob";
+    let FunctionResponseBlob { data, display_name, mime_type, unknown } = wire;
+    match data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "data"),
+        Field::Value(v) => {
+            out.data = Some(v);
+        }
+    }
+    match display_name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "displayName"),
+        Field::Value(v) => {
+            out.filename = Some(v);
+        }
+    }
+    match mime_type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mimeType"),
+        Field::Value(v) => {
+            out.media_type = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FunctionResponseBlob` together from `Source`.
+pub fn write_function_response_blob<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FunctionResponseBlob<'s> {
+    const OWNER: &str = "FunctionResponseBlob";
+    let mut wire = FunctionResponseBlob::default();
+    if let Some(v) = &src.data {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.data = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "data",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.filename {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.display_name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "filename",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.media_type {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.mime_type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.url.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "url",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `FunctionResponseFileData` apart into `Source`.
+pub fn read_function_response_file_data<'a>(
+    wire: FunctionResponseFileData<'a>,
+    out: &mut ir::Source<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "FunctionResponseFileData";
+    let FunctionResponseFileData { display_name, file_uri, mime_type, unknown } = wire;
+    match display_name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "displayName"),
+        Field::Value(v) => {
+            out.filename = Some(v);
+        }
+    }
+    match file_uri {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileUri"),
+        Field::Value(v) => {
+            out.url = Some(v);
+        }
+    }
+    match mime_type {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mimeType"),
+        Field::Value(v) => {
+            out.media_type = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `FunctionResponseFileData` together from `Source`.
+pub fn write_function_response_file_data<'s>(
+    src: &'s ir::Source<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> FunctionResponseFileData<'s> {
+    const OWNER: &str = "FunctionResponseFileData";
+    let mut wire = FunctionResponseFileData::default();
+    if let Some(v) = &src.filename {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.display_name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "filename",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.url {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.file_uri = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "url",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.media_type {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.mime_type = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Source",
+                        path: "media_type",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "blocks",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "data",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.file_id.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "file_id",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack_in(
+            &Lack {
+                ir: "Source",
+                path: "text",
+                reason: "a source is bytes or an address",
+            },
+            true,
+        );
+    }
+    wire
+}
 /// Takes a `GenerateContentRequest` apart into `Request`.
 pub fn read_generate_content_request<'a>(
     wire: GenerateContentRequest<'a>,
@@ -430,7 +1370,22 @@ pub fn read_generate_content_request<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "contents"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "contents", &v);
+            if v.is_empty() {
+                native.empty(at, OWNER, "contents", b"[]".to_vec());
+            }
+            let member = cx.member(at, "contents");
+            let list = out.turns.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                let mut node = ir::Turn {
+                    at,
+                    ..Default::default()
+                };
+                let mut own = Native::default();
+                read_turn(v, &mut node, &mut own, cx, at);
+                node.native.append(own);
+                list.push(node);
+            }
         }
     }
     match continuation_token {
@@ -492,7 +1447,12 @@ pub fn read_generate_content_request<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "systemInstruction"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "systemInstruction", &v);
+            if v == Default::default() {
+                native.empty(at, OWNER, "systemInstruction", v.to_json());
+            } else {
+                let member = cx.member(at, "systemInstruction");
+                read_instruction(v, out, native, cx, member);
+            }
         }
     }
     match tool_config {
@@ -523,6 +1483,20 @@ pub fn write_generate_content_request<'s>(
 ) -> GenerateContentRequest<'s> {
     const OWNER: &str = "GenerateContentRequest";
     let mut wire = GenerateContentRequest::default();
+    if let Some(list) = &src.turns {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| {
+                    cx.leftovers(&node.native);
+                    Some(write_turn(node, &node.native, cx, node.at))
+                })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.contents = Field::Value(items);
+        }
+    }
     let w = write_generation_config(src, native, cx, at);
     if !(w == Default::default()) {
         wire.generation_config = Field::Value(Box::new(w));
@@ -597,6 +1571,12 @@ pub fn write_generate_content_request<'s>(
                     false,
                 );
             }
+        }
+    }
+    if src.instructions.is_some() || (cx.home() && native.owns("Instruction")) {
+        let w = write_instruction(src, native, cx, at);
+        if !(w == Default::default()) {
+            wire.system_instruction = Field::Value(w);
         }
     }
     if cx.home() {
@@ -712,17 +1692,6 @@ pub fn write_generate_content_request<'s>(
             false,
         );
     }
-    if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "instructions",
-                reason: "parts are carried whole",
-            },
-            true,
-        );
-    }
     if src.moderation.is_some() {
         cx.lack(
             at,
@@ -740,7 +1709,7 @@ pub fn write_generate_content_request<'s>(
             &Lack {
                 ir: "Request",
                 path: "output.audio",
-                reason: "the voices are carried whole",
+                reason: "the voices are Google's own",
             },
             false,
         );
@@ -751,7 +1720,18 @@ pub fn write_generate_content_request<'s>(
             &Lack {
                 ir: "Request",
                 path: "output.format",
-                reason: "the format of the answer is carried whole",
+                reason: "a media type says the form of the answer",
+            },
+            false,
+        );
+    }
+    if src.output.modalities.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "output.modalities",
+                reason: "kinds of output are written in capital letters",
             },
             false,
         );
@@ -822,13 +1802,35 @@ pub fn write_generate_content_request<'s>(
             true,
         );
     }
+    if src.reasoning.budget_tokens.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.budget_tokens",
+                reason: "the settings of thinking say it together",
+            },
+            false,
+        );
+    }
     if src.reasoning.display.is_some() {
         cx.lack(
             at,
             &Lack {
                 ir: "Request",
                 path: "reasoning.display",
-                reason: "whether thoughts are shown is carried whole",
+                reason: "thoughts are shown or not",
+            },
+            false,
+        );
+    }
+    if src.reasoning.effort.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "reasoning.effort",
+                reason: "the settings of thinking say it together",
             },
             false,
         );
@@ -883,7 +1885,7 @@ pub fn write_generate_content_request<'s>(
             &Lack {
                 ir: "Request",
                 path: "tool_choice.allowed",
-                reason: "the choice of tools is carried whole",
+                reason: "mode and allowed names say it together",
             },
             true,
         );
@@ -894,7 +1896,7 @@ pub fn write_generate_content_request<'s>(
             &Lack {
                 ir: "Request",
                 path: "tool_choice.mode",
-                reason: "the choice of tools is carried whole",
+                reason: "mode and allowed names say it together",
             },
             false,
         );
@@ -905,7 +1907,7 @@ pub fn write_generate_content_request<'s>(
             &Lack {
                 ir: "Request",
                 path: "tool_choice.name",
-                reason: "the choice of tools is carried whole",
+                reason: "mode and allowed names say it together",
             },
             true,
         );
@@ -927,7 +1929,7 @@ pub fn write_generate_content_request<'s>(
             &Lack {
                 ir: "Request",
                 path: "tool_choice.required",
-                reason: "the choice of tools is carried whole",
+                reason: "mode and allowed names say it together",
             },
             true,
         );
@@ -938,18 +1940,7 @@ pub fn write_generate_content_request<'s>(
             &Lack {
                 ir: "Request",
                 path: "tools",
-                reason: "tools are carried whole",
-            },
-            true,
-        );
-    }
-    if src.turns.as_ref().is_some_and(|list| !list.is_empty()) {
-        cx.lack(
-            at,
-            &Lack {
-                ir: "Request",
-                path: "turns",
-                reason: "parts are carried whole",
+                reason: "a tool that Gemini has no form for",
             },
             true,
         );
@@ -1395,7 +2386,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             &Lack {
                 ir: "Usage",
                 path: "audio_input",
-                reason: "counts by modality are carried whole",
+                reason: "counts by modality are a list",
             },
             false,
         );
@@ -1406,7 +2397,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             &Lack {
                 ir: "Usage",
                 path: "audio_output",
-                reason: "counts by modality are carried whole",
+                reason: "counts by modality are a list",
             },
             false,
         );
@@ -1450,7 +2441,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             &Lack {
                 ir: "Usage",
                 path: "image_input",
-                reason: "counts by modality are carried whole",
+                reason: "counts by modality are a list",
             },
             false,
         );
@@ -1483,7 +2474,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             &Lack {
                 ir: "Usage",
                 path: "text_input",
-                reason: "counts by modality are carried whole",
+                reason: "counts by modality are a list",
             },
             false,
         );
@@ -1494,7 +2485,7 @@ pub fn write_generate_content_response_usage_metadata<'s>(
             &Lack {
                 ir: "Usage",
                 path: "text_output",
-                reason: "counts by modality are carried whole",
+                reason: "counts by modality are a list",
             },
             false,
         );
@@ -1656,15 +2647,7 @@ pub fn read_generation_config<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "responseModalities"),
         Field::Value(v) => {
-            if v.is_empty() {
-                native.empty(at, OWNER, "responseModalities", b"[]".to_vec());
-            }
-            let member = cx.member(at, "responseModalities");
-            let _ = member;
-            out.output
-                .modalities
-                .get_or_insert_with(Vec::new)
-                .extend(v.into_iter().map(|v| v.text()));
+            native.keep_wire(at, OWNER, "responseModalities", &v);
         }
     }
     match response_schema {
@@ -1715,12 +2698,7 @@ pub fn read_generation_config<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "thinkingConfig"),
         Field::Value(v) => {
-            if v == Default::default() {
-                native.empty(at, OWNER, "thinkingConfig", v.to_json());
-            } else {
-                let member = cx.member(at, "thinkingConfig");
-                read_thinking_config(v, out, native, cx, member);
-            }
+            native.keep_wire(at, OWNER, "thinkingConfig", &v);
         }
     }
     match top_k {
@@ -1883,15 +2861,6 @@ pub fn write_generation_config<'s>(
             }
         }
     }
-    if let Some(list) = &src.output.modalities {
-        let items: Vec<_> = list
-            .iter()
-            .filter_map(|v| Some(GenerationConfigModality::from_text(v.reborrow())))
-            .collect();
-        if !items.is_empty() {
-            wire.response_modalities = Field::Value(items);
-        }
-    }
     if let Some(v) = &src.sampling.seed {
         match Some(write_num(v, cx.home())) {
             Some(w) => {
@@ -1934,10 +2903,6 @@ pub fn write_generation_config<'s>(
             }
         }
     }
-    let w = write_thinking_config(src, native, cx, at);
-    if !(w == Default::default()) {
-        wire.thinking_config = Field::Value(w);
-    }
     if let Some(v) = &src.sampling.top_k {
         match Some(write_num(v, cx.home())) {
             Some(w) => {
@@ -1976,6 +2941,3652 @@ pub fn write_generation_config<'s>(
     }
     if cx.home() {
         native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `Instruction` apart into `Request`.
+pub fn read_instruction<'a>(
+    wire: Instruction<'a>,
+    out: &mut ir::Request<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "Instruction";
+    let Instruction { parts, role, unknown } = wire;
+    match parts {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parts"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "parts", b"[]".to_vec());
+            }
+            let member = cx.member(at, "parts");
+            let list = out.instructions.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_part(v, cx, at));
+            }
+        }
+    }
+    match role {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "role", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `Instruction` together from `Request`.
+pub fn write_instruction<'s>(
+    src: &'s ir::Request<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> Instruction<'s> {
+    const OWNER: &str = "Instruction";
+    let mut wire = Instruction::default();
+    if let Some(list) = &src.instructions {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter().filter_map(|node| { write_part(node, cx) }).collect()
+        };
+        if !items.is_empty() {
+            wire.parts = Field::Value(items);
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `PartAudio` apart into `Block.audio`.
+pub fn read_part_audio<'a>(
+    wire: PartAudio<'a>,
+    out: &mut ir::AudioBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PartAudio";
+    let PartAudio {
+        audio_metadata,
+        audio_transcription,
+        code_execution_result,
+        document_metadata,
+        executable_code,
+        file_data,
+        function_call,
+        function_response,
+        inline_data,
+        media_processing,
+        media_resolution,
+        part_metadata,
+        speech_metadata,
+        spreadsheet_metadata,
+        text,
+        thought,
+        thought_signature,
+        tool_call,
+        tool_response,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match audio_transcription {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscription"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscription", &v);
+        }
+    }
+    match code_execution_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "codeExecutionResult"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "codeExecutionResult", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match executable_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "executableCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "executableCode", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "fileData", &v);
+            } else {
+                if v == FileData::default() {
+                    native.empty(at, OWNER, "fileData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "fileData");
+                    read_file_data(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Url);
+                if out.source.url.is_none() {
+                    native.form(at, OWNER, "fileData");
+                }
+            }
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "functionCall", &v);
+        }
+    }
+    match function_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionResponse"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "functionResponse", &v);
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "inlineData", &v);
+            } else {
+                if v == Blob::default() {
+                    native.empty(at, OWNER, "inlineData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "inlineData");
+                    read_blob(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Bytes);
+                if out.source.data.is_none() {
+                    native.form(at, OWNER, "inlineData");
+                }
+            }
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match part_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "partMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "partMetadata", &v);
+        }
+    }
+    match speech_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speechMetadata", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "text", &v);
+        }
+    }
+    match thought {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thought"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thought", &v);
+        }
+    }
+    match thought_signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtSignature"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thoughtSignature", &v);
+        }
+    }
+    match tool_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolCall", &v);
+        }
+    }
+    match tool_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolResponse"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolResponse", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PartAudio` together from `Block.audio`.
+pub fn write_part_audio<'s>(
+    src: &'s ir::AudioBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PartAudio<'s> {
+    const OWNER: &str = "PartAudio";
+    let mut wire = PartAudio::default();
+    if src.source.url.is_some() || (cx.home() && native.has_form(OWNER, "fileData")) {
+        if src.source != Default::default() || (cx.home() && native.owns("FileData")) {
+            cx.enter(at, "Block.audio", "source", &[]);
+            let w = write_file_data(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.file_data = Field::Value(w);
+            }
+        }
+    }
+    if src.source.data.is_some() || (cx.home() && native.has_form(OWNER, "inlineData")) {
+        if src.source != Default::default() || (cx.home() && native.owns("Blob")) {
+            cx.enter(at, "Block.audio", "source", &[]);
+            let w = write_blob(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.inline_data = Field::Value(w);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.expires_at.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "expires_at",
+                reason: "Gemini has no handles of spoken answers",
+            },
+            false,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "id",
+                reason: "Gemini has no handles of spoken answers",
+            },
+            true,
+        );
+    }
+    if src.transcript.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "transcript",
+                reason: "Gemini has no handles of spoken answers",
+            },
+            false,
+        );
+    }
+    if !cx.home() && src.source.url.is_none() && src.source.data.is_none() {
+        if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.blocks",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.data.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.data",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.file_id.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.file_id",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.filename.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.filename",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.media_type.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.media_type",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.text.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.text",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.url.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.url",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `PartCall` apart into `Block.tool_call`.
+pub fn read_part_call<'a>(
+    wire: PartCall<'a>,
+    out: &mut ir::ToolCallBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PartCall";
+    let PartCall {
+        audio_metadata,
+        audio_transcription,
+        code_execution_result,
+        document_metadata,
+        executable_code,
+        file_data,
+        function_call,
+        function_response,
+        inline_data,
+        media_processing,
+        media_resolution,
+        part_metadata,
+        speech_metadata,
+        spreadsheet_metadata,
+        text,
+        thought,
+        thought_signature,
+        tool_call,
+        tool_response,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match audio_transcription {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscription"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscription", &v);
+        }
+    }
+    match code_execution_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "codeExecutionResult"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "codeExecutionResult", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match executable_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "executableCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "executableCode", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "fileData", &v);
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionCall"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "functionCall", v.to_json());
+            } else {
+                let member = cx.member(at, "functionCall");
+                read_function_call(v, out, native, cx, member);
+            }
+        }
+    }
+    match function_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionResponse"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "functionResponse", &v);
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "inlineData", &v);
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match part_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "partMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "partMetadata", &v);
+        }
+    }
+    match speech_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speechMetadata", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "text", &v);
+        }
+    }
+    match thought {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thought"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thought", &v);
+        }
+    }
+    match thought_signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtSignature"),
+        Field::Value(v) => {
+            out.signature = Some(v);
+        }
+    }
+    match tool_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolCall", &v);
+        }
+    }
+    match tool_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolResponse"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolResponse", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PartCall` together from `Block.tool_call`.
+pub fn write_part_call<'s>(
+    src: &'s ir::ToolCallBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PartCall<'s> {
+    const OWNER: &str = "PartCall";
+    let mut wire = PartCall::default();
+    let w = write_function_call(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.function_call = Field::Value(w);
+    }
+    if let Some(v) = &src.signature {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.thought_signature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.tool_call",
+                        path: "signature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.text.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "text",
+                reason: "arguments are a JSON object",
+            },
+            true,
+        );
+    }
+    wire
+}
+/// Takes a `PartDocument` apart into `Block.document`.
+pub fn read_part_document<'a>(
+    wire: PartDocument<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PartDocument";
+    let PartDocument {
+        audio_metadata,
+        audio_transcription,
+        code_execution_result,
+        document_metadata,
+        executable_code,
+        file_data,
+        function_call,
+        function_response,
+        inline_data,
+        media_processing,
+        media_resolution,
+        part_metadata,
+        speech_metadata,
+        spreadsheet_metadata,
+        text,
+        thought,
+        thought_signature,
+        tool_call,
+        tool_response,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match audio_transcription {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscription"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscription", &v);
+        }
+    }
+    match code_execution_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "codeExecutionResult"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "codeExecutionResult", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match executable_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "executableCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "executableCode", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "fileData", &v);
+            } else {
+                if v == FileData::default() {
+                    native.empty(at, OWNER, "fileData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "fileData");
+                    read_file_data(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Url);
+                if out.source.url.is_none() {
+                    native.form(at, OWNER, "fileData");
+                }
+            }
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "functionCall", &v);
+        }
+    }
+    match function_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionResponse"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "functionResponse", &v);
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "inlineData", &v);
+            } else {
+                if v == Blob::default() {
+                    native.empty(at, OWNER, "inlineData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "inlineData");
+                    read_blob(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Bytes);
+                if out.source.data.is_none() {
+                    native.form(at, OWNER, "inlineData");
+                }
+            }
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match part_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "partMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "partMetadata", &v);
+        }
+    }
+    match speech_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speechMetadata", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "text", &v);
+        }
+    }
+    match thought {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thought"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thought", &v);
+        }
+    }
+    match thought_signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtSignature"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thoughtSignature", &v);
+        }
+    }
+    match tool_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolCall", &v);
+        }
+    }
+    match tool_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolResponse"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolResponse", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PartDocument` together from `Block.document`.
+pub fn write_part_document<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PartDocument<'s> {
+    const OWNER: &str = "PartDocument";
+    let mut wire = PartDocument::default();
+    if src.source.url.is_some() || (cx.home() && native.has_form(OWNER, "fileData")) {
+        if src.source != Default::default() || (cx.home() && native.owns("FileData")) {
+            cx.enter(at, "Block.document", "source", &[]);
+            let w = write_file_data(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.file_data = Field::Value(w);
+            }
+        }
+    }
+    if src.source.data.is_some() || (cx.home() && native.has_form(OWNER, "inlineData")) {
+        if src.source != Default::default() || (cx.home() && native.owns("Blob")) {
+            cx.enter(at, "Block.document", "source", &[]);
+            let w = write_blob(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.inline_data = Field::Value(w);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.mode",
+                reason: "Gemini grounds an answer by its own tools",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.on",
+                reason: "Gemini grounds an answer by its own tools",
+            },
+            false,
+        );
+    }
+    if src.context.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "context",
+                reason: "a document is its bytes or its address",
+            },
+            false,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "data",
+                reason: "a document is its bytes or its address",
+            },
+            true,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "id",
+                reason: "a document is its bytes or its address",
+            },
+            false,
+        );
+    }
+    if src.title.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "title",
+                reason: "a document is its bytes or its address",
+            },
+            false,
+        );
+    }
+    if !cx.home() && src.source.url.is_none() && src.source.data.is_none() {
+        if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.blocks",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.data.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.data",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.file_id.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.file_id",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.filename.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.filename",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.media_type.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.media_type",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.text.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.text",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.url.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.url",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `PartImage` apart into `Block.image`.
+pub fn read_part_image<'a>(
+    wire: PartImage<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PartImage";
+    let PartImage {
+        audio_metadata,
+        audio_transcription,
+        code_execution_result,
+        document_metadata,
+        executable_code,
+        file_data,
+        function_call,
+        function_response,
+        inline_data,
+        media_processing,
+        media_resolution,
+        part_metadata,
+        speech_metadata,
+        spreadsheet_metadata,
+        text,
+        thought,
+        thought_signature,
+        tool_call,
+        tool_response,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match audio_transcription {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscription"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscription", &v);
+        }
+    }
+    match code_execution_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "codeExecutionResult"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "codeExecutionResult", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match executable_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "executableCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "executableCode", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "fileData", &v);
+            } else {
+                if v == FileData::default() {
+                    native.empty(at, OWNER, "fileData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "fileData");
+                    read_file_data(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Url);
+                if out.source.url.is_none() {
+                    native.form(at, OWNER, "fileData");
+                }
+            }
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "functionCall", &v);
+        }
+    }
+    match function_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionResponse"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "functionResponse", &v);
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "inlineData", &v);
+            } else {
+                if v == Blob::default() {
+                    native.empty(at, OWNER, "inlineData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "inlineData");
+                    read_blob(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Bytes);
+                if out.source.data.is_none() {
+                    native.form(at, OWNER, "inlineData");
+                }
+            }
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match part_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "partMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "partMetadata", &v);
+        }
+    }
+    match speech_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speechMetadata", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "text", &v);
+        }
+    }
+    match thought {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thought"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thought", &v);
+        }
+    }
+    match thought_signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtSignature"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thoughtSignature", &v);
+        }
+    }
+    match tool_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolCall", &v);
+        }
+    }
+    match tool_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolResponse"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolResponse", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PartImage` together from `Block.image`.
+pub fn write_part_image<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PartImage<'s> {
+    const OWNER: &str = "PartImage";
+    let mut wire = PartImage::default();
+    if src.source.url.is_some() || (cx.home() && native.has_form(OWNER, "fileData")) {
+        if src.source != Default::default() || (cx.home() && native.owns("FileData")) {
+            cx.enter(at, "Block.image", "source", &[]);
+            let w = write_file_data(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.file_data = Field::Value(w);
+            }
+        }
+    }
+    if src.source.data.is_some() || (cx.home() && native.has_form(OWNER, "inlineData")) {
+        if src.source != Default::default() || (cx.home() && native.owns("Blob")) {
+            cx.enter(at, "Block.image", "source", &[]);
+            let w = write_blob(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.inline_data = Field::Value(w);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.detail.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "detail",
+                reason: "one of five degrees, where others say low or high",
+            },
+            false,
+        );
+    }
+    if !cx.home() && src.source.url.is_none() && src.source.data.is_none() {
+        if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.blocks",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.data.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.data",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.file_id.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.file_id",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.filename.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.filename",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.media_type.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.media_type",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.text.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.text",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.url.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.url",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `PartResult` apart into `Block.tool_result`.
+pub fn read_part_result<'a>(
+    wire: PartResult<'a>,
+    out: &mut ir::ToolResultBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PartResult";
+    let PartResult {
+        audio_metadata,
+        audio_transcription,
+        code_execution_result,
+        document_metadata,
+        executable_code,
+        file_data,
+        function_call,
+        function_response,
+        inline_data,
+        media_processing,
+        media_resolution,
+        part_metadata,
+        speech_metadata,
+        spreadsheet_metadata,
+        text,
+        thought,
+        thought_signature,
+        tool_call,
+        tool_response,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match audio_transcription {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscription"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscription", &v);
+        }
+    }
+    match code_execution_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "codeExecutionResult"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "codeExecutionResult", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match executable_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "executableCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "executableCode", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "fileData", &v);
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "functionCall", &v);
+        }
+    }
+    match function_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionResponse"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == Default::default() {
+                native.empty(at, OWNER, "functionResponse", v.to_json());
+            } else {
+                let member = cx.member(at, "functionResponse");
+                read_function_response(v, out, native, cx, member);
+            }
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "inlineData", &v);
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match part_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "partMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "partMetadata", &v);
+        }
+    }
+    match speech_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speechMetadata", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "text", &v);
+        }
+    }
+    match thought {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thought"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thought", &v);
+        }
+    }
+    match thought_signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtSignature"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thoughtSignature", &v);
+        }
+    }
+    match tool_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolCall", &v);
+        }
+    }
+    match tool_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolResponse"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolResponse", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PartResult` together from `Block.tool_result`.
+pub fn write_part_result<'s>(
+    src: &'s ir::ToolResultBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PartResult<'s> {
+    const OWNER: &str = "PartResult";
+    let mut wire = PartResult::default();
+    let w = write_function_response(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.function_response = Field::Value(Box::new(w));
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_result",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_result",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.is_error.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_result",
+                path: "is_error",
+                reason: "a result says in its own words that it is an error",
+            },
+            true,
+        );
+    }
+    let home = cx.home();
+    let mut seen: Vec<&str> = Vec::new();
+    for item in src.content.iter().flatten() {
+        if false {
+            continue;
+        }
+        let single = match () {
+            _ if (matches!(item, ir::Block::Json(node) if node.bare == Some(true))) => {
+                Some("json")
+            }
+            _ => None,
+        };
+        match single {
+            Some(tag) if seen.contains(&tag) => {
+                cx.lack_node(
+                    item.at(),
+                    "this kind of message has room for one",
+                    item.semantic(),
+                );
+            }
+            Some(tag) => {
+                seen.push(tag);
+                match item {
+                    ir::Block::Json(src) => {
+                        cx.leftovers(&src.native);
+                    }
+                    _ => {}
+                }
+            }
+            None => {}
+        }
+    }
+    wire
+}
+/// Takes a `PartText` apart into `Block.text`.
+pub fn read_part_text<'a>(
+    wire: PartText<'a>,
+    out: &mut ir::TextBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PartText";
+    let PartText {
+        audio_metadata,
+        audio_transcription,
+        code_execution_result,
+        document_metadata,
+        executable_code,
+        file_data,
+        function_call,
+        function_response,
+        inline_data,
+        media_processing,
+        media_resolution,
+        part_metadata,
+        speech_metadata,
+        spreadsheet_metadata,
+        text,
+        thought,
+        thought_signature,
+        tool_call,
+        tool_response,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match audio_transcription {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscription"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscription", &v);
+        }
+    }
+    match code_execution_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "codeExecutionResult"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "codeExecutionResult", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match executable_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "executableCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "executableCode", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "fileData", &v);
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "functionCall", &v);
+        }
+    }
+    match function_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionResponse"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "functionResponse", &v);
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "inlineData", &v);
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match part_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "partMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "partMetadata", &v);
+        }
+    }
+    match speech_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speechMetadata", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match thought {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thought"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thought", &v);
+        }
+    }
+    match thought_signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtSignature"),
+        Field::Value(v) => {
+            out.signature = Some(v);
+        }
+    }
+    match tool_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolCall", &v);
+        }
+    }
+    match tool_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolResponse"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolResponse", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PartText` together from `Block.text`.
+pub fn write_part_text<'s>(
+    src: &'s ir::TextBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PartText<'s> {
+    const OWNER: &str = "PartText";
+    let mut wire = PartText::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.signature {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.thought_signature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.text",
+                        path: "signature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.citations.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.text",
+                path: "citations",
+                reason: "the sources of an answer stand beside its content",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `PartThought` apart into `Block.reasoning`.
+pub fn read_part_thought<'a>(
+    wire: PartThought<'a>,
+    out: &mut ir::ReasoningBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PartThought";
+    let PartThought {
+        audio_metadata,
+        audio_transcription,
+        code_execution_result,
+        document_metadata,
+        executable_code,
+        file_data,
+        function_call,
+        function_response,
+        inline_data,
+        media_processing,
+        media_resolution,
+        part_metadata,
+        speech_metadata,
+        spreadsheet_metadata,
+        text,
+        thought,
+        thought_signature,
+        tool_call,
+        tool_response,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match audio_transcription {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscription"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscription", &v);
+        }
+    }
+    match code_execution_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "codeExecutionResult"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "codeExecutionResult", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match executable_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "executableCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "executableCode", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "fileData", &v);
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "functionCall", &v);
+        }
+    }
+    match function_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionResponse"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "functionResponse", &v);
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "inlineData", &v);
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match part_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "partMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "partMetadata", &v);
+        }
+    }
+    match speech_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speechMetadata", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            out.text = Some(v);
+        }
+    }
+    match thought {
+        Field::Value(v) if v == true => {}
+        Field::Value(v) => native.spelling(at, OWNER, "thought", &v),
+        Field::Null => native.null(at, OWNER, "thought"),
+        Field::Absent => native.left(at, OWNER, "thought"),
+    }
+    match thought_signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtSignature"),
+        Field::Value(v) => {
+            out.signature = Some(v);
+        }
+    }
+    match tool_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolCall", &v);
+        }
+    }
+    match tool_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolResponse"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolResponse", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PartThought` together from `Block.reasoning`.
+pub fn write_part_thought<'s>(
+    src: &'s ir::ReasoningBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PartThought<'s> {
+    const OWNER: &str = "PartThought";
+    let mut wire = PartThought::default();
+    if let Some(v) = &src.text {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.text = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.reasoning",
+                        path: "text",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "thought")) {
+        wire.thought = match native.spelled(OWNER, "thought") {
+            Some(_) if cx.home() => Field::Value(!true),
+            _ => Field::Value(true),
+        };
+    }
+    if let Some(v) = &src.signature {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.thought_signature = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Block.reasoning",
+                        path: "signature",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.reasoning",
+                path: "id",
+                reason: "Gemini has no ids for reasoning",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `PartVideo` apart into `Block.video`.
+pub fn read_part_video<'a>(
+    wire: PartVideo<'a>,
+    out: &mut ir::VideoBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "PartVideo";
+    let PartVideo {
+        audio_metadata,
+        audio_transcription,
+        code_execution_result,
+        document_metadata,
+        executable_code,
+        file_data,
+        function_call,
+        function_response,
+        inline_data,
+        media_processing,
+        media_resolution,
+        part_metadata,
+        speech_metadata,
+        spreadsheet_metadata,
+        text,
+        thought,
+        thought_signature,
+        tool_call,
+        tool_response,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match audio_transcription {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioTranscription"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "audioTranscription", &v);
+        }
+    }
+    match code_execution_result {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "codeExecutionResult"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "codeExecutionResult", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match executable_code {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "executableCode"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "executableCode", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "fileData", &v);
+            } else {
+                if v == FileData::default() {
+                    native.empty(at, OWNER, "fileData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "fileData");
+                    read_file_data(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Url);
+                if out.source.url.is_none() {
+                    native.form(at, OWNER, "fileData");
+                }
+            }
+        }
+    }
+    match function_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "functionCall", &v);
+        }
+    }
+    match function_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "functionResponse"),
+        Field::Value(v) => {
+            let v = *v;
+            native.keep_wire(at, OWNER, "functionResponse", &v);
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "inlineData", &v);
+            } else {
+                if v == Blob::default() {
+                    native.empty(at, OWNER, "inlineData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "inlineData");
+                    read_blob(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Bytes);
+                if out.source.data.is_none() {
+                    native.form(at, OWNER, "inlineData");
+                }
+            }
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match part_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "partMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "partMetadata", &v);
+        }
+    }
+    match speech_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "speechMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "speechMetadata", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match text {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "text"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "text", &v);
+        }
+    }
+    match thought {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thought"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thought", &v);
+        }
+    }
+    match thought_signature {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "thoughtSignature"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "thoughtSignature", &v);
+        }
+    }
+    match tool_call {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolCall"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolCall", &v);
+        }
+    }
+    match tool_response {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "toolResponse"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "toolResponse", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `PartVideo` together from `Block.video`.
+pub fn write_part_video<'s>(
+    src: &'s ir::VideoBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> PartVideo<'s> {
+    const OWNER: &str = "PartVideo";
+    let mut wire = PartVideo::default();
+    if src.source.url.is_some() || (cx.home() && native.has_form(OWNER, "fileData")) {
+        if src.source != Default::default() || (cx.home() && native.owns("FileData")) {
+            cx.enter(at, "Block.video", "source", &[]);
+            let w = write_file_data(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.file_data = Field::Value(w);
+            }
+        }
+    }
+    if src.source.data.is_some() || (cx.home() && native.has_form(OWNER, "inlineData")) {
+        if src.source != Default::default() || (cx.home() && native.owns("Blob")) {
+            cx.enter(at, "Block.video", "source", &[]);
+            let w = write_blob(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.inline_data = Field::Value(w);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.video",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.video",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if !cx.home() && src.source.url.is_none() && src.source.data.is_none() {
+        if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.blocks",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.data.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.data",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.file_id.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.file_id",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.filename.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.filename",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.media_type.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.media_type",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.text.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.text",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.url.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.url",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `ResultAudio` apart into `Block.audio`.
+pub fn read_result_audio<'a>(
+    wire: ResultAudio<'a>,
+    out: &mut ir::AudioBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResultAudio";
+    let ResultAudio {
+        audio_metadata,
+        document_metadata,
+        file_data,
+        inline_data,
+        media_processing,
+        media_resolution,
+        spreadsheet_metadata,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "fileData", &v);
+            } else {
+                if v == FunctionResponseFileData::default() {
+                    native.empty(at, OWNER, "fileData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "fileData");
+                    read_function_response_file_data(
+                        v,
+                        &mut out.source,
+                        native,
+                        cx,
+                        member,
+                    );
+                }
+                out.source.kind = Some(ir::SourceKind::Url);
+                if out.source.url.is_none() {
+                    native.form(at, OWNER, "fileData");
+                }
+            }
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "inlineData", &v);
+            } else {
+                if v == FunctionResponseBlob::default() {
+                    native.empty(at, OWNER, "inlineData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "inlineData");
+                    read_function_response_blob(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Bytes);
+                if out.source.data.is_none() {
+                    native.form(at, OWNER, "inlineData");
+                }
+            }
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResultAudio` together from `Block.audio`.
+pub fn write_result_audio<'s>(
+    src: &'s ir::AudioBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResultAudio<'s> {
+    const OWNER: &str = "ResultAudio";
+    let mut wire = ResultAudio::default();
+    if src.source.url.is_some() || (cx.home() && native.has_form(OWNER, "fileData")) {
+        if src.source != Default::default()
+            || (cx.home() && native.owns("FunctionResponseFileData"))
+        {
+            cx.enter(at, "Block.audio", "source", &[]);
+            let w = write_function_response_file_data(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.file_data = Field::Value(w);
+            }
+        }
+    }
+    if src.source.data.is_some() || (cx.home() && native.has_form(OWNER, "inlineData")) {
+        if src.source != Default::default()
+            || (cx.home() && native.owns("FunctionResponseBlob"))
+        {
+            cx.enter(at, "Block.audio", "source", &[]);
+            let w = write_function_response_blob(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.inline_data = Field::Value(w);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.expires_at.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "expires_at",
+                reason: "Gemini has no handles of spoken answers",
+            },
+            false,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "id",
+                reason: "Gemini has no handles of spoken answers",
+            },
+            true,
+        );
+    }
+    if src.transcript.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.audio",
+                path: "transcript",
+                reason: "Gemini has no handles of spoken answers",
+            },
+            false,
+        );
+    }
+    if !cx.home() && src.source.url.is_none() && src.source.data.is_none() {
+        if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.blocks",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.data.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.data",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.file_id.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.file_id",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.filename.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.filename",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.media_type.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.media_type",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.text.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.text",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.url.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.audio",
+                    path: "source.url",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `ResultDocument` apart into `Block.document`.
+pub fn read_result_document<'a>(
+    wire: ResultDocument<'a>,
+    out: &mut ir::DocumentBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResultDocument";
+    let ResultDocument {
+        audio_metadata,
+        document_metadata,
+        file_data,
+        inline_data,
+        media_processing,
+        media_resolution,
+        spreadsheet_metadata,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "fileData", &v);
+            } else {
+                if v == FunctionResponseFileData::default() {
+                    native.empty(at, OWNER, "fileData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "fileData");
+                    read_function_response_file_data(
+                        v,
+                        &mut out.source,
+                        native,
+                        cx,
+                        member,
+                    );
+                }
+                out.source.kind = Some(ir::SourceKind::Url);
+                if out.source.url.is_none() {
+                    native.form(at, OWNER, "fileData");
+                }
+            }
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "inlineData", &v);
+            } else {
+                if v == FunctionResponseBlob::default() {
+                    native.empty(at, OWNER, "inlineData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "inlineData");
+                    read_function_response_blob(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Bytes);
+                if out.source.data.is_none() {
+                    native.form(at, OWNER, "inlineData");
+                }
+            }
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResultDocument` together from `Block.document`.
+pub fn write_result_document<'s>(
+    src: &'s ir::DocumentBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResultDocument<'s> {
+    const OWNER: &str = "ResultDocument";
+    let mut wire = ResultDocument::default();
+    if src.source.url.is_some() || (cx.home() && native.has_form(OWNER, "fileData")) {
+        if src.source != Default::default()
+            || (cx.home() && native.owns("FunctionResponseFileData"))
+        {
+            cx.enter(at, "Block.document", "source", &[]);
+            let w = write_function_response_file_data(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.file_data = Field::Value(w);
+            }
+        }
+    }
+    if src.source.data.is_some() || (cx.home() && native.has_form(OWNER, "inlineData")) {
+        if src.source != Default::default()
+            || (cx.home() && native.owns("FunctionResponseBlob"))
+        {
+            cx.enter(at, "Block.document", "source", &[]);
+            let w = write_function_response_blob(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.inline_data = Field::Value(w);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cite.mode.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.mode",
+                reason: "Gemini grounds an answer by its own tools",
+            },
+            false,
+        );
+    }
+    if src.cite.on.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "cite.on",
+                reason: "Gemini grounds an answer by its own tools",
+            },
+            false,
+        );
+    }
+    if src.context.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "context",
+                reason: "a document is its bytes or its address",
+            },
+            false,
+        );
+    }
+    if src.data.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "data",
+                reason: "a document is its bytes or its address",
+            },
+            true,
+        );
+    }
+    if src.id.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "id",
+                reason: "a document is its bytes or its address",
+            },
+            false,
+        );
+    }
+    if src.title.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.document",
+                path: "title",
+                reason: "a document is its bytes or its address",
+            },
+            false,
+        );
+    }
+    if !cx.home() && src.source.url.is_none() && src.source.data.is_none() {
+        if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.blocks",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.data.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.data",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.file_id.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.file_id",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.filename.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.filename",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.media_type.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.media_type",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.text.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.text",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.url.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.document",
+                    path: "source.url",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `ResultImage` apart into `Block.image`.
+pub fn read_result_image<'a>(
+    wire: ResultImage<'a>,
+    out: &mut ir::ImageBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResultImage";
+    let ResultImage {
+        audio_metadata,
+        document_metadata,
+        file_data,
+        inline_data,
+        media_processing,
+        media_resolution,
+        spreadsheet_metadata,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "fileData", &v);
+            } else {
+                if v == FunctionResponseFileData::default() {
+                    native.empty(at, OWNER, "fileData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "fileData");
+                    read_function_response_file_data(
+                        v,
+                        &mut out.source,
+                        native,
+                        cx,
+                        member,
+                    );
+                }
+                out.source.kind = Some(ir::SourceKind::Url);
+                if out.source.url.is_none() {
+                    native.form(at, OWNER, "fileData");
+                }
+            }
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "inlineData", &v);
+            } else {
+                if v == FunctionResponseBlob::default() {
+                    native.empty(at, OWNER, "inlineData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "inlineData");
+                    read_function_response_blob(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Bytes);
+                if out.source.data.is_none() {
+                    native.form(at, OWNER, "inlineData");
+                }
+            }
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResultImage` together from `Block.image`.
+pub fn write_result_image<'s>(
+    src: &'s ir::ImageBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResultImage<'s> {
+    const OWNER: &str = "ResultImage";
+    let mut wire = ResultImage::default();
+    if src.source.url.is_some() || (cx.home() && native.has_form(OWNER, "fileData")) {
+        if src.source != Default::default()
+            || (cx.home() && native.owns("FunctionResponseFileData"))
+        {
+            cx.enter(at, "Block.image", "source", &[]);
+            let w = write_function_response_file_data(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.file_data = Field::Value(w);
+            }
+        }
+    }
+    if src.source.data.is_some() || (cx.home() && native.has_form(OWNER, "inlineData")) {
+        if src.source != Default::default()
+            || (cx.home() && native.owns("FunctionResponseBlob"))
+        {
+            cx.enter(at, "Block.image", "source", &[]);
+            let w = write_function_response_blob(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.inline_data = Field::Value(w);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.detail.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.image",
+                path: "detail",
+                reason: "one of five degrees, where others say low or high",
+            },
+            false,
+        );
+    }
+    if !cx.home() && src.source.url.is_none() && src.source.data.is_none() {
+        if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.blocks",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.data.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.data",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.file_id.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.file_id",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.filename.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.filename",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.media_type.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.media_type",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.text.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.text",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.url.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.image",
+                    path: "source.url",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+    }
+    wire
+}
+/// Takes a `ResultVideo` apart into `Block.video`.
+pub fn read_result_video<'a>(
+    wire: ResultVideo<'a>,
+    out: &mut ir::VideoBlock<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "ResultVideo";
+    let ResultVideo {
+        audio_metadata,
+        document_metadata,
+        file_data,
+        inline_data,
+        media_processing,
+        media_resolution,
+        spreadsheet_metadata,
+        video_metadata,
+        unknown,
+    } = wire;
+    match audio_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "audioMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "audioMetadata", &v);
+        }
+    }
+    match document_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "documentMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "documentMetadata", &v);
+        }
+    }
+    match file_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "fileData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "fileData", &v);
+            } else {
+                if v == FunctionResponseFileData::default() {
+                    native.empty(at, OWNER, "fileData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "fileData");
+                    read_function_response_file_data(
+                        v,
+                        &mut out.source,
+                        native,
+                        cx,
+                        member,
+                    );
+                }
+                out.source.kind = Some(ir::SourceKind::Url);
+                if out.source.url.is_none() {
+                    native.form(at, OWNER, "fileData");
+                }
+            }
+        }
+    }
+    match inline_data {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "inlineData"),
+        Field::Value(v) => {
+            if out.source != Default::default() {
+                native.keep_wire(at, OWNER, "inlineData", &v);
+            } else {
+                if v == FunctionResponseBlob::default() {
+                    native.empty(at, OWNER, "inlineData", b"{}".to_vec());
+                } else {
+                    let member = cx.member(at, "inlineData");
+                    read_function_response_blob(v, &mut out.source, native, cx, member);
+                }
+                out.source.kind = Some(ir::SourceKind::Bytes);
+                if out.source.data.is_none() {
+                    native.form(at, OWNER, "inlineData");
+                }
+            }
+        }
+    }
+    match media_processing {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaProcessing"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaProcessing", &v);
+        }
+    }
+    match media_resolution {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "mediaResolution"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "mediaResolution", &v);
+        }
+    }
+    match spreadsheet_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "spreadsheetMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "spreadsheetMetadata", &v);
+        }
+    }
+    match video_metadata {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "videoMetadata"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "videoMetadata", &v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `ResultVideo` together from `Block.video`.
+pub fn write_result_video<'s>(
+    src: &'s ir::VideoBlock<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> ResultVideo<'s> {
+    const OWNER: &str = "ResultVideo";
+    let mut wire = ResultVideo::default();
+    if src.source.url.is_some() || (cx.home() && native.has_form(OWNER, "fileData")) {
+        if src.source != Default::default()
+            || (cx.home() && native.owns("FunctionResponseFileData"))
+        {
+            cx.enter(at, "Block.video", "source", &[]);
+            let w = write_function_response_file_data(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.file_data = Field::Value(w);
+            }
+        }
+    }
+    if src.source.data.is_some() || (cx.home() && native.has_form(OWNER, "inlineData")) {
+        if src.source != Default::default()
+            || (cx.home() && native.owns("FunctionResponseBlob"))
+        {
+            cx.enter(at, "Block.video", "source", &[]);
+            let w = write_function_response_blob(&src.source, native, cx, at);
+            if w != Default::default() {
+                wire.inline_data = Field::Value(w);
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.video",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.video",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if !cx.home() && src.source.url.is_none() && src.source.data.is_none() {
+        if src.source.blocks.as_ref().is_some_and(|list| !list.is_empty()) {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.blocks",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.data.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.data",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.file_id.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.file_id",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.filename.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.filename",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.media_type.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.media_type",
+                    reason: "this protocol has no form for where it is",
+                },
+                false,
+            );
+        }
+        if src.source.text.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.text",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
+        if src.source.url.is_some() {
+            cx.lack(
+                at,
+                &Lack {
+                    ir: "Block.video",
+                    path: "source.url",
+                    reason: "this protocol has no form for where it is",
+                },
+                true,
+            );
+        }
     }
     wire
 }
@@ -2071,66 +6682,74 @@ pub fn write_status<'s>(
     }
     wire
 }
-/// Takes a `ThinkingConfig` apart into `Request`.
-pub fn read_thinking_config<'a>(
-    wire: ThinkingConfig<'a>,
-    out: &mut ir::Request<'a>,
+/// Takes a `Turn` apart into `Turn`.
+pub fn read_turn<'a>(
+    wire: Turn<'a>,
+    out: &mut ir::Turn<'a>,
     native: &mut Native<'a>,
     cx: &mut ReadCx,
     at: At,
 ) {
-    const OWNER: &str = "ThinkingConfig";
-    let ThinkingConfig { include_thoughts, thinking_budget, thinking_level, unknown } = wire;
-    match include_thoughts {
+    const OWNER: &str = "Turn";
+    let Turn { parts, role, unknown } = wire;
+    match parts {
         Field::Absent => {}
-        Field::Null => native.null(at, OWNER, "includeThoughts"),
+        Field::Null => native.null(at, OWNER, "parts"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "includeThoughts", &v);
-        }
-    }
-    match thinking_budget {
-        Field::Absent => {}
-        Field::Null => native.null(at, OWNER, "thinkingBudget"),
-        Field::Value(v) => {
-            out.reasoning.budget_tokens = Some(v);
-        }
-    }
-    match thinking_level {
-        Field::Absent => {}
-        Field::Null => native.null(at, OWNER, "thinkingLevel"),
-        Field::Value(v) => {
-            let written = v.clone();
-            let meaning = read_thinking_level(v);
-            if write_thinking_level(&meaning).as_ref() != Some(&written) {
-                native.spelling(at, OWNER, "thinkingLevel", &written);
+            if v.is_empty() {
+                native.empty(at, OWNER, "parts", b"[]".to_vec());
             }
-            out.reasoning.effort = Some(meaning);
+            let member = cx.member(at, "parts");
+            let list = out.content.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_part(v, cx, at));
+            }
+        }
+    }
+    match role {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "role"),
+        Field::Value(v) => {
+            match transforms::turn_word::read(v) {
+                Ok(value) => out.role = Some(value),
+                Err(v) => native.keep_wire(at, OWNER, "role", &v),
+            }
         }
     }
     for (name, value) in unknown {
         native.keep(at, OWNER, name, value);
     }
 }
-/// Puts a `ThinkingConfig` together from `Request`.
-pub fn write_thinking_config<'s>(
-    src: &'s ir::Request<'s>,
+/// Puts a `Turn` together from `Turn`.
+pub fn write_turn<'s>(
+    src: &'s ir::Turn<'s>,
     native: &'s Native<'s>,
     cx: &mut WriteCx<'_>,
     at: At,
-) -> ThinkingConfig<'s> {
-    const OWNER: &str = "ThinkingConfig";
-    let mut wire = ThinkingConfig::default();
-    if let Some(v) = &src.reasoning.budget_tokens {
-        match Some(write_num(v, cx.home())) {
-            Some(w) => {
-                wire.thinking_budget = Field::Value(w);
+) -> Turn<'s> {
+    const OWNER: &str = "Turn";
+    let mut wire = Turn::default();
+    if let Some(list) = &src.content {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter().filter_map(|node| { write_part(node, cx) }).collect()
+        };
+        if !items.is_empty() {
+            wire.parts = Field::Value(items);
+        }
+    }
+    if let Some(v) = &src.role {
+        match transforms::turn_word::write(v) {
+            Some(v) => {
+                wire.role = Field::Value(v);
             }
             None => {
                 cx.lack(
                     at,
                     &Lack {
-                        ir: "Request",
-                        path: "reasoning.budget_tokens",
+                        ir: "Turn",
+                        path: "role",
                         reason: "this protocol has no word for the value",
                     },
                     false,
@@ -2138,38 +6757,361 @@ pub fn write_thinking_config<'s>(
             }
         }
     }
-    if let Some(v) = &src.reasoning.effort {
-        match native
-            .spelled(OWNER, "thinkingLevel")
-            .map(|raw| ThinkingLevel::from_checked(raw.checked()))
-        {
-            Some(Ok(w)) if cx.home() && read_thinking_level(w.clone()) == *v => {
-                wire.thinking_level = Field::Value(w);
-            }
-            _ => {
-                match write_thinking_level(v) {
-                    Some(w) => {
-                        wire.thinking_level = Field::Value(w);
-                    }
-                    None => {
-                        cx.lack(
-                            at,
-                            &Lack {
-                                ir: "Request",
-                                path: "reasoning.effort",
-                                reason: "this protocol has no word for the value",
-                            },
-                            false,
-                        );
-                    }
-                }
-            }
-        }
-    }
     if cx.home() {
         native.restore(OWNER, &mut wire);
     }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.kind",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "cache.ttl",
+                reason: "Gemini has no cache marks here",
+            },
+            false,
+        );
+    }
+    if src.name.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Turn",
+                path: "name",
+                reason: "Gemini has no names of speakers",
+            },
+            false,
+        );
+    }
     wire
+}
+/// Turns a `FunctionResponsePart` into a `Block`; one without a meaning is carried as it is.
+pub fn read_function_response_part<'a>(
+    wire: FunctionResponsePart<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) -> ir::Block<'a> {
+    if wire
+        .inline_data
+        .as_ref()
+        .and_then(|v| v.mime_type.as_ref())
+        .is_some_and(|text| map::begins(text, "image/"))
+        || wire
+            .file_data
+            .as_ref()
+            .and_then(|v| v.mime_type.as_ref())
+            .is_some_and(|text| map::begins(text, "image/"))
+    {
+        let v = wire;
+        let mut node = ir::ImageBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_result_image(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Image(node);
+    }
+    if wire
+        .inline_data
+        .as_ref()
+        .and_then(|v| v.mime_type.as_ref())
+        .is_some_and(|text| map::begins(text, "audio/"))
+        || wire
+            .file_data
+            .as_ref()
+            .and_then(|v| v.mime_type.as_ref())
+            .is_some_and(|text| map::begins(text, "audio/"))
+    {
+        let v = wire;
+        let mut node = ir::AudioBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_result_audio(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Audio(node);
+    }
+    if wire
+        .inline_data
+        .as_ref()
+        .and_then(|v| v.mime_type.as_ref())
+        .is_some_and(|text| map::begins(text, "video/"))
+        || wire
+            .file_data
+            .as_ref()
+            .and_then(|v| v.mime_type.as_ref())
+            .is_some_and(|text| map::begins(text, "video/"))
+    {
+        let v = wire;
+        let mut node = ir::VideoBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_result_video(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Video(node);
+    }
+    if wire.inline_data.as_ref().is_some() || wire.file_data.as_ref().is_some() {
+        let v = wire;
+        let mut node = ir::DocumentBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_result_document(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Document(node);
+    }
+    let value = Json::written(wire.to_json());
+    let kind = map::first_member(&value);
+    ir::Block::Native(ir::NativeBlock {
+        at,
+        kind,
+        value: Some(value),
+        ..Default::default()
+    })
+}
+/// The `FunctionResponsePart` for a `Block`; reports one that has none.
+pub fn write_function_response_part<'s>(
+    src: &'s ir::Block<'s>,
+    cx: &mut WriteCx<'_>,
+) -> Option<FunctionResponsePart<'s>> {
+    match src {
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_result_image(node, &node.native, cx, node.at));
+        }
+        ir::Block::Audio(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_result_audio(node, &node.native, cx, node.at));
+        }
+        ir::Block::Video(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_result_video(node, &node.native, cx, node.at));
+        }
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_result_document(node, &node.native, cx, node.at));
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| {
+                    <FunctionResponsePart<'_> as Wire<'_>>::from_checked(v.checked())
+                        .ok()
+                });
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::CacheMark(_) => "Gemini has no cache marks here",
+        ir::Block::Json(_) => "a JSON value is the answer of a function",
+        ir::Block::RedactedReasoning(_) => "Gemini lets all reasoning be read or none",
+        ir::Block::Refusal(_) => "Gemini declines in plain text",
+        ir::Block::SearchResult(_) => "Gemini has no search results of the caller",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
+}
+/// Turns a `Part` into a `Block`; one without a meaning is carried as it is.
+pub fn read_part<'a>(wire: Part<'a>, cx: &mut ReadCx, at: At) -> ir::Block<'a> {
+    if wire.function_call.as_ref().is_some() {
+        let v = wire;
+        let mut node = ir::ToolCallBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_part_call(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::ToolCall(node);
+    }
+    if wire.function_response.as_ref().is_some() {
+        let v = wire;
+        let mut node = ir::ToolResultBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_part_result(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::ToolResult(node);
+    }
+    if wire
+        .inline_data
+        .as_ref()
+        .and_then(|v| v.mime_type.as_ref())
+        .is_some_and(|text| map::begins(text, "image/"))
+        || wire
+            .file_data
+            .as_ref()
+            .and_then(|v| v.mime_type.as_ref())
+            .is_some_and(|text| map::begins(text, "image/"))
+    {
+        let v = wire;
+        let mut node = ir::ImageBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_part_image(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Image(node);
+    }
+    if wire
+        .inline_data
+        .as_ref()
+        .and_then(|v| v.mime_type.as_ref())
+        .is_some_and(|text| map::begins(text, "audio/"))
+        || wire
+            .file_data
+            .as_ref()
+            .and_then(|v| v.mime_type.as_ref())
+            .is_some_and(|text| map::begins(text, "audio/"))
+    {
+        let v = wire;
+        let mut node = ir::AudioBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_part_audio(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Audio(node);
+    }
+    if wire
+        .inline_data
+        .as_ref()
+        .and_then(|v| v.mime_type.as_ref())
+        .is_some_and(|text| map::begins(text, "video/"))
+        || wire
+            .file_data
+            .as_ref()
+            .and_then(|v| v.mime_type.as_ref())
+            .is_some_and(|text| map::begins(text, "video/"))
+    {
+        let v = wire;
+        let mut node = ir::VideoBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_part_video(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Video(node);
+    }
+    if wire.inline_data.as_ref().is_some() || wire.file_data.as_ref().is_some() {
+        let v = wire;
+        let mut node = ir::DocumentBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_part_document(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Document(node);
+    }
+    if wire.thought.as_ref() == Some(&true) {
+        let v = wire;
+        let mut node = ir::ReasoningBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_part_thought(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Reasoning(node);
+    }
+    if wire.text.as_ref().is_some() || wire.thought_signature.as_ref().is_some() {
+        let v = wire;
+        let mut node = ir::TextBlock {
+            at,
+            ..Default::default()
+        };
+        let mut own = Native::default();
+        read_part_text(v, &mut node, &mut own, cx, at);
+        node.native.append(own);
+        return ir::Block::Text(node);
+    }
+    let value = Json::written(wire.to_json());
+    let kind = map::first_member(&value);
+    ir::Block::Native(ir::NativeBlock {
+        at,
+        kind,
+        value: Some(value),
+        ..Default::default()
+    })
+}
+/// The `Part` for a `Block`; reports one that has none.
+pub fn write_part<'s>(src: &'s ir::Block<'s>, cx: &mut WriteCx<'_>) -> Option<Part<'s>> {
+    match src {
+        ir::Block::ToolCall(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_part_call(node, &node.native, cx, node.at));
+        }
+        ir::Block::ToolResult(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_part_result(node, &node.native, cx, node.at));
+        }
+        ir::Block::Image(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_part_image(node, &node.native, cx, node.at));
+        }
+        ir::Block::Audio(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_part_audio(node, &node.native, cx, node.at));
+        }
+        ir::Block::Video(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_part_video(node, &node.native, cx, node.at));
+        }
+        ir::Block::Document(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_part_document(node, &node.native, cx, node.at));
+        }
+        ir::Block::Reasoning(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_part_thought(node, &node.native, cx, node.at));
+        }
+        ir::Block::Text(node) => {
+            cx.leftovers(&node.native);
+            return Some(write_part_text(node, &node.native, cx, node.at));
+        }
+        ir::Block::Native(node) if cx.home() => {
+            return node
+                .value
+                .as_ref()
+                .and_then(|v| <Part<'_> as Wire<'_>>::from_checked(v.checked()).ok());
+        }
+        _ => {}
+    }
+    let reason = match src {
+        ir::Block::CacheMark(_) => "Gemini has no cache marks here",
+        ir::Block::Json(_) => "a JSON value is the answer of a function",
+        ir::Block::RedactedReasoning(_) => "Gemini lets all reasoning be read or none",
+        ir::Block::Refusal(_) => "Gemini declines in plain text",
+        ir::Block::SearchResult(_) => "Gemini has no search results of the caller",
+        ir::Block::Native(_) => "another provider's own form",
+        _ => "it has no place here",
+    };
+    cx.lack_node(src.at(), reason, src.semantic());
+    None
 }
 /// The meaning of a word of `CandidateFinishReason`.
 pub fn read_candidate_finish_reason<'a>(

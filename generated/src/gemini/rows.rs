@@ -5,6 +5,36 @@ use crate::prelude::{Fate, Lack, Row};
 /// Every row of the map: what each wire field means, or why it is carried as it is.
 pub const ROWS: &[Row] = &[
     Row {
+        wire: "Answer",
+        field: "parts",
+        ir: "Candidate",
+        fate: Fate::Ir("content"),
+    },
+    Row {
+        wire: "Answer",
+        field: "role",
+        ir: "Candidate",
+        fate: Fate::Const("model"),
+    },
+    Row {
+        wire: "Blob",
+        field: "data",
+        ir: "Source",
+        fate: Fate::Ir("data"),
+    },
+    Row {
+        wire: "Blob",
+        field: "displayName",
+        ir: "Source",
+        fate: Fate::Ir("filename"),
+    },
+    Row {
+        wire: "Blob",
+        field: "mimeType",
+        ir: "Source",
+        fate: Fate::Ir("media_type"),
+    },
+    Row {
         wire: "Candidate",
         field: "avgLogprobs",
         ir: "Candidate",
@@ -14,15 +44,13 @@ pub const ROWS: &[Row] = &[
         wire: "Candidate",
         field: "citationMetadata",
         ir: "Candidate",
-        fate: Fate::Keep(
-            "sources by position in the answer, with licences, as Gemini gives them",
-        ),
+        fate: Fate::Hand("works that the answer repeats become citations of its text"),
     },
     Row {
         wire: "Candidate",
         field: "content",
         ir: "Candidate",
-        fate: Fate::Keep("parts are carried whole"),
+        fate: Fate::Inline,
     },
     Row {
         wire: "Candidate",
@@ -52,7 +80,9 @@ pub const ROWS: &[Row] = &[
         wire: "Candidate",
         field: "groundingMetadata",
         ir: "Candidate",
-        fate: Fate::Keep("how Google's own search grounds the answer"),
+        fate: Fate::Hand(
+            "what Google's search found for parts of the answer becomes citations of its text, and the other way round; queries and widgets are reported",
+        ),
     },
     Row {
         wire: "Candidate",
@@ -91,22 +121,130 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Inline,
     },
     Row {
+        wire: "FileData",
+        field: "displayName",
+        ir: "Source",
+        fate: Fate::Ir("filename"),
+    },
+    Row {
+        wire: "FileData",
+        field: "fileUri",
+        ir: "Source",
+        fate: Fate::Ir("url"),
+    },
+    Row {
+        wire: "FileData",
+        field: "mimeType",
+        ir: "Source",
+        fate: Fate::Ir("media_type"),
+    },
+    Row {
+        wire: "FunctionCall",
+        field: "args",
+        ir: "Block.tool_call",
+        fate: Fate::Ir("input"),
+    },
+    Row {
+        wire: "FunctionCall",
+        field: "id",
+        ir: "Block.tool_call",
+        fate: Fate::Ir("id"),
+    },
+    Row {
+        wire: "FunctionCall",
+        field: "name",
+        ir: "Block.tool_call",
+        fate: Fate::Ir("name"),
+    },
+    Row {
+        wire: "FunctionResponse",
+        field: "id",
+        ir: "Block.tool_result",
+        fate: Fate::Ir("call_id"),
+    },
+    Row {
+        wire: "FunctionResponse",
+        field: "name",
+        ir: "Block.tool_result",
+        fate: Fate::Ir("name"),
+    },
+    Row {
+        wire: "FunctionResponse",
+        field: "parts",
+        ir: "Block.tool_result",
+        fate: Fate::Ir("content"),
+    },
+    Row {
+        wire: "FunctionResponse",
+        field: "response",
+        ir: "Block.tool_result",
+        fate: Fate::Ir("content[json].value"),
+    },
+    Row {
+        wire: "FunctionResponse",
+        field: "scheduling",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("when the model looks at a late result is said at Gemini alone"),
+    },
+    Row {
+        wire: "FunctionResponse",
+        field: "willContinue",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("results in several pieces exist at Gemini alone"),
+    },
+    Row {
+        wire: "FunctionResponseBlob",
+        field: "data",
+        ir: "Source",
+        fate: Fate::Ir("data"),
+    },
+    Row {
+        wire: "FunctionResponseBlob",
+        field: "displayName",
+        ir: "Source",
+        fate: Fate::Ir("filename"),
+    },
+    Row {
+        wire: "FunctionResponseBlob",
+        field: "mimeType",
+        ir: "Source",
+        fate: Fate::Ir("media_type"),
+    },
+    Row {
+        wire: "FunctionResponseFileData",
+        field: "displayName",
+        ir: "Source",
+        fate: Fate::Ir("filename"),
+    },
+    Row {
+        wire: "FunctionResponseFileData",
+        field: "fileUri",
+        ir: "Source",
+        fate: Fate::Ir("url"),
+    },
+    Row {
+        wire: "FunctionResponseFileData",
+        field: "mimeType",
+        ir: "Source",
+        fate: Fate::Ir("media_type"),
+    },
+    Row {
         wire: "GenerateContentRequest",
         field: "cachedContent",
         ir: "Request",
-        fate: Fate::Keep("the handle of a prompt that is cached at Google"),
+        fate: Fate::KeepSemantic("the handle of a prompt that is cached at Google"),
     },
     Row {
         wire: "GenerateContentRequest",
         field: "contents",
         ir: "Request",
-        fate: Fate::Keep("parts are carried whole"),
+        fate: Fate::Ir("turns"),
     },
     Row {
         wire: "GenerateContentRequest",
         field: "continuationToken",
         ir: "Request",
-        fate: Fate::Keep("an opaque token that Gemini alone continues from"),
+        fate: Fate::KeepSemantic("an opaque token that Gemini alone continues from"),
     },
     Row {
         wire: "GenerateContentRequest",
@@ -148,19 +286,23 @@ pub const ROWS: &[Row] = &[
         wire: "GenerateContentRequest",
         field: "systemInstruction",
         ir: "Request",
-        fate: Fate::Keep("parts are carried whole"),
+        fate: Fate::Inline,
     },
     Row {
         wire: "GenerateContentRequest",
         field: "toolConfig",
         ir: "Request",
-        fate: Fate::Keep("the choice of tools is carried whole"),
+        fate: Fate::Hand(
+            "mode and allowed names say together what other protocols say in one word",
+        ),
     },
     Row {
         wire: "GenerateContentRequest",
         field: "tools",
         ir: "Request",
-        fate: Fate::Keep("tools are carried whole"),
+        fate: Fate::Hand(
+            "one tool holds many functions here: each becomes a tool, and the tools go into one; what Google runs itself is reported",
+        ),
     },
     Row {
         wire: "GenerateContentResponse",
@@ -190,7 +332,7 @@ pub const ROWS: &[Row] = &[
         wire: "GenerateContentResponse",
         field: "promptFeedback",
         ir: "Response",
-        fate: Fate::Keep("why Google blocked the prompt, by its own categories of harm"),
+        fate: Fate::Hand("a blocked prompt is an answer without content that says why"),
     },
     Row {
         wire: "GenerateContentResponse",
@@ -226,7 +368,7 @@ pub const ROWS: &[Row] = &[
         wire: "GenerateContentResponseUsageMetadata",
         field: "candidatesTokensDetails",
         ir: "Usage",
-        fate: Fate::Keep("counts by modality are a list here"),
+        fate: Fate::Hand("counts by modality are a list here"),
     },
     Row {
         wire: "GenerateContentResponseUsageMetadata",
@@ -238,7 +380,7 @@ pub const ROWS: &[Row] = &[
         wire: "GenerateContentResponseUsageMetadata",
         field: "promptTokensDetails",
         ir: "Usage",
-        fate: Fate::Keep("counts by modality are a list here"),
+        fate: Fate::Hand("counts by modality are a list here"),
     },
     Row {
         wire: "GenerateContentResponseUsageMetadata",
@@ -342,7 +484,7 @@ pub const ROWS: &[Row] = &[
         wire: "GenerationConfig",
         field: "responseFormat",
         ir: "Request",
-        fate: Fate::Keep(
+        fate: Fate::KeepSemantic(
             "a list of formats, one for each kind of output, exists at Gemini alone",
         ),
     },
@@ -356,7 +498,7 @@ pub const ROWS: &[Row] = &[
         wire: "GenerationConfig",
         field: "responseJsonSchemaOrdered",
         ir: "Request",
-        fate: Fate::Keep("an older name of the schema for the answer"),
+        fate: Fate::Hand("an older name of the schema for the answer"),
     },
     Row {
         wire: "GenerationConfig",
@@ -368,19 +510,19 @@ pub const ROWS: &[Row] = &[
         wire: "GenerationConfig",
         field: "responseMimeType",
         ir: "Request",
-        fate: Fate::Keep("the format of the answer is carried whole"),
+        fate: Fate::Hand("a media type says the form of the answer"),
     },
     Row {
         wire: "GenerationConfig",
         field: "responseModalities",
         ir: "Request",
-        fate: Fate::Ir("output.modalities"),
+        fate: Fate::Hand("Google writes the kinds of output in capital letters"),
     },
     Row {
         wire: "GenerationConfig",
         field: "responseSchema",
         ir: "Request",
-        fate: Fate::Keep("a schema in Gemini's own dialect"),
+        fate: Fate::Hand("a schema in Google's own dialect becomes JSON Schema"),
     },
     Row {
         wire: "GenerationConfig",
@@ -410,7 +552,9 @@ pub const ROWS: &[Row] = &[
         wire: "GenerationConfig",
         field: "thinkingConfig",
         ir: "Request",
-        fate: Fate::Inline,
+        fate: Fate::Hand(
+            "a budget of 0 is off and one of -1 leaves it to the model; whether thoughts are shown is a switch",
+        ),
     },
     Row {
         wire: "GenerationConfig",
@@ -429,6 +573,1300 @@ pub const ROWS: &[Row] = &[
         field: "translationConfig",
         ir: "Request",
         fate: Fate::Keep("only Gemini translates as it listens"),
+    },
+    Row {
+        wire: "Instruction",
+        field: "parts",
+        ir: "Request",
+        fate: Fate::Ir("instructions"),
+    },
+    Row {
+        wire: "Instruction",
+        field: "role",
+        ir: "Request",
+        fate: Fate::Keep("system text is spoken by nobody else"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "audioMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "audioTranscription",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "codeExecutionResult",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "documentMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "executableCode",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "fileData",
+        ir: "Block.audio",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "functionCall",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "functionResponse",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "inlineData",
+        ir: "Block.audio",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "mediaProcessing",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "mediaResolution",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "partMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "speechMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "spreadsheetMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "text",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "thought",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "thoughtSignature",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "toolCall",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "toolResponse",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartAudio",
+        field: "videoMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "audioMetadata",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "audioTranscription",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "codeExecutionResult",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "documentMetadata",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "executableCode",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "fileData",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "functionCall",
+        ir: "Block.tool_call",
+        fate: Fate::Inline,
+    },
+    Row {
+        wire: "PartCall",
+        field: "functionResponse",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "inlineData",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "mediaProcessing",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "mediaResolution",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "partMetadata",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "speechMetadata",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "spreadsheetMetadata",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "text",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "thought",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "thoughtSignature",
+        ir: "Block.tool_call",
+        fate: Fate::Ir("signature"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "toolCall",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "toolResponse",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartCall",
+        field: "videoMetadata",
+        ir: "Block.tool_call",
+        fate: Fate::Keep("a part may say more about itself than others know of a call"),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "audioMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "audioTranscription",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "codeExecutionResult",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "documentMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "executableCode",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "fileData",
+        ir: "Block.document",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "functionCall",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "functionResponse",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "inlineData",
+        ir: "Block.document",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "mediaProcessing",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "mediaResolution",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "partMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "speechMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "spreadsheetMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "text",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "thought",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "thoughtSignature",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "toolCall",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "toolResponse",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartDocument",
+        field: "videoMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "audioMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "audioTranscription",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "codeExecutionResult",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "documentMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "executableCode",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "fileData",
+        ir: "Block.image",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "PartImage",
+        field: "functionCall",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "functionResponse",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "inlineData",
+        ir: "Block.image",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "PartImage",
+        field: "mediaProcessing",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "mediaResolution",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "partMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "speechMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "spreadsheetMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "text",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "thought",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "thoughtSignature",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "toolCall",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "toolResponse",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartImage",
+        field: "videoMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "PartResult",
+        field: "audioMetadata",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "audioTranscription",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "codeExecutionResult",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "documentMetadata",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "executableCode",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "fileData",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "functionCall",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "functionResponse",
+        ir: "Block.tool_result",
+        fate: Fate::Inline,
+    },
+    Row {
+        wire: "PartResult",
+        field: "inlineData",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "mediaProcessing",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "mediaResolution",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "partMetadata",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "speechMetadata",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "spreadsheetMetadata",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "text",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "thought",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "thoughtSignature",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "toolCall",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "toolResponse",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartResult",
+        field: "videoMetadata",
+        ir: "Block.tool_result",
+        fate: Fate::Keep("a part may say more about itself than others know of a result"),
+    },
+    Row {
+        wire: "PartText",
+        field: "audioMetadata",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "audioTranscription",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "codeExecutionResult",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "documentMetadata",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "executableCode",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "fileData",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "functionCall",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "functionResponse",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "inlineData",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "mediaProcessing",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "mediaResolution",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "partMetadata",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "speechMetadata",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "spreadsheetMetadata",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "text",
+        ir: "Block.text",
+        fate: Fate::Ir("text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "thought",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "thoughtSignature",
+        ir: "Block.text",
+        fate: Fate::Ir("signature"),
+    },
+    Row {
+        wire: "PartText",
+        field: "toolCall",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "toolResponse",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartText",
+        field: "videoMetadata",
+        ir: "Block.text",
+        fate: Fate::Keep("a part may say more about itself than others know of text"),
+    },
+    Row {
+        wire: "PartThought",
+        field: "audioMetadata",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "audioTranscription",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "codeExecutionResult",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "documentMetadata",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "executableCode",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "fileData",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "functionCall",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "functionResponse",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "inlineData",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "mediaProcessing",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "mediaResolution",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "partMetadata",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "speechMetadata",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "spreadsheetMetadata",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "text",
+        ir: "Block.reasoning",
+        fate: Fate::Ir("text"),
+    },
+    Row {
+        wire: "PartThought",
+        field: "thought",
+        ir: "Block.reasoning",
+        fate: Fate::Const("true"),
+    },
+    Row {
+        wire: "PartThought",
+        field: "thoughtSignature",
+        ir: "Block.reasoning",
+        fate: Fate::Ir("signature"),
+    },
+    Row {
+        wire: "PartThought",
+        field: "toolCall",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "toolResponse",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartThought",
+        field: "videoMetadata",
+        ir: "Block.reasoning",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of reasoning",
+        ),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "audioMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "audioTranscription",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "codeExecutionResult",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "documentMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "executableCode",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "fileData",
+        ir: "Block.video",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "functionCall",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "functionResponse",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "inlineData",
+        ir: "Block.video",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "mediaProcessing",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "mediaResolution",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "partMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "speechMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "spreadsheetMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "text",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "thought",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "thoughtSignature",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "toolCall",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "toolResponse",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "PartVideo",
+        field: "videoMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "ResultAudio",
+        field: "audioMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "ResultAudio",
+        field: "documentMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "ResultAudio",
+        field: "fileData",
+        ir: "Block.audio",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResultAudio",
+        field: "inlineData",
+        ir: "Block.audio",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResultAudio",
+        field: "mediaProcessing",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "ResultAudio",
+        field: "mediaResolution",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "ResultAudio",
+        field: "spreadsheetMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "ResultAudio",
+        field: "videoMetadata",
+        ir: "Block.audio",
+        fate: Fate::Keep("a part may say more about itself than others know of sound"),
+    },
+    Row {
+        wire: "ResultDocument",
+        field: "audioMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "ResultDocument",
+        field: "documentMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "ResultDocument",
+        field: "fileData",
+        ir: "Block.document",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResultDocument",
+        field: "inlineData",
+        ir: "Block.document",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResultDocument",
+        field: "mediaProcessing",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "ResultDocument",
+        field: "mediaResolution",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "ResultDocument",
+        field: "spreadsheetMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "ResultDocument",
+        field: "videoMetadata",
+        ir: "Block.document",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a document",
+        ),
+    },
+    Row {
+        wire: "ResultImage",
+        field: "audioMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "ResultImage",
+        field: "documentMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "ResultImage",
+        field: "fileData",
+        ir: "Block.image",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResultImage",
+        field: "inlineData",
+        ir: "Block.image",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResultImage",
+        field: "mediaProcessing",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "ResultImage",
+        field: "mediaResolution",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "ResultImage",
+        field: "spreadsheetMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "ResultImage",
+        field: "videoMetadata",
+        ir: "Block.image",
+        fate: Fate::Keep(
+            "a part may say more about itself than others know of a picture",
+        ),
+    },
+    Row {
+        wire: "ResultVideo",
+        field: "audioMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "ResultVideo",
+        field: "documentMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "ResultVideo",
+        field: "fileData",
+        ir: "Block.video",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResultVideo",
+        field: "inlineData",
+        ir: "Block.video",
+        fate: Fate::Ir("source"),
+    },
+    Row {
+        wire: "ResultVideo",
+        field: "mediaProcessing",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "ResultVideo",
+        field: "mediaResolution",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "ResultVideo",
+        field: "spreadsheetMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
+    },
+    Row {
+        wire: "ResultVideo",
+        field: "videoMetadata",
+        ir: "Block.video",
+        fate: Fate::Keep("a part may say more about itself than others know of a film"),
     },
     Row {
         wire: "Status",
@@ -455,24 +1893,130 @@ pub const ROWS: &[Row] = &[
         fate: Fate::Ir("kind"),
     },
     Row {
-        wire: "ThinkingConfig",
-        field: "includeThoughts",
-        ir: "Request",
-        fate: Fate::Keep(
-            "whether thoughts are shown is a switch here and a degree elsewhere",
-        ),
+        wire: "Turn",
+        field: "parts",
+        ir: "Turn",
+        fate: Fate::Ir("content"),
     },
     Row {
-        wire: "ThinkingConfig",
-        field: "thinkingBudget",
-        ir: "Request",
-        fate: Fate::Ir("reasoning.budget_tokens"),
+        wire: "Turn",
+        field: "role",
+        ir: "Turn",
+        fate: Fate::Ir("role"),
     },
     Row {
-        wire: "ThinkingConfig",
-        field: "thinkingLevel",
-        ir: "Request",
-        fate: Fate::Ir("reasoning.effort"),
+        wire: "FunctionResponsePart",
+        field: "audioMetadata",
+        ir: "",
+        fate: Fate::Keep("which part of a recording is meant, at Gemini alone"),
+    },
+    Row {
+        wire: "FunctionResponsePart",
+        field: "documentMetadata",
+        ir: "",
+        fate: Fate::Keep("which pages are meant, at Gemini alone"),
+    },
+    Row {
+        wire: "FunctionResponsePart",
+        field: "mediaProcessing",
+        ir: "",
+        fate: Fate::Keep("how Gemini looks at a recording"),
+    },
+    Row {
+        wire: "FunctionResponsePart",
+        field: "mediaResolution",
+        ir: "",
+        fate: Fate::Keep("one of five degrees, where others say low or high"),
+    },
+    Row {
+        wire: "FunctionResponsePart",
+        field: "spreadsheetMetadata",
+        ir: "",
+        fate: Fate::Keep("which cells are meant, at Gemini alone"),
+    },
+    Row {
+        wire: "FunctionResponsePart",
+        field: "videoMetadata",
+        ir: "",
+        fate: Fate::Keep("which part of a film is meant, at Gemini alone"),
+    },
+    Row {
+        wire: "Part",
+        field: "audioMetadata",
+        ir: "",
+        fate: Fate::Keep("which part of a recording is meant, at Gemini alone"),
+    },
+    Row {
+        wire: "Part",
+        field: "audioTranscription",
+        ir: "",
+        fate: Fate::Keep("only Gemini transcribes as it listens"),
+    },
+    Row {
+        wire: "Part",
+        field: "codeExecutionResult",
+        ir: "",
+        fate: Fate::Keep("code that Google runs itself"),
+    },
+    Row {
+        wire: "Part",
+        field: "documentMetadata",
+        ir: "",
+        fate: Fate::Keep("which pages are meant, at Gemini alone"),
+    },
+    Row {
+        wire: "Part",
+        field: "executableCode",
+        ir: "",
+        fate: Fate::Keep("code that Google runs itself"),
+    },
+    Row {
+        wire: "Part",
+        field: "mediaProcessing",
+        ir: "",
+        fate: Fate::Keep("how Gemini looks at a recording"),
+    },
+    Row {
+        wire: "Part",
+        field: "mediaResolution",
+        ir: "",
+        fate: Fate::Keep("one of five degrees, where others say low or high"),
+    },
+    Row {
+        wire: "Part",
+        field: "partMetadata",
+        ir: "",
+        fate: Fate::Keep("the caller's own words about a part"),
+    },
+    Row {
+        wire: "Part",
+        field: "speechMetadata",
+        ir: "",
+        fate: Fate::Keep("who speaks and how, at Gemini alone"),
+    },
+    Row {
+        wire: "Part",
+        field: "spreadsheetMetadata",
+        ir: "",
+        fate: Fate::Keep("which cells are meant, at Gemini alone"),
+    },
+    Row {
+        wire: "Part",
+        field: "toolCall",
+        ir: "",
+        fate: Fate::Keep("a call of a tool that Google runs itself"),
+    },
+    Row {
+        wire: "Part",
+        field: "toolResponse",
+        ir: "",
+        fate: Fate::Keep("a call of a tool that Google runs itself"),
+    },
+    Row {
+        wire: "Part",
+        field: "videoMetadata",
+        ir: "",
+        fate: Fate::Keep("which part of a film is meant, at Gemini alone"),
     },
     Row {
         wire: "LogprobsResult",
@@ -486,9 +2030,169 @@ pub const ROWS: &[Row] = &[
 /// Every part of the IR that this protocol has no form for, and why.
 pub const LACKS: &[Lack] = &[
     Lack {
-        ir: "Candidate",
-        path: "content",
-        reason: "parts are carried whole",
+        ir: "Block.audio",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.audio",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.audio",
+        path: "expires_at",
+        reason: "Gemini has no handles of spoken answers",
+    },
+    Lack {
+        ir: "Block.audio",
+        path: "id",
+        reason: "Gemini has no handles of spoken answers",
+    },
+    Lack {
+        ir: "Block.audio",
+        path: "transcript",
+        reason: "Gemini has no handles of spoken answers",
+    },
+    Lack {
+        ir: "Block",
+        path: "cache_mark",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cite.mode",
+        reason: "Gemini grounds an answer by its own tools",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "cite.on",
+        reason: "Gemini grounds an answer by its own tools",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "context",
+        reason: "a document is its bytes or its address",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "data",
+        reason: "a document is its bytes or its address",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "id",
+        reason: "a document is its bytes or its address",
+    },
+    Lack {
+        ir: "Block.document",
+        path: "title",
+        reason: "a document is its bytes or its address",
+    },
+    Lack {
+        ir: "Block.image",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.image",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.image",
+        path: "detail",
+        reason: "one of five degrees, where others say low or high",
+    },
+    Lack {
+        ir: "Block",
+        path: "json",
+        reason: "a JSON value is the answer of a function",
+    },
+    Lack {
+        ir: "Block.reasoning",
+        path: "id",
+        reason: "Gemini has no ids for reasoning",
+    },
+    Lack {
+        ir: "Block",
+        path: "redacted_reasoning",
+        reason: "Gemini lets all reasoning be read or none",
+    },
+    Lack {
+        ir: "Block",
+        path: "refusal",
+        reason: "Gemini declines in plain text",
+    },
+    Lack {
+        ir: "Block",
+        path: "search_result",
+        reason: "Gemini has no search results of the caller",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.text",
+        path: "citations",
+        reason: "the sources of an answer stand beside its content",
+    },
+    Lack {
+        ir: "Block.tool_call",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.tool_call",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.tool_call",
+        path: "text",
+        reason: "arguments are a JSON object",
+    },
+    Lack {
+        ir: "Block.tool_result",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.tool_result",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.tool_result",
+        path: "is_error",
+        reason: "a result says in its own words that it is an error",
+    },
+    Lack {
+        ir: "Block.video",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Block.video",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
     },
     Lack {
         ir: "Candidate",
@@ -572,23 +2276,23 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Request",
-        path: "instructions",
-        reason: "parts are carried whole",
-    },
-    Lack {
-        ir: "Request",
         path: "moderation",
         reason: "Gemini has no moderation to ask for",
     },
     Lack {
         ir: "Request",
         path: "output.audio",
-        reason: "the voices are carried whole",
+        reason: "the voices are Google's own",
     },
     Lack {
         ir: "Request",
         path: "output.format",
-        reason: "the format of the answer is carried whole",
+        reason: "a media type says the form of the answer",
+    },
+    Lack {
+        ir: "Request",
+        path: "output.modalities",
+        reason: "kinds of output are written in capital letters",
     },
     Lack {
         ir: "Request",
@@ -622,8 +2326,18 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Request",
+        path: "reasoning.budget_tokens",
+        reason: "the settings of thinking say it together",
+    },
+    Lack {
+        ir: "Request",
         path: "reasoning.display",
-        reason: "whether thoughts are shown is carried whole",
+        reason: "thoughts are shown or not",
+    },
+    Lack {
+        ir: "Request",
+        path: "reasoning.effort",
+        reason: "the settings of thinking say it together",
     },
     Lack {
         ir: "Request",
@@ -653,17 +2367,17 @@ pub const LACKS: &[Lack] = &[
     Lack {
         ir: "Request",
         path: "tool_choice.allowed",
-        reason: "the choice of tools is carried whole",
+        reason: "mode and allowed names say it together",
     },
     Lack {
         ir: "Request",
         path: "tool_choice.mode",
-        reason: "the choice of tools is carried whole",
+        reason: "mode and allowed names say it together",
     },
     Lack {
         ir: "Request",
         path: "tool_choice.name",
-        reason: "the choice of tools is carried whole",
+        reason: "mode and allowed names say it together",
     },
     Lack {
         ir: "Request",
@@ -673,17 +2387,12 @@ pub const LACKS: &[Lack] = &[
     Lack {
         ir: "Request",
         path: "tool_choice.required",
-        reason: "the choice of tools is carried whole",
+        reason: "mode and allowed names say it together",
     },
     Lack {
         ir: "Request",
         path: "tools",
-        reason: "tools are carried whole",
-    },
-    Lack {
-        ir: "Request",
-        path: "turns",
-        reason: "parts are carried whole",
+        reason: "a tool that Gemini has no form for",
     },
     Lack {
         ir: "Response",
@@ -731,6 +2440,46 @@ pub const LACKS: &[Lack] = &[
         reason: "Gemini's tiers are standard, flex and priority",
     },
     Lack {
+        ir: "Source",
+        path: "blocks",
+        reason: "a source is bytes or an address",
+    },
+    Lack {
+        ir: "Source",
+        path: "data",
+        reason: "a source is bytes or an address",
+    },
+    Lack {
+        ir: "Source",
+        path: "file_id",
+        reason: "a source is bytes or an address",
+    },
+    Lack {
+        ir: "Source",
+        path: "text",
+        reason: "a source is bytes or an address",
+    },
+    Lack {
+        ir: "Source",
+        path: "url",
+        reason: "a source is bytes or an address",
+    },
+    Lack {
+        ir: "Turn",
+        path: "cache.kind",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Turn",
+        path: "cache.ttl",
+        reason: "Gemini has no cache marks here",
+    },
+    Lack {
+        ir: "Turn",
+        path: "name",
+        reason: "Gemini has no names of speakers",
+    },
+    Lack {
         ir: "Usage",
         path: "accepted_prediction",
         reason: "Gemini has no predicted output",
@@ -738,12 +2487,12 @@ pub const LACKS: &[Lack] = &[
     Lack {
         ir: "Usage",
         path: "audio_input",
-        reason: "counts by modality are carried whole",
+        reason: "counts by modality are a list",
     },
     Lack {
         ir: "Usage",
         path: "audio_output",
-        reason: "counts by modality are carried whole",
+        reason: "counts by modality are a list",
     },
     Lack {
         ir: "Usage",
@@ -763,7 +2512,7 @@ pub const LACKS: &[Lack] = &[
     Lack {
         ir: "Usage",
         path: "image_input",
-        reason: "counts by modality are carried whole",
+        reason: "counts by modality are a list",
     },
     Lack {
         ir: "Usage",
@@ -778,39 +2527,72 @@ pub const LACKS: &[Lack] = &[
     Lack {
         ir: "Usage",
         path: "text_input",
-        reason: "counts by modality are carried whole",
+        reason: "counts by modality are a list",
     },
     Lack {
         ir: "Usage",
         path: "text_output",
-        reason: "counts by modality are carried whole",
+        reason: "counts by modality are a list",
     },
 ];
 /// The wire path, in its node, of a path of an IR type.
 pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
     Some(
         match (ir, path) {
+            ("Block.audio", "source") => "fileData",
+            ("Block.audio", "source.data") => "inlineData.data",
+            ("Block.audio", "source.filename") => "fileData.displayName",
+            ("Block.audio", "source.media_type") => "fileData.mimeType",
+            ("Block.audio", "source.url") => "fileData.fileUri",
+            ("Block.document", "source") => "fileData",
+            ("Block.document", "source.data") => "inlineData.data",
+            ("Block.document", "source.filename") => "fileData.displayName",
+            ("Block.document", "source.media_type") => "fileData.mimeType",
+            ("Block.document", "source.url") => "fileData.fileUri",
+            ("Block.image", "source") => "fileData",
+            ("Block.image", "source.data") => "inlineData.data",
+            ("Block.image", "source.filename") => "fileData.displayName",
+            ("Block.image", "source.media_type") => "fileData.mimeType",
+            ("Block.image", "source.url") => "fileData.fileUri",
+            ("Block.reasoning", "signature") => "thoughtSignature",
+            ("Block.reasoning", "text") => "text",
+            ("Block.text", "signature") => "thoughtSignature",
+            ("Block.text", "text") => "text",
+            ("Block.tool_call", "id") => "functionCall.id",
+            ("Block.tool_call", "input") => "functionCall.args",
+            ("Block.tool_call", "name") => "functionCall.name",
+            ("Block.tool_call", "signature") => "thoughtSignature",
+            ("Block.tool_result", "call_id") => "functionResponse.id",
+            ("Block.tool_result", "content") => "functionResponse.parts",
+            ("Block.tool_result", "content[json].value") => "functionResponse.response",
+            ("Block.tool_result", "name") => "functionResponse.name",
+            ("Block.video", "source") => "fileData",
+            ("Block.video", "source.data") => "inlineData.data",
+            ("Block.video", "source.filename") => "fileData.displayName",
+            ("Block.video", "source.media_type") => "fileData.mimeType",
+            ("Block.video", "source.url") => "fileData.fileUri",
+            ("Candidate", "content") => "content.parts",
             ("Candidate", "index") => "index",
             ("Candidate", "logprobs") => "logprobsResult",
             ("Candidate", "stop.explanation") => "finishMessage",
             ("Candidate", "stop.reason") => "finishReason",
             ("Error", "kind") => "error.status",
             ("Error", "message") => "error.message",
+            ("Request", "instructions") => "systemInstruction.parts",
             ("Request", "metadata") => "labels",
             ("Request", "model") => "model",
             ("Request", "output.candidates") => "generationConfig.candidateCount",
+            ("Request", "output.format") => "generationConfig.responseMimeType",
             ("Request", "output.logprobs") => "generationConfig.responseLogprobs",
             ("Request", "output.max_tokens") => "generationConfig.maxOutputTokens",
             ("Request", "output.modalities") => "generationConfig.responseModalities",
-            ("Request", "output.schema") => "generationConfig.responseJsonSchema",
+            ("Request", "output.schema") => "generationConfig.responseSchema",
             ("Request", "output.stop") => "generationConfig.stopSequences",
             ("Request", "output.top_logprobs") => "generationConfig.logprobs",
-            ("Request", "reasoning.budget_tokens") => {
-                "generationConfig.thinkingConfig.thinkingBudget"
-            }
-            ("Request", "reasoning.effort") => {
-                "generationConfig.thinkingConfig.thinkingLevel"
-            }
+            ("Request", "reasoning.budget_tokens") => "generationConfig.thinkingConfig",
+            ("Request", "reasoning.display") => "generationConfig.thinkingConfig",
+            ("Request", "reasoning.effort") => "generationConfig.thinkingConfig",
+            ("Request", "reasoning.mode") => "generationConfig.thinkingConfig",
             ("Request", "sampling.frequency_penalty") => {
                 "generationConfig.frequencyPenalty"
             }
@@ -823,13 +2605,26 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Request", "sampling.top_p") => "generationConfig.topP",
             ("Request", "service_tier") => "serviceTier",
             ("Request", "store") => "store",
+            ("Request", "tool_choice.allowed") => "toolConfig",
+            ("Request", "tool_choice.mode") => "toolConfig",
+            ("Request", "tool_choice.name") => "toolConfig",
+            ("Request", "tool_choice.required") => "toolConfig",
+            ("Request", "tools") => "tools",
+            ("Request", "turns") => "contents",
             ("Response", "candidates") => "candidates",
             ("Response", "id") => "responseId",
             ("Response", "model") => "modelVersion",
             ("Response", "usage") => "usageMetadata",
+            ("Turn", "content") => "parts",
+            ("Turn", "role") => "role",
+            ("Usage", "audio_input") => "promptTokensDetails",
+            ("Usage", "audio_output") => "candidatesTokensDetails",
             ("Usage", "cache_read") => "cachedContentTokenCount",
+            ("Usage", "image_input") => "promptTokensDetails",
             ("Usage", "input") => "promptTokenCount",
             ("Usage", "reasoning") => "thoughtsTokenCount",
+            ("Usage", "text_input") => "promptTokensDetails",
+            ("Usage", "text_output") => "candidatesTokensDetails",
             ("Usage", "total") => "totalTokenCount",
             ("Usage", "visible_output") => "candidatesTokenCount",
             _ => return None,

@@ -126,8 +126,10 @@ impl<'a> Object<'a> for AttributionSourceId<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "groundingPassage" => self.grounding_passage = Wire::read(cursor)?,
-            "semanticRetrieverChunk" => {
+            "groundingPassage" | "grounding_passage" => {
+                self.grounding_passage = Wire::read(cursor)?;
+            }
+            "semanticRetrieverChunk" | "semantic_retriever_chunk" => {
                 self.semantic_retriever_chunk = Wire::read(cursor)?;
             }
             _ => return Ok(false),
@@ -177,8 +179,8 @@ impl<'a> Object<'a> for AttributionSourceIdGroundingPassageId<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "partIndex" => self.part_index = Wire::read(cursor)?,
-            "passageId" => self.passage_id = Wire::read(cursor)?,
+            "partIndex" | "part_index" => self.part_index = Wire::read(cursor)?,
+            "passageId" | "passage_id" => self.passage_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -275,8 +277,8 @@ impl<'a> Object<'a> for AudioMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "endOffset" => self.end_offset = Wire::read(cursor)?,
-            "startOffset" => self.start_offset = Wire::read(cursor)?,
+            "endOffset" | "end_offset" => self.end_offset = Wire::read(cursor)?,
+            "startOffset" | "start_offset" => self.start_offset = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -330,10 +332,10 @@ impl<'a> Object<'a> for AudioResponseFormat<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "bitRate" => self.bit_rate = Wire::read(cursor)?,
+            "bitRate" | "bit_rate" => self.bit_rate = Wire::read(cursor)?,
             "delivery" => self.delivery = Wire::read(cursor)?,
-            "mimeType" => self.mime_type = Wire::read(cursor)?,
-            "sampleRate" => self.sample_rate = Wire::read(cursor)?,
+            "mimeType" | "mime_type" => self.mime_type = Wire::read(cursor)?,
+            "sampleRate" | "sample_rate" => self.sample_rate = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -404,15 +406,25 @@ impl<'a> Object<'a> for AudioTranscriptionConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "adaptationPhrases" => self.adaptation_phrases = Wire::read(cursor)?,
-            "customVocabulary" => self.custom_vocabulary = Wire::read(cursor)?,
+            "adaptationPhrases" | "adaptation_phrases" => {
+                self.adaptation_phrases = Wire::read(cursor)?;
+            }
+            "customVocabulary" | "custom_vocabulary" => {
+                self.custom_vocabulary = Wire::read(cursor)?;
+            }
             "diarization" => self.diarization = Wire::read(cursor)?,
-            "languageAuto" => self.language_auto = Wire::read(cursor)?,
-            "languageCodes" => self.language_codes = Wire::read(cursor)?,
-            "languageHints" => self.language_hints = Wire::read(cursor)?,
+            "languageAuto" | "language_auto" => self.language_auto = Wire::read(cursor)?,
+            "languageCodes" | "language_codes" => {
+                self.language_codes = Wire::read(cursor)?;
+            }
+            "languageHints" | "language_hints" => {
+                self.language_hints = Wire::read(cursor)?;
+            }
             "mode" => self.mode = Wire::read(cursor)?,
-            "sourceText" => self.source_text = Wire::read(cursor)?,
-            "wordTimestamp" => self.word_timestamp = Wire::read(cursor)?,
+            "sourceText" | "source_text" => self.source_text = Wire::read(cursor)?,
+            "wordTimestamp" | "word_timestamp" => {
+                self.word_timestamp = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -512,8 +524,8 @@ impl<'a> Object<'a> for Blob<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "data" => self.data = Wire::read(cursor)?,
-            "displayName" => self.display_name = Wire::read(cursor)?,
-            "mimeType" => self.mime_type = Wire::read(cursor)?,
+            "displayName" | "display_name" => self.display_name = Wire::read(cursor)?,
+            "mimeType" | "mime_type" => self.mime_type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -595,19 +607,35 @@ impl<'a> Object<'a> for Candidate<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "avgLogprobs" => self.avg_logprobs = Wire::read(cursor)?,
-            "citationMetadata" => self.citation_metadata = Wire::read(cursor)?,
+            "avgLogprobs" | "avg_logprobs" => self.avg_logprobs = Wire::read(cursor)?,
+            "citationMetadata" | "citation_metadata" => {
+                self.citation_metadata = Wire::read(cursor)?;
+            }
             "content" => self.content = Wire::read(cursor)?,
-            "continuationToken" => self.continuation_token = Wire::read(cursor)?,
-            "finishMessage" => self.finish_message = Wire::read(cursor)?,
-            "finishReason" => self.finish_reason = Wire::read(cursor)?,
-            "groundingAttributions" => self.grounding_attributions = Wire::read(cursor)?,
-            "groundingMetadata" => self.grounding_metadata = Wire::read(cursor)?,
+            "continuationToken" | "continuation_token" => {
+                self.continuation_token = Wire::read(cursor)?;
+            }
+            "finishMessage" | "finish_message" => {
+                self.finish_message = Wire::read(cursor)?;
+            }
+            "finishReason" | "finish_reason" => self.finish_reason = Wire::read(cursor)?,
+            "groundingAttributions" | "grounding_attributions" => {
+                self.grounding_attributions = Wire::read(cursor)?;
+            }
+            "groundingMetadata" | "grounding_metadata" => {
+                self.grounding_metadata = Wire::read(cursor)?;
+            }
             "index" => self.index = Wire::read(cursor)?,
-            "logprobsResult" => self.logprobs_result = Wire::read(cursor)?,
-            "safetyRatings" => self.safety_ratings = Wire::read(cursor)?,
-            "tokenCount" => self.token_count = Wire::read(cursor)?,
-            "urlContextMetadata" => self.url_context_metadata = Wire::read(cursor)?,
+            "logprobsResult" | "logprobs_result" => {
+                self.logprobs_result = Wire::read(cursor)?;
+            }
+            "safetyRatings" | "safety_ratings" => {
+                self.safety_ratings = Wire::read(cursor)?;
+            }
+            "tokenCount" | "token_count" => self.token_count = Wire::read(cursor)?,
+            "urlContextMetadata" | "url_context_metadata" => {
+                self.url_context_metadata = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -803,10 +831,12 @@ impl<'a> Object<'a> for Citation<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "endIndex" => self.end_index = Wire::read(cursor)?,
+            "endIndex" | "end_index" => self.end_index = Wire::read(cursor)?,
             "license" => self.license = Wire::read(cursor)?,
-            "publicationDate" => self.publication_date = Wire::read(cursor)?,
-            "startIndex" => self.start_index = Wire::read(cursor)?,
+            "publicationDate" | "publication_date" => {
+                self.publication_date = Wire::read(cursor)?;
+            }
+            "startIndex" | "start_index" => self.start_index = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
             "uri" => self.uri = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -860,7 +890,9 @@ impl<'a> Object<'a> for CitationMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "citationSources" => self.citation_sources = Wire::read(cursor)?,
+            "citationSources" | "citation_sources" => {
+                self.citation_sources = Wire::read(cursor)?;
+            }
             "citations" => self.citations = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -915,9 +947,9 @@ impl<'a> Object<'a> for CitationSource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "endIndex" => self.end_index = Wire::read(cursor)?,
+            "endIndex" | "end_index" => self.end_index = Wire::read(cursor)?,
             "license" => self.license = Wire::read(cursor)?,
-            "startIndex" => self.start_index = Wire::read(cursor)?,
+            "startIndex" | "start_index" => self.start_index = Wire::read(cursor)?,
             "uri" => self.uri = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -1199,9 +1231,11 @@ impl<'a> Object<'a> for DocumentMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "contentLayers" => self.content_layers = Wire::read(cursor)?,
-            "endPage" => self.end_page = Wire::read(cursor)?,
-            "startPage" => self.start_page = Wire::read(cursor)?,
+            "contentLayers" | "content_layers" => {
+                self.content_layers = Wire::read(cursor)?;
+            }
+            "endPage" | "end_page" => self.end_page = Wire::read(cursor)?,
+            "startPage" | "start_page" => self.start_page = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -1291,7 +1325,9 @@ impl<'a> Object<'a> for DynamicRetrievalConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "dynamicThreshold" => self.dynamic_threshold = Wire::read(cursor)?,
+            "dynamicThreshold" | "dynamic_threshold" => {
+                self.dynamic_threshold = Wire::read(cursor)?;
+            }
             "mode" => self.mode = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -1564,9 +1600,9 @@ impl<'a> Object<'a> for FileData<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "displayName" => self.display_name = Wire::read(cursor)?,
-            "fileUri" => self.file_uri = Wire::read(cursor)?,
-            "mimeType" => self.mime_type = Wire::read(cursor)?,
+            "displayName" | "display_name" => self.display_name = Wire::read(cursor)?,
+            "fileUri" | "file_uri" => self.file_uri = Wire::read(cursor)?,
+            "mimeType" | "mime_type" => self.mime_type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -1624,11 +1660,19 @@ impl<'a> Object<'a> for FileSearch<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "fileSearchStoreNames" => self.file_search_store_names = Wire::read(cursor)?,
-            "metadataFilter" => self.metadata_filter = Wire::read(cursor)?,
-            "retrievalConfig" => self.retrieval_config = Wire::read(cursor)?,
-            "retrievalResources" => self.retrieval_resources = Wire::read(cursor)?,
-            "topK" => self.top_k = Wire::read(cursor)?,
+            "fileSearchStoreNames" | "file_search_store_names" => {
+                self.file_search_store_names = Wire::read(cursor)?;
+            }
+            "metadataFilter" | "metadata_filter" => {
+                self.metadata_filter = Wire::read(cursor)?;
+            }
+            "retrievalConfig" | "retrieval_config" => {
+                self.retrieval_config = Wire::read(cursor)?;
+            }
+            "retrievalResources" | "retrieval_resources" => {
+                self.retrieval_resources = Wire::read(cursor)?;
+            }
+            "topK" | "top_k" => self.top_k = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -1679,8 +1723,10 @@ impl<'a> Object<'a> for FileSearchRetrievalConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "metadataFilter" => self.metadata_filter = Wire::read(cursor)?,
-            "topK" => self.top_k = Wire::read(cursor)?,
+            "metadataFilter" | "metadata_filter" => {
+                self.metadata_filter = Wire::read(cursor)?;
+            }
+            "topK" | "top_k" => self.top_k = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -1725,7 +1771,9 @@ impl<'a> Object<'a> for FileSearchRetrievalResource<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "ragStoreName" => self.rag_store_name = Wire::read(cursor)?,
+            "ragStoreName" | "rag_store_name" => {
+                self.rag_store_name = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -1826,7 +1874,9 @@ impl<'a> Object<'a> for FunctionCallingConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "allowedFunctionNames" => self.allowed_function_names = Wire::read(cursor)?,
+            "allowedFunctionNames" | "allowed_function_names" => {
+                self.allowed_function_names = Wire::read(cursor)?;
+            }
             "mode" => self.mode = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -1943,9 +1993,13 @@ impl<'a> Object<'a> for FunctionDeclaration<'a> {
             "description" => self.description = Wire::read(cursor)?,
             "name" => self.name = Wire::read(cursor)?,
             "parameters" => self.parameters = Wire::read(cursor)?,
-            "parametersJsonSchema" => self.parameters_json_schema = Wire::read(cursor)?,
+            "parametersJsonSchema" | "parameters_json_schema" => {
+                self.parameters_json_schema = Wire::read(cursor)?;
+            }
             "response" => self.response = Wire::read(cursor)?,
-            "responseJsonSchema" => self.response_json_schema = Wire::read(cursor)?,
+            "responseJsonSchema" | "response_json_schema" => {
+                self.response_json_schema = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -2056,7 +2110,7 @@ impl<'a> Object<'a> for FunctionResponse<'a> {
             "parts" => self.parts = Wire::read(cursor)?,
             "response" => self.response = Wire::read(cursor)?,
             "scheduling" => self.scheduling = Wire::read(cursor)?,
-            "willContinue" => self.will_continue = Wire::read(cursor)?,
+            "willContinue" | "will_continue" => self.will_continue = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -2112,8 +2166,8 @@ impl<'a> Object<'a> for FunctionResponseBlob<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "data" => self.data = Wire::read(cursor)?,
-            "displayName" => self.display_name = Wire::read(cursor)?,
-            "mimeType" => self.mime_type = Wire::read(cursor)?,
+            "displayName" | "display_name" => self.display_name = Wire::read(cursor)?,
+            "mimeType" | "mime_type" => self.mime_type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -2165,9 +2219,9 @@ impl<'a> Object<'a> for FunctionResponseFileData<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "displayName" => self.display_name = Wire::read(cursor)?,
-            "fileUri" => self.file_uri = Wire::read(cursor)?,
-            "mimeType" => self.mime_type = Wire::read(cursor)?,
+            "displayName" | "display_name" => self.display_name = Wire::read(cursor)?,
+            "fileUri" | "file_uri" => self.file_uri = Wire::read(cursor)?,
+            "mimeType" | "mime_type" => self.mime_type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -2234,14 +2288,26 @@ impl<'a> Object<'a> for FunctionResponsePart<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "audioMetadata" => self.audio_metadata = Wire::read(cursor)?,
-            "documentMetadata" => self.document_metadata = Wire::read(cursor)?,
-            "fileData" => self.file_data = Wire::read(cursor)?,
-            "inlineData" => self.inline_data = Wire::read(cursor)?,
-            "mediaProcessing" => self.media_processing = Wire::read(cursor)?,
-            "mediaResolution" => self.media_resolution = Wire::read(cursor)?,
-            "spreadsheetMetadata" => self.spreadsheet_metadata = Wire::read(cursor)?,
-            "videoMetadata" => self.video_metadata = Wire::read(cursor)?,
+            "audioMetadata" | "audio_metadata" => {
+                self.audio_metadata = Wire::read(cursor)?;
+            }
+            "documentMetadata" | "document_metadata" => {
+                self.document_metadata = Wire::read(cursor)?;
+            }
+            "fileData" | "file_data" => self.file_data = Wire::read(cursor)?,
+            "inlineData" | "inline_data" => self.inline_data = Wire::read(cursor)?,
+            "mediaProcessing" | "media_processing" => {
+                self.media_processing = Wire::read(cursor)?;
+            }
+            "mediaResolution" | "media_resolution" => {
+                self.media_resolution = Wire::read(cursor)?;
+            }
+            "spreadsheetMetadata" | "spreadsheet_metadata" => {
+                self.spreadsheet_metadata = Wire::read(cursor)?;
+            }
+            "videoMetadata" | "video_metadata" => {
+                self.video_metadata = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -2370,17 +2436,27 @@ impl<'a> Object<'a> for GenerateContentRequest<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "cachedContent" => self.cached_content = Wire::read(cursor)?,
+            "cachedContent" | "cached_content" => {
+                self.cached_content = Wire::read(cursor)?;
+            }
             "contents" => self.contents = Wire::read(cursor)?,
-            "continuationToken" => self.continuation_token = Wire::read(cursor)?,
-            "generationConfig" => self.generation_config = Wire::read(cursor)?,
+            "continuationToken" | "continuation_token" => {
+                self.continuation_token = Wire::read(cursor)?;
+            }
+            "generationConfig" | "generation_config" => {
+                self.generation_config = Wire::read(cursor)?;
+            }
             "labels" => self.labels = Wire::read(cursor)?,
             "model" => self.model = Wire::read(cursor)?,
-            "safetySettings" => self.safety_settings = Wire::read(cursor)?,
-            "serviceTier" => self.service_tier = Wire::read(cursor)?,
+            "safetySettings" | "safety_settings" => {
+                self.safety_settings = Wire::read(cursor)?;
+            }
+            "serviceTier" | "service_tier" => self.service_tier = Wire::read(cursor)?,
             "store" => self.store = Wire::read(cursor)?,
-            "systemInstruction" => self.system_instruction = Wire::read(cursor)?,
-            "toolConfig" => self.tool_config = Wire::read(cursor)?,
+            "systemInstruction" | "system_instruction" => {
+                self.system_instruction = Wire::read(cursor)?;
+            }
+            "toolConfig" | "tool_config" => self.tool_config = Wire::read(cursor)?,
             "tools" => self.tools = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -2455,12 +2531,16 @@ impl<'a> Object<'a> for GenerateContentResponse<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "candidates" => self.candidates = Wire::read(cursor)?,
-            "createTime" => self.create_time = Wire::read(cursor)?,
-            "modelStatus" => self.model_status = Wire::read(cursor)?,
-            "modelVersion" => self.model_version = Wire::read(cursor)?,
-            "promptFeedback" => self.prompt_feedback = Wire::read(cursor)?,
-            "responseId" => self.response_id = Wire::read(cursor)?,
-            "usageMetadata" => self.usage_metadata = Wire::read(cursor)?,
+            "createTime" | "create_time" => self.create_time = Wire::read(cursor)?,
+            "modelStatus" | "model_status" => self.model_status = Wire::read(cursor)?,
+            "modelVersion" | "model_version" => self.model_version = Wire::read(cursor)?,
+            "promptFeedback" | "prompt_feedback" => {
+                self.prompt_feedback = Wire::read(cursor)?;
+            }
+            "responseId" | "response_id" => self.response_id = Wire::read(cursor)?,
+            "usageMetadata" | "usage_metadata" => {
+                self.usage_metadata = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -2513,8 +2593,10 @@ impl<'a> Object<'a> for GenerateContentResponsePromptFeedback<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "blockReason" => self.block_reason = Wire::read(cursor)?,
-            "safetyRatings" => self.safety_ratings = Wire::read(cursor)?,
+            "blockReason" | "block_reason" => self.block_reason = Wire::read(cursor)?,
+            "safetyRatings" | "safety_ratings" => {
+                self.safety_ratings = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -2661,25 +2743,37 @@ impl<'a> Object<'a> for GenerateContentResponseUsageMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "cacheTokensDetails" => self.cache_tokens_details = Wire::read(cursor)?,
-            "cachedContentTokenCount" => {
+            "cacheTokensDetails" | "cache_tokens_details" => {
+                self.cache_tokens_details = Wire::read(cursor)?;
+            }
+            "cachedContentTokenCount" | "cached_content_token_count" => {
                 self.cached_content_token_count = Wire::read(cursor)?;
             }
-            "candidatesTokenCount" => self.candidates_token_count = Wire::read(cursor)?,
-            "candidatesTokensDetails" => {
+            "candidatesTokenCount" | "candidates_token_count" => {
+                self.candidates_token_count = Wire::read(cursor)?;
+            }
+            "candidatesTokensDetails" | "candidates_tokens_details" => {
                 self.candidates_tokens_details = Wire::read(cursor)?;
             }
-            "promptTokenCount" => self.prompt_token_count = Wire::read(cursor)?,
-            "promptTokensDetails" => self.prompt_tokens_details = Wire::read(cursor)?,
-            "thoughtsTokenCount" => self.thoughts_token_count = Wire::read(cursor)?,
-            "toolUsePromptTokenCount" => {
+            "promptTokenCount" | "prompt_token_count" => {
+                self.prompt_token_count = Wire::read(cursor)?;
+            }
+            "promptTokensDetails" | "prompt_tokens_details" => {
+                self.prompt_tokens_details = Wire::read(cursor)?;
+            }
+            "thoughtsTokenCount" | "thoughts_token_count" => {
+                self.thoughts_token_count = Wire::read(cursor)?;
+            }
+            "toolUsePromptTokenCount" | "tool_use_prompt_token_count" => {
                 self.tool_use_prompt_token_count = Wire::read(cursor)?;
             }
-            "toolUsePromptTokensDetails" => {
+            "toolUsePromptTokensDetails" | "tool_use_prompt_tokens_details" => {
                 self.tool_use_prompt_tokens_details = Wire::read(cursor)?;
             }
-            "totalTokenCount" => self.total_token_count = Wire::read(cursor)?,
-            "trafficType" => self.traffic_type = Wire::read(cursor)?,
+            "totalTokenCount" | "total_token_count" => {
+                self.total_token_count = Wire::read(cursor)?;
+            }
+            "trafficType" | "traffic_type" => self.traffic_type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -2819,38 +2913,70 @@ impl<'a> Object<'a> for GenerationConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "audioTranscriptionConfig" => {
+            "audioTranscriptionConfig" | "audio_transcription_config" => {
                 self.audio_transcription_config = Wire::read(cursor)?;
             }
-            "candidateCount" => self.candidate_count = Wire::read(cursor)?,
-            "enableAffectiveDialog" => self.enable_affective_dialog = Wire::read(cursor)?,
-            "enableEnhancedCivicAnswers" => {
+            "candidateCount" | "candidate_count" => {
+                self.candidate_count = Wire::read(cursor)?;
+            }
+            "enableAffectiveDialog" | "enable_affective_dialog" => {
+                self.enable_affective_dialog = Wire::read(cursor)?;
+            }
+            "enableEnhancedCivicAnswers" | "enable_enhanced_civic_answers" => {
                 self.enable_enhanced_civic_answers = Wire::read(cursor)?;
             }
-            "frequencyPenalty" => self.frequency_penalty = Wire::read(cursor)?,
-            "imageConfig" => self.image_config = Wire::read(cursor)?,
+            "frequencyPenalty" | "frequency_penalty" => {
+                self.frequency_penalty = Wire::read(cursor)?;
+            }
+            "imageConfig" | "image_config" => self.image_config = Wire::read(cursor)?,
             "logprobs" => self.logprobs = Wire::read(cursor)?,
-            "maxOutputTokens" => self.max_output_tokens = Wire::read(cursor)?,
-            "mediaResolution" => self.media_resolution = Wire::read(cursor)?,
-            "modelSelectionConfig" => self.model_selection_config = Wire::read(cursor)?,
-            "presencePenalty" => self.presence_penalty = Wire::read(cursor)?,
-            "responseFormat" => self.response_format = Wire::read(cursor)?,
-            "responseJsonSchema" => self.response_json_schema = Wire::read(cursor)?,
-            "responseJsonSchemaOrdered" => {
+            "maxOutputTokens" | "max_output_tokens" => {
+                self.max_output_tokens = Wire::read(cursor)?;
+            }
+            "mediaResolution" | "media_resolution" => {
+                self.media_resolution = Wire::read(cursor)?;
+            }
+            "modelSelectionConfig" | "model_selection_config" => {
+                self.model_selection_config = Wire::read(cursor)?;
+            }
+            "presencePenalty" | "presence_penalty" => {
+                self.presence_penalty = Wire::read(cursor)?;
+            }
+            "responseFormat" | "response_format" => {
+                self.response_format = Wire::read(cursor)?;
+            }
+            "responseJsonSchema" | "response_json_schema" => {
+                self.response_json_schema = Wire::read(cursor)?;
+            }
+            "responseJsonSchemaOrdered" | "response_json_schema_ordered" => {
                 self.response_json_schema_ordered = Wire::read(cursor)?;
             }
-            "responseLogprobs" => self.response_logprobs = Wire::read(cursor)?,
-            "responseMimeType" => self.response_mime_type = Wire::read(cursor)?,
-            "responseModalities" => self.response_modalities = Wire::read(cursor)?,
-            "responseSchema" => self.response_schema = Wire::read(cursor)?,
+            "responseLogprobs" | "response_logprobs" => {
+                self.response_logprobs = Wire::read(cursor)?;
+            }
+            "responseMimeType" | "response_mime_type" => {
+                self.response_mime_type = Wire::read(cursor)?;
+            }
+            "responseModalities" | "response_modalities" => {
+                self.response_modalities = Wire::read(cursor)?;
+            }
+            "responseSchema" | "response_schema" => {
+                self.response_schema = Wire::read(cursor)?;
+            }
             "seed" => self.seed = Wire::read(cursor)?,
-            "speechConfig" => self.speech_config = Wire::read(cursor)?,
-            "stopSequences" => self.stop_sequences = Wire::read(cursor)?,
+            "speechConfig" | "speech_config" => self.speech_config = Wire::read(cursor)?,
+            "stopSequences" | "stop_sequences" => {
+                self.stop_sequences = Wire::read(cursor)?;
+            }
             "temperature" => self.temperature = Wire::read(cursor)?,
-            "thinkingConfig" => self.thinking_config = Wire::read(cursor)?,
-            "topK" => self.top_k = Wire::read(cursor)?,
-            "topP" => self.top_p = Wire::read(cursor)?,
-            "translationConfig" => self.translation_config = Wire::read(cursor)?,
+            "thinkingConfig" | "thinking_config" => {
+                self.thinking_config = Wire::read(cursor)?;
+            }
+            "topK" | "top_k" => self.top_k = Wire::read(cursor)?,
+            "topP" | "top_p" => self.top_p = Wire::read(cursor)?,
+            "translationConfig" | "translation_config" => {
+                self.translation_config = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -3017,7 +3143,7 @@ impl<'a> Object<'a> for GoogleMaps<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "enableWidget" => self.enable_widget = Wire::read(cursor)?,
+            "enableWidget" | "enable_widget" => self.enable_widget = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -3061,7 +3187,7 @@ impl<'a> Object<'a> for GoogleSearchRetrieval<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "dynamicRetrievalConfig" => {
+            "dynamicRetrievalConfig" | "dynamic_retrieval_config" => {
                 self.dynamic_retrieval_config = Wire::read(cursor)?;
             }
             _ => return Ok(false),
@@ -3165,7 +3291,7 @@ impl<'a> Object<'a> for GroundingAttribution<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "content" => self.content = Wire::read(cursor)?,
-            "sourceId" => self.source_id = Wire::read(cursor)?,
+            "sourceId" | "source_id" => self.source_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -3221,7 +3347,9 @@ impl<'a> Object<'a> for GroundingChunk<'a> {
         match name {
             "image" => self.image = Wire::read(cursor)?,
             "maps" => self.maps = Wire::read(cursor)?,
-            "retrievedContext" => self.retrieved_context = Wire::read(cursor)?,
+            "retrievedContext" | "retrieved_context" => {
+                self.retrieved_context = Wire::read(cursor)?;
+            }
             "web" => self.web = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -3279,9 +3407,11 @@ impl<'a> Object<'a> for GroundingChunkCustomMetadata<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "key" => self.key = Wire::read(cursor)?,
-            "numericValue" => self.numeric_value = Wire::read(cursor)?,
-            "stringListValue" => self.string_list_value = Wire::read(cursor)?,
-            "stringValue" => self.string_value = Wire::read(cursor)?,
+            "numericValue" | "numeric_value" => self.numeric_value = Wire::read(cursor)?,
+            "stringListValue" | "string_list_value" => {
+                self.string_list_value = Wire::read(cursor)?;
+            }
+            "stringValue" | "string_value" => self.string_value = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -3338,8 +3468,8 @@ impl<'a> Object<'a> for GroundingChunkImage<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "domain" => self.domain = Wire::read(cursor)?,
-            "imageUri" => self.image_uri = Wire::read(cursor)?,
-            "sourceUri" => self.source_uri = Wire::read(cursor)?,
+            "imageUri" | "image_uri" => self.image_uri = Wire::read(cursor)?,
+            "sourceUri" | "source_uri" => self.source_uri = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -3402,8 +3532,10 @@ impl<'a> Object<'a> for GroundingChunkMaps<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "placeAnswerSources" => self.place_answer_sources = Wire::read(cursor)?,
-            "placeId" => self.place_id = Wire::read(cursor)?,
+            "placeAnswerSources" | "place_answer_sources" => {
+                self.place_answer_sources = Wire::read(cursor)?;
+            }
+            "placeId" | "place_id" => self.place_id = Wire::read(cursor)?,
             "route" => self.route = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
@@ -3466,9 +3598,15 @@ impl<'a> Object<'a> for GroundingChunkMapsPlaceAnswerSources<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "flagContentUri" => self.flag_content_uri = Wire::read(cursor)?,
-            "reviewSnippet" => self.review_snippet = Wire::read(cursor)?,
-            "reviewSnippets" => self.review_snippets = Wire::read(cursor)?,
+            "flagContentUri" | "flag_content_uri" => {
+                self.flag_content_uri = Wire::read(cursor)?;
+            }
+            "reviewSnippet" | "review_snippet" => {
+                self.review_snippet = Wire::read(cursor)?;
+            }
+            "reviewSnippets" | "review_snippets" => {
+                self.review_snippets = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -3520,8 +3658,8 @@ impl<'a> Object<'a> for GroundingChunkMapsPlaceAnswerSourcesAuthorAttribution<'a
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "displayName" => self.display_name = Wire::read(cursor)?,
-            "photoUri" => self.photo_uri = Wire::read(cursor)?,
+            "displayName" | "display_name" => self.display_name = Wire::read(cursor)?,
+            "photoUri" | "photo_uri" => self.photo_uri = Wire::read(cursor)?,
             "uri" => self.uri = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -3592,14 +3730,20 @@ impl<'a> Object<'a> for GroundingChunkMapsPlaceAnswerSourcesReviewSnippet<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "authorAttribution" => self.author_attribution = Wire::read(cursor)?,
-            "flagContentUri" => self.flag_content_uri = Wire::read(cursor)?,
-            "googleMapsUri" => self.google_maps_uri = Wire::read(cursor)?,
-            "relativePublishTimeDescription" => {
+            "authorAttribution" | "author_attribution" => {
+                self.author_attribution = Wire::read(cursor)?;
+            }
+            "flagContentUri" | "flag_content_uri" => {
+                self.flag_content_uri = Wire::read(cursor)?;
+            }
+            "googleMapsUri" | "google_maps_uri" => {
+                self.google_maps_uri = Wire::read(cursor)?;
+            }
+            "relativePublishTimeDescription" | "relative_publish_time_description" => {
                 self.relative_publish_time_description = Wire::read(cursor)?;
             }
             "review" => self.review = Wire::read(cursor)?,
-            "reviewId" => self.review_id = Wire::read(cursor)?,
+            "reviewId" | "review_id" => self.review_id = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -3658,9 +3802,13 @@ impl<'a> Object<'a> for GroundingChunkMapsRoute<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "distanceMeters" => self.distance_meters = Wire::read(cursor)?,
+            "distanceMeters" | "distance_meters" => {
+                self.distance_meters = Wire::read(cursor)?;
+            }
             "duration" => self.duration = Wire::read(cursor)?,
-            "encodedPolyline" => self.encoded_polyline = Wire::read(cursor)?,
+            "encodedPolyline" | "encoded_polyline" => {
+                self.encoded_polyline = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -3724,10 +3872,14 @@ impl<'a> Object<'a> for GroundingChunkRetrievedContext<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "customMetadata" => self.custom_metadata = Wire::read(cursor)?,
-            "fileSearchStore" => self.file_search_store = Wire::read(cursor)?,
-            "mediaId" => self.media_id = Wire::read(cursor)?,
-            "pageNumber" => self.page_number = Wire::read(cursor)?,
+            "customMetadata" | "custom_metadata" => {
+                self.custom_metadata = Wire::read(cursor)?;
+            }
+            "fileSearchStore" | "file_search_store" => {
+                self.file_search_store = Wire::read(cursor)?;
+            }
+            "mediaId" | "media_id" => self.media_id = Wire::read(cursor)?,
+            "pageNumber" | "page_number" => self.page_number = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
             "title" => self.title = Wire::read(cursor)?,
             "uri" => self.uri = Wire::read(cursor)?,
@@ -3895,15 +4047,27 @@ impl<'a> Object<'a> for GroundingMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "googleMapsWidgetContextToken" => {
+            "googleMapsWidgetContextToken" | "google_maps_widget_context_token" => {
                 self.google_maps_widget_context_token = Wire::read(cursor)?;
             }
-            "groundingChunks" => self.grounding_chunks = Wire::read(cursor)?,
-            "groundingSupports" => self.grounding_supports = Wire::read(cursor)?,
-            "imageSearchQueries" => self.image_search_queries = Wire::read(cursor)?,
-            "retrievalMetadata" => self.retrieval_metadata = Wire::read(cursor)?,
-            "searchEntryPoint" => self.search_entry_point = Wire::read(cursor)?,
-            "webSearchQueries" => self.web_search_queries = Wire::read(cursor)?,
+            "groundingChunks" | "grounding_chunks" => {
+                self.grounding_chunks = Wire::read(cursor)?;
+            }
+            "groundingSupports" | "grounding_supports" => {
+                self.grounding_supports = Wire::read(cursor)?;
+            }
+            "imageSearchQueries" | "image_search_queries" => {
+                self.image_search_queries = Wire::read(cursor)?;
+            }
+            "retrievalMetadata" | "retrieval_metadata" => {
+                self.retrieval_metadata = Wire::read(cursor)?;
+            }
+            "searchEntryPoint" | "search_entry_point" => {
+                self.search_entry_point = Wire::read(cursor)?;
+            }
+            "webSearchQueries" | "web_search_queries" => {
+                self.web_search_queries = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -3964,9 +4128,15 @@ impl<'a> Object<'a> for GroundingSupport<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "confidenceScores" => self.confidence_scores = Wire::read(cursor)?,
-            "groundingChunkIndices" => self.grounding_chunk_indices = Wire::read(cursor)?,
-            "renderedParts" => self.rendered_parts = Wire::read(cursor)?,
+            "confidenceScores" | "confidence_scores" => {
+                self.confidence_scores = Wire::read(cursor)?;
+            }
+            "groundingChunkIndices" | "grounding_chunk_indices" => {
+                self.grounding_chunk_indices = Wire::read(cursor)?;
+            }
+            "renderedParts" | "rendered_parts" => {
+                self.rendered_parts = Wire::read(cursor)?;
+            }
             "segment" => self.segment = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -4134,8 +4304,8 @@ impl<'a> Object<'a> for ImageConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "aspectRatio" => self.aspect_ratio = Wire::read(cursor)?,
-            "imageSize" => self.image_size = Wire::read(cursor)?,
+            "aspectRatio" | "aspect_ratio" => self.aspect_ratio = Wire::read(cursor)?,
+            "imageSize" | "image_size" => self.image_size = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -4189,10 +4359,10 @@ impl<'a> Object<'a> for ImageResponseFormat<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "aspectRatio" => self.aspect_ratio = Wire::read(cursor)?,
+            "aspectRatio" | "aspect_ratio" => self.aspect_ratio = Wire::read(cursor)?,
             "delivery" => self.delivery = Wire::read(cursor)?,
-            "imageSize" => self.image_size = Wire::read(cursor)?,
-            "mimeType" => self.mime_type = Wire::read(cursor)?,
+            "imageSize" | "image_size" => self.image_size = Wire::read(cursor)?,
+            "mimeType" | "mime_type" => self.mime_type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -4330,8 +4500,8 @@ impl<'a> Object<'a> for Interval<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "endTime" => self.end_time = Wire::read(cursor)?,
-            "startTime" => self.start_time = Wire::read(cursor)?,
+            "endTime" | "end_time" => self.end_time = Wire::read(cursor)?,
+            "startTime" | "start_time" => self.start_time = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -4415,7 +4585,9 @@ impl<'a> Object<'a> for LanguageHints<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "languageCodes" => self.language_codes = Wire::read(cursor)?,
+            "languageCodes" | "language_codes" => {
+                self.language_codes = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -4514,9 +4686,15 @@ impl<'a> Object<'a> for LogprobsResult<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "chosenCandidates" => self.chosen_candidates = Wire::read(cursor)?,
-            "logProbabilitySum" => self.log_probability_sum = Wire::read(cursor)?,
-            "topCandidates" => self.top_candidates = Wire::read(cursor)?,
+            "chosenCandidates" | "chosen_candidates" => {
+                self.chosen_candidates = Wire::read(cursor)?;
+            }
+            "logProbabilitySum" | "log_probability_sum" => {
+                self.log_probability_sum = Wire::read(cursor)?;
+            }
+            "topCandidates" | "top_candidates" => {
+                self.top_candidates = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -4568,9 +4746,11 @@ impl<'a> Object<'a> for LogprobsResultCandidate<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "logProbability" => self.log_probability = Wire::read(cursor)?,
+            "logProbability" | "log_probability" => {
+                self.log_probability = Wire::read(cursor)?;
+            }
             "token" => self.token = Wire::read(cursor)?,
-            "tokenId" => self.token_id = Wire::read(cursor)?,
+            "tokenId" | "token_id" => self.token_id = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -4665,7 +4845,7 @@ impl<'a> Object<'a> for McpServer<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "name" => self.name = Wire::read(cursor)?,
-            "streamableHttpTransport" => {
+            "streamableHttpTransport" | "streamable_http_transport" => {
                 self.streamable_http_transport = Wire::read(cursor)?;
             }
             _ => return Ok(false),
@@ -4812,7 +4992,7 @@ impl<'a> Object<'a> for ModalityTokenCount<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "modality" => self.modality = Wire::read(cursor)?,
-            "tokenCount" => self.token_count = Wire::read(cursor)?,
+            "tokenCount" | "token_count" => self.token_count = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -4861,7 +5041,7 @@ impl<'a> Object<'a> for ModelSelectionConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "featureSelectionPreference" => {
+            "featureSelectionPreference" | "feature_selection_preference" => {
                 self.feature_selection_preference = Wire::read(cursor)?;
             }
             _ => return Ok(false),
@@ -4977,8 +5157,10 @@ impl<'a> Object<'a> for ModelStatus<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "message" => self.message = Wire::read(cursor)?,
-            "modelStage" => self.model_stage = Wire::read(cursor)?,
-            "retirementTime" => self.retirement_time = Wire::read(cursor)?,
+            "modelStage" | "model_stage" => self.model_stage = Wire::read(cursor)?,
+            "retirementTime" | "retirement_time" => {
+                self.retirement_time = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -5024,7 +5206,9 @@ impl<'a> Object<'a> for MultiSpeakerVoiceConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "speakerVoiceConfigs" => self.speaker_voice_configs = Wire::read(cursor)?,
+            "speakerVoiceConfigs" | "speaker_voice_configs" => {
+                self.speaker_voice_configs = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -5125,26 +5309,50 @@ impl<'a> Object<'a> for Part<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "audioMetadata" => self.audio_metadata = Wire::read(cursor)?,
-            "audioTranscription" => self.audio_transcription = Wire::read(cursor)?,
-            "codeExecutionResult" => self.code_execution_result = Wire::read(cursor)?,
-            "documentMetadata" => self.document_metadata = Wire::read(cursor)?,
-            "executableCode" => self.executable_code = Wire::read(cursor)?,
-            "fileData" => self.file_data = Wire::read(cursor)?,
-            "functionCall" => self.function_call = Wire::read(cursor)?,
-            "functionResponse" => self.function_response = Wire::read(cursor)?,
-            "inlineData" => self.inline_data = Wire::read(cursor)?,
-            "mediaProcessing" => self.media_processing = Wire::read(cursor)?,
-            "mediaResolution" => self.media_resolution = Wire::read(cursor)?,
-            "partMetadata" => self.part_metadata = Wire::read(cursor)?,
-            "speechMetadata" => self.speech_metadata = Wire::read(cursor)?,
-            "spreadsheetMetadata" => self.spreadsheet_metadata = Wire::read(cursor)?,
+            "audioMetadata" | "audio_metadata" => {
+                self.audio_metadata = Wire::read(cursor)?;
+            }
+            "audioTranscription" | "audio_transcription" => {
+                self.audio_transcription = Wire::read(cursor)?;
+            }
+            "codeExecutionResult" | "code_execution_result" => {
+                self.code_execution_result = Wire::read(cursor)?;
+            }
+            "documentMetadata" | "document_metadata" => {
+                self.document_metadata = Wire::read(cursor)?;
+            }
+            "executableCode" | "executable_code" => {
+                self.executable_code = Wire::read(cursor)?;
+            }
+            "fileData" | "file_data" => self.file_data = Wire::read(cursor)?,
+            "functionCall" | "function_call" => self.function_call = Wire::read(cursor)?,
+            "functionResponse" | "function_response" => {
+                self.function_response = Wire::read(cursor)?;
+            }
+            "inlineData" | "inline_data" => self.inline_data = Wire::read(cursor)?,
+            "mediaProcessing" | "media_processing" => {
+                self.media_processing = Wire::read(cursor)?;
+            }
+            "mediaResolution" | "media_resolution" => {
+                self.media_resolution = Wire::read(cursor)?;
+            }
+            "partMetadata" | "part_metadata" => self.part_metadata = Wire::read(cursor)?,
+            "speechMetadata" | "speech_metadata" => {
+                self.speech_metadata = Wire::read(cursor)?;
+            }
+            "spreadsheetMetadata" | "spreadsheet_metadata" => {
+                self.spreadsheet_metadata = Wire::read(cursor)?;
+            }
             "text" => self.text = Wire::read(cursor)?,
             "thought" => self.thought = Wire::read(cursor)?,
-            "thoughtSignature" => self.thought_signature = Wire::read(cursor)?,
-            "toolCall" => self.tool_call = Wire::read(cursor)?,
-            "toolResponse" => self.tool_response = Wire::read(cursor)?,
-            "videoMetadata" => self.video_metadata = Wire::read(cursor)?,
+            "thoughtSignature" | "thought_signature" => {
+                self.thought_signature = Wire::read(cursor)?;
+            }
+            "toolCall" | "tool_call" => self.tool_call = Wire::read(cursor)?,
+            "toolResponse" | "tool_response" => self.tool_response = Wire::read(cursor)?,
+            "videoMetadata" | "video_metadata" => {
+                self.video_metadata = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -5211,7 +5419,7 @@ impl<'a> Object<'a> for PartMediaResolution<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "level" => self.level = Wire::read(cursor)?,
-            "numTokens" => self.num_tokens = Wire::read(cursor)?,
+            "numTokens" | "num_tokens" => self.num_tokens = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -5307,7 +5515,7 @@ impl<'a> Object<'a> for PrebuiltVoiceConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "voiceName" => self.voice_name = Wire::read(cursor)?,
+            "voiceName" | "voice_name" => self.voice_name = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -5360,10 +5568,14 @@ impl<'a> Object<'a> for ReplicatedVoiceConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "consentAudio" => self.consent_audio = Wire::read(cursor)?,
-            "mimeType" => self.mime_type = Wire::read(cursor)?,
-            "voiceConsentSignature" => self.voice_consent_signature = Wire::read(cursor)?,
-            "voiceSampleAudio" => self.voice_sample_audio = Wire::read(cursor)?,
+            "consentAudio" | "consent_audio" => self.consent_audio = Wire::read(cursor)?,
+            "mimeType" | "mime_type" => self.mime_type = Wire::read(cursor)?,
+            "voiceConsentSignature" | "voice_consent_signature" => {
+                self.voice_consent_signature = Wire::read(cursor)?;
+            }
+            "voiceSampleAudio" | "voice_sample_audio" => {
+                self.voice_sample_audio = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -5472,8 +5684,8 @@ impl<'a> Object<'a> for RetrievalConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "languageCode" => self.language_code = Wire::read(cursor)?,
-            "latLng" => self.lat_lng = Wire::read(cursor)?,
+            "languageCode" | "language_code" => self.language_code = Wire::read(cursor)?,
+            "latLng" | "lat_lng" => self.lat_lng = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -5522,7 +5734,8 @@ impl<'a> Object<'a> for RetrievalMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "googleSearchDynamicRetrievalScore" => {
+            "googleSearchDynamicRetrievalScore"
+            | "google_search_dynamic_retrieval_score" => {
                 self.google_search_dynamic_retrieval_score = Wire::read(cursor)?;
             }
             _ => return Ok(false),
@@ -5845,8 +6058,10 @@ impl<'a> Object<'a> for SearchEntryPoint<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "renderedContent" => self.rendered_content = Wire::read(cursor)?,
-            "sdkBlob" => self.sdk_blob = Wire::read(cursor)?,
+            "renderedContent" | "rendered_content" => {
+                self.rendered_content = Wire::read(cursor)?;
+            }
+            "sdkBlob" | "sdk_blob" => self.sdk_blob = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -5894,8 +6109,8 @@ impl<'a> Object<'a> for SearchTypes<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "imageSearch" => self.image_search = Wire::read(cursor)?,
-            "webSearch" => self.web_search = Wire::read(cursor)?,
+            "imageSearch" | "image_search" => self.image_search = Wire::read(cursor)?,
+            "webSearch" | "web_search" => self.web_search = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -5949,9 +6164,9 @@ impl<'a> Object<'a> for Segment<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "endIndex" => self.end_index = Wire::read(cursor)?,
-            "partIndex" => self.part_index = Wire::read(cursor)?,
-            "startIndex" => self.start_index = Wire::read(cursor)?,
+            "endIndex" | "end_index" => self.end_index = Wire::read(cursor)?,
+            "partIndex" | "part_index" => self.part_index = Wire::read(cursor)?,
+            "startIndex" | "start_index" => self.start_index = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -6048,7 +6263,7 @@ impl<'a> Object<'a> for SpeakerVoiceConfig<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "speaker" => self.speaker = Wire::read(cursor)?,
-            "voiceConfig" => self.voice_config = Wire::read(cursor)?,
+            "voiceConfig" | "voice_config" => self.voice_config = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -6100,11 +6315,11 @@ impl<'a> Object<'a> for SpeechConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "languageCode" => self.language_code = Wire::read(cursor)?,
-            "multiSpeakerVoiceConfig" => {
+            "languageCode" | "language_code" => self.language_code = Wire::read(cursor)?,
+            "multiSpeakerVoiceConfig" | "multi_speaker_voice_config" => {
                 self.multi_speaker_voice_config = Wire::read(cursor)?;
             }
-            "voiceConfig" => self.voice_config = Wire::read(cursor)?,
+            "voiceConfig" | "voice_config" => self.voice_config = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -6205,9 +6420,11 @@ impl<'a> Object<'a> for SpreadsheetMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "contentLayers" => self.content_layers = Wire::read(cursor)?,
-            "sheetIndex" => self.sheet_index = Wire::read(cursor)?,
-            "visibleCells" => self.visible_cells = Wire::read(cursor)?,
+            "contentLayers" | "content_layers" => {
+                self.content_layers = Wire::read(cursor)?;
+            }
+            "sheetIndex" | "sheet_index" => self.sheet_index = Wire::read(cursor)?,
+            "visibleCells" | "visible_cells" => self.visible_cells = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -6370,8 +6587,12 @@ impl<'a> Object<'a> for StreamableHttpTransport<'a> {
     ) -> Result<bool, WireError> {
         match name {
             "headers" => self.headers = Wire::read(cursor)?,
-            "sseReadTimeout" => self.sse_read_timeout = Wire::read(cursor)?,
-            "terminateOnClose" => self.terminate_on_close = Wire::read(cursor)?,
+            "sseReadTimeout" | "sse_read_timeout" => {
+                self.sse_read_timeout = Wire::read(cursor)?;
+            }
+            "terminateOnClose" | "terminate_on_close" => {
+                self.terminate_on_close = Wire::read(cursor)?;
+            }
             "timeout" => self.timeout = Wire::read(cursor)?,
             "url" => self.url = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -6424,7 +6645,7 @@ impl<'a> Object<'a> for TextResponseFormat<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "mimeType" => self.mime_type = Wire::read(cursor)?,
+            "mimeType" | "mime_type" => self.mime_type = Wire::read(cursor)?,
             "schema" => self.schema = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -6476,9 +6697,15 @@ impl<'a> Object<'a> for ThinkingConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "includeThoughts" => self.include_thoughts = Wire::read(cursor)?,
-            "thinkingBudget" => self.thinking_budget = Wire::read(cursor)?,
-            "thinkingLevel" => self.thinking_level = Wire::read(cursor)?,
+            "includeThoughts" | "include_thoughts" => {
+                self.include_thoughts = Wire::read(cursor)?;
+            }
+            "thinkingBudget" | "thinking_budget" => {
+                self.thinking_budget = Wire::read(cursor)?;
+            }
+            "thinkingLevel" | "thinking_level" => {
+                self.thinking_level = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -6601,15 +6828,21 @@ impl<'a> Object<'a> for Tool<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "codeExecution" => self.code_execution = Wire::read(cursor)?,
-            "computerUse" => self.computer_use = Wire::read(cursor)?,
-            "fileSearch" => self.file_search = Wire::read(cursor)?,
-            "functionDeclarations" => self.function_declarations = Wire::read(cursor)?,
-            "googleMaps" => self.google_maps = Wire::read(cursor)?,
-            "googleSearch" => self.google_search = Wire::read(cursor)?,
-            "googleSearchRetrieval" => self.google_search_retrieval = Wire::read(cursor)?,
-            "mcpServers" => self.mcp_servers = Wire::read(cursor)?,
-            "urlContext" => self.url_context = Wire::read(cursor)?,
+            "codeExecution" | "code_execution" => {
+                self.code_execution = Wire::read(cursor)?;
+            }
+            "computerUse" | "computer_use" => self.computer_use = Wire::read(cursor)?,
+            "fileSearch" | "file_search" => self.file_search = Wire::read(cursor)?,
+            "functionDeclarations" | "function_declarations" => {
+                self.function_declarations = Wire::read(cursor)?;
+            }
+            "googleMaps" | "google_maps" => self.google_maps = Wire::read(cursor)?,
+            "googleSearch" | "google_search" => self.google_search = Wire::read(cursor)?,
+            "googleSearchRetrieval" | "google_search_retrieval" => {
+                self.google_search_retrieval = Wire::read(cursor)?;
+            }
+            "mcpServers" | "mcp_servers" => self.mcp_servers = Wire::read(cursor)?,
+            "urlContext" | "url_context" => self.url_context = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -6669,7 +6902,7 @@ impl<'a> Object<'a> for ToolCall<'a> {
         match name {
             "args" => self.args = Wire::read(cursor)?,
             "id" => self.id = Wire::read(cursor)?,
-            "toolType" => self.tool_type = Wire::read(cursor)?,
+            "toolType" | "tool_type" => self.tool_type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -6732,14 +6965,14 @@ impl<'a> Object<'a> for ToolComputerUse<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "disabledSafetyPolicies" => {
+            "disabledSafetyPolicies" | "disabled_safety_policies" => {
                 self.disabled_safety_policies = Wire::read(cursor)?;
             }
-            "enablePromptInjectionDetection" => {
+            "enablePromptInjectionDetection" | "enable_prompt_injection_detection" => {
                 self.enable_prompt_injection_detection = Wire::read(cursor)?;
             }
             "environment" => self.environment = Wire::read(cursor)?,
-            "excludedPredefinedFunctions" => {
+            "excludedPredefinedFunctions" | "excluded_predefined_functions" => {
                 self.excluded_predefined_functions = Wire::read(cursor)?;
             }
             _ => return Ok(false),
@@ -6847,11 +7080,16 @@ impl<'a> Object<'a> for ToolConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "functionCallingConfig" => self.function_calling_config = Wire::read(cursor)?,
-            "includeServerSideToolInvocations" => {
+            "functionCallingConfig" | "function_calling_config" => {
+                self.function_calling_config = Wire::read(cursor)?;
+            }
+            "includeServerSideToolInvocations"
+            | "include_server_side_tool_invocations" => {
                 self.include_server_side_tool_invocations = Wire::read(cursor)?;
             }
-            "retrievalConfig" => self.retrieval_config = Wire::read(cursor)?,
+            "retrievalConfig" | "retrieval_config" => {
+                self.retrieval_config = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -6902,8 +7140,10 @@ impl<'a> Object<'a> for ToolGoogleSearch<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "searchTypes" => self.search_types = Wire::read(cursor)?,
-            "timeRangeFilter" => self.time_range_filter = Wire::read(cursor)?,
+            "searchTypes" | "search_types" => self.search_types = Wire::read(cursor)?,
+            "timeRangeFilter" | "time_range_filter" => {
+                self.time_range_filter = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -6956,7 +7196,7 @@ impl<'a> Object<'a> for ToolResponse<'a> {
         match name {
             "id" => self.id = Wire::read(cursor)?,
             "response" => self.response = Wire::read(cursor)?,
-            "toolType" => self.tool_type = Wire::read(cursor)?,
+            "toolType" | "tool_type" => self.tool_type = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -7130,11 +7370,11 @@ impl<'a> Object<'a> for Transcription<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "endOffset" => self.end_offset = Wire::read(cursor)?,
+            "endOffset" | "end_offset" => self.end_offset = Wire::read(cursor)?,
             "finished" => self.finished = Wire::read(cursor)?,
-            "languageCode" => self.language_code = Wire::read(cursor)?,
-            "speakerLabel" => self.speaker_label = Wire::read(cursor)?,
-            "startOffset" => self.start_offset = Wire::read(cursor)?,
+            "languageCode" | "language_code" => self.language_code = Wire::read(cursor)?,
+            "speakerLabel" | "speaker_label" => self.speaker_label = Wire::read(cursor)?,
+            "startOffset" | "start_offset" => self.start_offset = Wire::read(cursor)?,
             "text" => self.text = Wire::read(cursor)?,
             "words" => self.words = Wire::read(cursor)?,
             _ => return Ok(false),
@@ -7189,8 +7429,12 @@ impl<'a> Object<'a> for TranslationConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "echoTargetLanguage" => self.echo_target_language = Wire::read(cursor)?,
-            "targetLanguageCode" => self.target_language_code = Wire::read(cursor)?,
+            "echoTargetLanguage" | "echo_target_language" => {
+                self.echo_target_language = Wire::read(cursor)?;
+            }
+            "targetLanguageCode" | "target_language_code" => {
+                self.target_language_code = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -7274,7 +7518,7 @@ impl<'a> Object<'a> for UrlContextMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "urlMetadata" => self.url_metadata = Wire::read(cursor)?,
+            "urlMetadata" | "url_metadata" => self.url_metadata = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -7321,8 +7565,10 @@ impl<'a> Object<'a> for UrlMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "retrievedUrl" => self.retrieved_url = Wire::read(cursor)?,
-            "urlRetrievalStatus" => self.url_retrieval_status = Wire::read(cursor)?,
+            "retrievedUrl" | "retrieved_url" => self.retrieved_url = Wire::read(cursor)?,
+            "urlRetrievalStatus" | "url_retrieval_status" => {
+                self.url_retrieval_status = Wire::read(cursor)?;
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -7433,10 +7679,12 @@ impl<'a> Object<'a> for VideoMetadata<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "contentLayers" => self.content_layers = Wire::read(cursor)?,
-            "endOffset" => self.end_offset = Wire::read(cursor)?,
+            "contentLayers" | "content_layers" => {
+                self.content_layers = Wire::read(cursor)?;
+            }
+            "endOffset" | "end_offset" => self.end_offset = Wire::read(cursor)?,
             "fps" => self.fps = Wire::read(cursor)?,
-            "startOffset" => self.start_offset = Wire::read(cursor)?,
+            "startOffset" | "start_offset" => self.start_offset = Wire::read(cursor)?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -7540,10 +7788,10 @@ impl<'a> Object<'a> for VideoResponseFormat<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "aspectRatio" => self.aspect_ratio = Wire::read(cursor)?,
+            "aspectRatio" | "aspect_ratio" => self.aspect_ratio = Wire::read(cursor)?,
             "delivery" => self.delivery = Wire::read(cursor)?,
             "duration" => self.duration = Wire::read(cursor)?,
-            "gcsUri" => self.gcs_uri = Wire::read(cursor)?,
+            "gcsUri" | "gcs_uri" => self.gcs_uri = Wire::read(cursor)?,
             "resolution" => self.resolution = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -7598,8 +7846,12 @@ impl<'a> Object<'a> for VoiceConfig<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "prebuiltVoiceConfig" => self.prebuilt_voice_config = Wire::read(cursor)?,
-            "replicatedVoiceConfig" => self.replicated_voice_config = Wire::read(cursor)?,
+            "prebuiltVoiceConfig" | "prebuilt_voice_config" => {
+                self.prebuilt_voice_config = Wire::read(cursor)?;
+            }
+            "replicatedVoiceConfig" | "replicated_voice_config" => {
+                self.replicated_voice_config = Wire::read(cursor)?;
+            }
             "voice" => self.voice = Wire::read(cursor)?,
             _ => return Ok(false),
         }
@@ -7735,8 +7987,8 @@ impl<'a> Object<'a> for WordInfo<'a> {
         cursor: &mut Cursor<'a>,
     ) -> Result<bool, WireError> {
         match name {
-            "endOffset" => self.end_offset = Wire::read(cursor)?,
-            "startOffset" => self.start_offset = Wire::read(cursor)?,
+            "endOffset" | "end_offset" => self.end_offset = Wire::read(cursor)?,
+            "startOffset" | "start_offset" => self.start_offset = Wire::read(cursor)?,
             "word" => self.word = Wire::read(cursor)?,
             _ => return Ok(false),
         }

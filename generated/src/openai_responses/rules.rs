@@ -81,6 +81,7 @@ pub const RULES: Rules = Rules {
         document_bytes: &["application/pdf"],
         document_name: "document.pdf",
         document_text: false,
+        document_titles: false,
         documents_beside: false,
         image_addresses: &["https://", "http://"],
         image_bytes: &["image/png", "image/jpeg", "image/gif", "image/webp"],

@@ -192,7 +192,8 @@ impl<'a> Native<'a> {
         self.0.append(&mut other.0);
     }
 
-    pub(crate) fn keep(&mut self, at: At, owner: &'static str, name: Text<'a>, value: Json<'a>) {
+    /// Adds a member without a meaning of the object `owner` at a place.
+    pub fn keep(&mut self, at: At, owner: &'static str, name: Text<'a>, value: Json<'a>) {
         self.0.push(Leftover { at, owner, name, value, why: Why::Kept });
     }
 

@@ -28,7 +28,7 @@ pub use state::CallState;
 pub(crate) use answer::made_id;
 pub(crate) use state::{FREE_TEXT, RAW_ARGUMENTS};
 pub(crate) use wire::openai_responses::{End, complete_usage, item_word};
-pub(crate) use wire::{DETAILS_FORMAT, cohere};
+pub(crate) use wire::{DETAILS_FORMAT, cohere, wire_category};
 
 use std::fmt;
 
@@ -187,9 +187,7 @@ pub fn response(body: &[u8], state: &CallState, carriage: &Carriage) -> Result<(
 
 /// Whether requests of `client` can be made into ones for `backend`, and the answers back.
 pub fn translates(client: Protocol, backend: Protocol) -> bool {
-    [client, backend]
-        .into_iter()
-        .all(|protocol| wire::is_spoken(protocol) && busbar_protocols::rules(protocol).is_some())
+    [client, backend].into_iter().all(|protocol| busbar_protocols::rules(protocol).is_some())
 }
 
 fn unsupported(client: Protocol, backend: Protocol) -> Refusal {

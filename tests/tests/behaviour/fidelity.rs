@@ -12,6 +12,7 @@ fn start(more: &str) -> (Simulator, Gateway) {
         r#"
 listen: 127.0.0.1:0
 admin: {{ listen: 127.0.0.1:0 }}
+fetch: {{ enabled: false }}
 {more}
 providers:
   chat: {{ protocol: openai_chat, base_url: "http://{0}/v1", api_key_env: TEST_PROVIDER_KEY }}

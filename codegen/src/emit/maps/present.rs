@@ -48,7 +48,7 @@ fn test(test: &PresenceTest) -> TokenStream {
         }
         PresenceTest::True(member) => {
             let member = names::field(member);
-            quote!((wire.#member.as_ref() == Some(&true)))
+            quote!(wire.#member.as_ref() == Some(&true))
         }
         PresenceTest::Begins { member, inner, prefix } => {
             let (member, inner) = (names::field(member), names::field(inner));

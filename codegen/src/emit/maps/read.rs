@@ -65,14 +65,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
     let unbox = cx.layout.boxed_field(wire_type).then(|| quote!(let v = *v;));
     let value = match fate {
         FieldFate::Const { value, sets } => {
-            let set = sets
-                .iter()
-                .map(|(path, word)| {
-                    let place = slot(quote!(out), path);
-                    let word = cx.word(&ty.ir, path, word)?;
-                    Ok(quote!(#place = Some(#word);))
-                })
-                .collect::<Result<Vec<_>>>()?;
+            let set = words(cx, &ty.ir, sets)?;
             let value = match wire_type {
                 Type::Boolean => scalar::truth(value)?,
                 Type::Ref(name) if scalar::is_enum(cx, wire_type) => {
@@ -93,7 +86,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
         }
         FieldFate::Keep { .. } | FieldFate::Hand { .. } => quote!(native.keep_wire(at, OWNER, #name, &v);),
         FieldFate::Inline(_) => inline(cx, wire_type, &ty.ir, name)?,
-        FieldFate::Ir { path, via, only, home, .. } => {
+        FieldFate::Ir { path, via, only, home, sets, when, .. } => {
             let leaf = leaf_type(cx, &ty.ir, path)?;
             let (place, open) = match &path.element {
                 None => (slot(quote!(out), &path.leaf), None),
@@ -105,6 +98,13 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
                 Some(via) => through(cx, via, wire_type, leaf, &place, name),
                 None => into_slot(cx, wire_type, leaf, &place, name)?,
             };
+            let set = words(cx, &ty.ir, sets)?;
+            // Without the part by which it is known, it is told that it was there.
+            let form = when.as_ref().map(|part| {
+                let part = slot(quote!(out), part);
+                quote!(if #part.is_none() { native.form(at, OWNER, #name); })
+            });
+            let body = quote!(#body #(#set)* #form);
             // A row for one variant of a list shares the list without owning it.
             let body = if *home || (only.is_none() && shared(ty, name, &path.text())) {
                 let is_group = matches!(leaf, IrType::Ref(target) if cx.ir.is_group(target));
@@ -138,6 +138,16 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
             }
         }
     })
+}
+
+/// Statements that put words into places of the IR.
+fn words(cx: &Cx<'_>, ir: &str, sets: &[(String, String)]) -> Result<Vec<TokenStream>> {
+    let set = |(path, word): &(String, String)| {
+        let place = slot(quote!(out), path);
+        let word = cx.word(ir, path, word)?;
+        Ok(quote!(#place = Some(#word);))
+    };
+    sets.iter().map(set).collect()
 }
 
 /// Whether another row of the type names the same scalar leaf.

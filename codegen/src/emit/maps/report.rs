@@ -78,8 +78,32 @@ pub(super) fn lacks(cx: &Cx<'_>, wire: &str, ty: &TypeMap) -> Result<TokenStream
     let never = cx.report(&ty.ir, &never, in_group)?;
     let abroad = cx.report(&ty.ir, &abroad, in_group)?;
     let abroad = if abroad.is_empty() { quote!() } else { quote!(if !cx.home() { #abroad }) };
-    Ok(quote!(#never #abroad))
+    let formless = formless(cx, ty)?;
+    Ok(quote!(#never #abroad #formless))
 }
+
+/// Reports of groups that several rows write, each where its part is there, when none is.
+fn formless(cx: &Cx<'_>, ty: &TypeMap) -> Result<TokenStream> {
+    let mut parts: BTreeMap<String, Vec<TokenStream>> = BTreeMap::new();
+    for fate in ty.fields.values() {
+        if let FieldFate::Ir { path, when: Some(part), .. } = fate {
+            let part = slot(quote!(src), part);
+            parts.entry(path.text()).or_default().push(quote!(#part.is_none()));
+        }
+    }
+    let mut out = Vec::new();
+    for (path, tests) in parts {
+        let Some(group) = cx.ir.at(&ty.ir, &path)?.ty.target() else { continue };
+        let leaves: Vec<String> =
+            cx.ir.leaves(group)?.into_iter().map(|(leaf, _)| format!("{path}.{leaf}")).collect();
+        let reports = cx.report_or(&ty.ir, &leaves, false, Some(NO_FORM))?;
+        out.push(quote!(if !cx.home() #(&& #tests)* { #reports }));
+    }
+    Ok(quote!(#(#out)*))
+}
+
+/// Why a group is lost where the protocol tells it by one of several members.
+const NO_FORM: &str = "this protocol has no form for where it is";
 
 /// Whether a type is reached through an inline member.
 pub(super) fn is_inline(cx: &Cx<'_>, wire: &str) -> bool {

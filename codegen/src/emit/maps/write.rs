@@ -112,7 +112,7 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
             let (place, target) = (slot(quote!(src), path), wire_type.target().context("an object")?);
             Ok(quote!(if #place.is_some() || (cx.home() && native.owns(#target)) { #body }))
         }
-        FieldFate::Ir { path, via, only, home, .. } => {
+        FieldFate::Ir { path, via, only, home, when, .. } => {
             let leaf = leaf_type(cx, &ty.ir, path)?;
             let (place, open) = match &path.element {
                 None => (slot(quote!(src), &path.leaf), None),
@@ -132,6 +132,13 @@ fn row(cx: &Cx<'_>, wire: &str, ty: &TypeMap, name: &str) -> Result<TokenStream>
             } else {
                 let homes = homes(cx, wire, name, &ir_path);
                 if homes.is_empty() { body } else { quote!(if !(cx.home() && (#(#homes)||*)) { #body }) }
+            };
+            let body = match when {
+                None => body,
+                Some(part) => {
+                    let part = slot(quote!(src), part);
+                    quote!(if #part.is_some() || (cx.home() && native.has_form(OWNER, #name)) { #body })
+                }
             };
             Ok(match open {
                 None => body,

@@ -67,6 +67,7 @@ struct Open {
 #[derive(Debug)]
 struct End {
     reason: StopReason<'static>,
+    category: Option<String>,
     explanation: Option<String>,
     logprobs: Option<Json<'static>>,
 }
@@ -122,7 +123,12 @@ impl Reader {
             sink(Event::Stop(StopEvent {
                 candidate: Some(number(answer.index)),
                 logprobs: stop.logprobs,
-                stop: ir::Stop { reason: Some(reason), explanation, ..ir::Stop::default() },
+                stop: ir::Stop {
+                    reason: Some(reason),
+                    category: stop.category.map(Text::from),
+                    explanation,
+                    ..ir::Stop::default()
+                },
                 ..StopEvent::default()
             }))?;
         }
@@ -197,7 +203,8 @@ impl Reader {
         {
             let explanation = Some(format!("the prompt was blocked: {}", reason.text().decode()));
             let mut answer = Answer::new(0, self.limits);
-            answer.stop = Some(End { reason: StopReason::ContentFilter, explanation, logprobs: None });
+            answer.stop =
+                Some(End { reason: StopReason::ContentFilter, category: None, explanation, logprobs: None });
             self.answers.push(answer);
         }
         Ok(())
@@ -252,6 +259,7 @@ impl Reader {
             let word = wire::CandidateFinishReason::from_text(reason.text().into_owned());
             let explanation = candidate.finish_message.value();
             answer.stop = Some(End {
+                category: crate::translate::wire_category(&word),
                 reason: wire::read_candidate_finish_reason(word),
                 explanation: explanation.map(|text| text.into_decoded().into_owned()),
                 logprobs,

@@ -69,6 +69,7 @@ struct Call {
     name: String,
     arguments: String,
     signature: String,
+    ended: bool,
 }
 
 /// One citation of a text: the place of its source in the list, and what the source's provider says of where.
@@ -278,13 +279,13 @@ impl Writer {
 
     fn stop_block(&mut self, block: u64, cx: &mut WriteState<'_>, out: &mut Vec<u8>) {
         let Some(at) = self.blocks.iter().position(|open| open.block == block) else { return };
+        if let Some(Open { kind: Kind::Call(call), .. }) = self.blocks.get_mut(at) {
+            call.ended = true;
+            return self.calls(cx, out);
+        }
         let Open { answer, kind, .. } = self.blocks.remove(at);
         match kind {
-            Kind::Call(call) => {
-                let held = call.arguments.len() + call.signature.len();
-                self.held = self.held.saturating_sub(held);
-                self.part(answer, out, |out| call.write(cx, out));
-            }
+            Kind::Call(_) => {}
             Kind::Text(start, cited) => {
                 let place = self.answer(answer);
                 for cited in cited {
@@ -292,6 +293,19 @@ impl Writer {
                 }
             }
             Kind::Reasoning => {}
+        }
+    }
+
+    /// Tells the calls that have ended, in the order in which they began: the first one is the one that is signed.
+    fn calls(&mut self, cx: &mut WriteState<'_>, out: &mut Vec<u8>) {
+        while let Some(at) = self.blocks.iter().position(|open| matches!(open.kind, Kind::Call(_))) {
+            if !matches!(&self.blocks[at].kind, Kind::Call(call) if call.ended) {
+                return;
+            }
+            let Open { answer, kind: Kind::Call(call), .. } = self.blocks.remove(at) else { return };
+            let held = call.arguments.len() + call.signature.len();
+            self.held = self.held.saturating_sub(held);
+            self.part(answer, out, |out| call.write(cx, out));
         }
     }
 
@@ -441,6 +455,7 @@ impl Call {
             name: text(&node.name),
             arguments: String::new(),
             signature: text(&node.signature),
+            ended: false,
         }
     }
 

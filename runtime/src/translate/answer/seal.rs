@@ -64,6 +64,8 @@ fn seal_block<'a>(
             // A text that is nothing but its signature is told by the block alone.
             if !said || matches!(place, Apart::Own(_)) {
                 sealed.push(ir::Block::Text(node));
+            } else {
+                shape.report.cx.leftovers(&node.native);
             }
             if let Apart::Block(data) = place {
                 if sealer.places().listed {

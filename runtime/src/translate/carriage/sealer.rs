@@ -22,6 +22,8 @@ pub(crate) struct Sealer {
     waiting: Vec<SealedBlock>,
     /// Blocks of other content since the last call.
     slot: u32,
+    /// A call was made: of several the first one is signed.
+    called: bool,
 }
 
 /// What a client gets for reasoning that only the provider can read.
@@ -77,6 +79,7 @@ impl Sealer {
             now,
             waiting: Vec::new(),
             slot: 0,
+            called: false,
         }
     }
 
@@ -144,10 +147,15 @@ impl Sealer {
         let mut call = SealedCall { id, signature: None, before: None, lost: false };
         if self.places.calls {
             blocks.extend(own);
+            let word = self.places.unsigned_call;
             if !blocks.is_empty() {
                 call.signature = seal_place(self.issuer, blocks, self.places.signature_bytes);
                 call.lost = call.signature.is_none();
+            } else if !word.is_empty() && !self.called {
+                // So the client's own provider takes the history as it is.
+                call.signature = Some(word.to_owned());
             }
+            self.called = true;
         } else if self.places.ids {
             // The envelope says the id already.
             blocks.extend(own.map(|own| SealedBlock { id: None, ..own }));

@@ -234,6 +234,10 @@ fn text(node: &mut ir::TextBlock<'_>, source: Protocol) {
 /// Opens the envelopes of a call; what they hold of reasoning stood in front of it.
 fn call(node: &mut ir::ToolCallBlock<'_>, shape: &mut Shape<'_>) -> Option<FromCall> {
     let mut carried = None;
+    let word = shape.from.carriage.unsigned_call;
+    if !shape.home() && !word.is_empty() {
+        node.signature.take_if(|signature| *signature == *word);
+    }
     if node.signature.is_some() {
         match open(node.signature.as_ref()) {
             Some(envelope) => {

@@ -92,7 +92,7 @@ fn document<'a>(node: &mut ir::DocumentBlock<'a>, shape: &mut Shape<'_>) -> Opti
 
 /// A file's name serves as its title where documents have titles, and the other way round.
 fn fit_title(node: &mut ir::DocumentBlock<'_>, shape: &Shape<'_>) {
-    if shape.to.media.document_name.is_empty() && node.title.is_none() {
+    if shape.to.media.document_titles && node.title.is_none() {
         node.title = node.source.filename.take();
     }
 }

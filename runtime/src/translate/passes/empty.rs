@@ -53,6 +53,9 @@ pub(super) fn drop_empty(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
 /// Whether a block is left out; what it says beside its text is reported.
 fn goes(block: &ir::Block<'_>, shape: &mut Shape<'_>) -> bool {
     let blank = is_blank(block);
+    if blank && let ir::Block::Text(node) = block {
+        shape.report.cx.leftovers(&node.native);
+    }
     if blank
         && let ir::Block::Text(node) = block
         && node.citations.as_ref().is_some_and(|citations| !citations.is_empty())

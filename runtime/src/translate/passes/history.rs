@@ -81,6 +81,7 @@ fn fit_block<'a>(
         );
     }
     if said.trim().is_empty() {
+        shape.report.cx.leftovers(&node.native);
         return None;
     }
     if rules.signed {

@@ -41,6 +41,24 @@ pub(super) fn instruct(request: &mut ir::Request<'_>, said: impl Into<String>, s
     blocks.push(text::block(said, at));
 }
 
+/// Leaves out of system text what is no text and can become none.
+fn keep_text(blocks: &mut Vec<ir::Block<'_>>, shape: &mut Shape<'_>) {
+    blocks.retain(|block| {
+        let stays = matches!(
+            block,
+            ir::Block::Text(_)
+                | ir::Block::Document(_)
+                | ir::Block::SearchResult(_)
+                | ir::Block::CacheMark(_)
+                | ir::Block::Native(_)
+        );
+        if !stays {
+            shape.report.lose(block.at(), "system text is text");
+        }
+        stays
+    });
+}
+
 /// Moves leading system turns out of the conversation.
 ///
 /// A system turn further on stays in its place, so that the prefix before it is the same from turn to turn;
@@ -48,6 +66,9 @@ pub(super) fn instruct(request: &mut ir::Request<'_>, said: impl Into<String>, s
 pub(super) fn hoist_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     if !shape.to.turns.instructions {
         return;
+    }
+    if let Some(blocks) = &mut request.instructions {
+        keep_text(blocks, shape);
     }
     let Some(turns) = &mut request.turns else { return };
     let leading = turns.iter().take_while(|turn| is_system(turn)).count();
@@ -68,7 +89,9 @@ pub(super) fn hoist_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
         }
         // The turn's own leftovers are reported with the request's.
         request.native.append(std::mem::take(&mut turn.native));
-        hoisted.extend(turn.content.into_iter().flatten());
+        let mut content = turn.content.unwrap_or_default();
+        keep_text(&mut content, shape);
+        hoisted.extend(content);
     }
     if !hoisted.is_empty() {
         // A lone string stays one; several become blocks.
@@ -98,7 +121,11 @@ pub(super) fn lower_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
     if shape.to.turns.instructions {
         return;
     }
-    let Some(blocks) = request.instructions.take().filter(|blocks| !blocks.is_empty()) else { return };
+    let Some(mut blocks) = request.instructions.take() else { return };
+    keep_text(&mut blocks, shape);
+    if blocks.is_empty() {
+        return;
+    }
     let at = blocks.first().map(ir::Block::at).unwrap_or_default();
     let turn = ir::Turn { role: Some(ir::Role::System), content: Some(blocks), at, ..ir::Turn::default() };
     super::turns(request).insert(0, turn);

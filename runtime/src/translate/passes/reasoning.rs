@@ -29,6 +29,14 @@ fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         };
     }
     if request.reasoning.mode == Some(ir::ReasoningMode::Off) {
+        let ask = &mut request.reasoning;
+        let said = [
+            (ask.budget_tokens.take().is_some(), "reasoning.budget_tokens"),
+            (ask.effort.take().is_some(), "reasoning.effort"),
+        ];
+        for (_, path) in said.into_iter().filter(|(said, _)| *said) {
+            shape.report.request(EffectKind::Dropped, path, "reasoning is off");
+        }
         request.reasoning.display = fit_display(request.reasoning.display.take(), true, shape);
         return;
     }

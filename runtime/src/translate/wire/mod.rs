@@ -3,9 +3,11 @@
 mod anthropic;
 mod bedrock;
 pub(crate) mod cohere;
+mod gemini;
 mod openai_chat;
 pub(crate) mod openai_responses;
 
+pub(crate) use gemini::wire_category;
 pub(crate) use openai_chat::DETAILS_FORMAT;
 
 use busbar_protocols::prelude::{Checked, ReadCx};
@@ -28,11 +30,6 @@ pub(super) struct Response<'b> {
     pub(super) cx: ReadCx,
 }
 
-/// Whether the protocol has both ends here.
-pub(super) fn is_spoken(protocol: Protocol) -> bool {
-    protocol != Protocol::Gemini
-}
-
 impl Response<'_> {
     /// Whether something in the content is in a form that the schema does not know.
     pub(super) fn is_odd(&self) -> bool {
@@ -53,7 +50,7 @@ pub(super) fn read_request(
         Protocol::Bedrock => bedrock::read_request(body, client == backend),
         Protocol::OpenaiResponses => openai_responses::read_request(body, client == backend),
         Protocol::Cohere => cohere::read_request(body, client == backend),
-        _ => return Err(super::unsupported(client, backend)),
+        Protocol::Gemini => gemini::read_request(body, client == backend),
     };
     read.map_err(|error| Refusal::of(error.path().to_owned(), error.message().to_owned()))
 }
@@ -68,7 +65,7 @@ pub(super) fn write_request(
         Protocol::Bedrock => bedrock::write_request(request, shape),
         Protocol::OpenaiResponses => openai_responses::write_request(request, shape),
         Protocol::Cohere => cohere::write_request(request, shape),
-        _ => return Err(super::unsupported(shape.source, shape.target)),
+        Protocol::Gemini => gemini::write_request(request, shape),
     };
     Ok((body, std::mem::take(&mut shape.report.cx.ledger)))
 }
@@ -92,7 +89,7 @@ pub(super) fn read_response(
         Protocol::Bedrock => bedrock::read_response(body),
         Protocol::OpenaiResponses => openai_responses::read_response(body, client),
         Protocol::Cohere => cohere::read_response(body, client == backend),
-        _ => Err(Malformed { message: format!("answers of {backend} cannot be translated") }),
+        Protocol::Gemini => gemini::read_response(body),
     }
 }
 
@@ -116,7 +113,7 @@ pub(super) fn write_response(
         Protocol::Bedrock => bedrock::write_response(response, shape),
         Protocol::OpenaiResponses => openai_responses::write_response(response, shape),
         Protocol::Cohere => cohere::write_response(response, shape),
-        _ => return Err(Malformed { message: format!("{} clients cannot be answered", shape.target) }),
+        Protocol::Gemini => gemini::write_response(response, shape),
     };
     Ok((body, std::mem::take(&mut shape.report.cx.ledger)))
 }

@@ -1,0 +1,96 @@
+//! Google's dialect of schemas, which is OpenAPI's of old, as JSON Schema.
+
+use busbar_protocols::Json;
+use serde_json::{Map, Value, json};
+
+use super::super::super::text;
+
+/// Schemas in schemas are read no deeper than this.
+const MAX_DEPTH: usize = 64;
+
+/// The schema as JSON Schema: types in lower case, and a type that may be null in a list.
+pub(super) fn json_schema<'a>(schema: &Json<'a>) -> Json<'a> {
+    let Ok(mut value) = schema.to_value() else { return schema.clone() };
+    convert(&mut value, 0);
+    text::json(&value)
+}
+
+fn convert(schema: &mut Value, depth: usize) {
+    let Value::Object(members) = schema else { return };
+    if depth == MAX_DEPTH {
+        return;
+    }
+    if let Some(Value::String(kind)) = members.get_mut("type") {
+        kind.make_ascii_lowercase();
+    }
+    let nullable = matches!(members.get("nullable"), Some(Value::Bool(_)))
+        && members.shift_remove("nullable") == Some(json!(true));
+    if nullable {
+        allow_null(members);
+    }
+    // Counts are text in the JSON form of 64-bit numbers.
+    for name in ["minItems", "maxItems", "minLength", "maxLength", "minProperties", "maxProperties"] {
+        if let Some(count) = members.get_mut(name)
+            && let Some(number) = count.as_str().and_then(|text| text.parse::<u64>().ok())
+        {
+            *count = json!(number);
+        }
+    }
+    members.shift_remove("propertyOrdering");
+    for name in ["items", "additionalProperties"] {
+        if let Some(inner) = members.get_mut(name) {
+            convert(inner, depth + 1);
+        }
+    }
+    for name in ["anyOf", "prefixItems"] {
+        for inner in members.get_mut(name).and_then(Value::as_array_mut).into_iter().flatten() {
+            convert(inner, depth + 1);
+        }
+    }
+    for name in ["properties", "defs", "$defs"] {
+        let inner = members.get_mut(name).and_then(Value::as_object_mut);
+        inner.into_iter().flat_map(Map::values_mut).for_each(|inner| convert(inner, depth + 1));
+    }
+}
+
+fn allow_null(members: &mut Map<String, Value>) {
+    if let Some(kind) = members.get_mut("type") {
+        *kind = json!([kind.take(), "null"]);
+        if let Some(Value::Array(words)) = members.get_mut("enum") {
+            words.push(Value::Null);
+        }
+    } else if let Some(Value::Array(forms)) = members.get_mut("anyOf") {
+        forms.push(json!({"type": "null"}));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn types_are_lower_case_and_null_is_a_type() {
+        let schema = Json::parse(
+            r#"{"type":"OBJECT","properties":{"type":{"type":"STRING","nullable":true,"enum":["A"]},
+                "list":{"type":"ARRAY","minItems":"1","items":{"type":"INTEGER","format":"int32"}}},
+                "required":["type"],"propertyOrdering":["list","type"]}"#,
+        )
+        .unwrap();
+        let expected = json!({
+            "type": "object",
+            "properties": {
+                "type": {"type": ["string", "null"], "enum": ["A", null]},
+                "list": {"type": "array", "minItems": 1, "items": {"type": "integer", "format": "int32"}},
+            },
+            "required": ["type"],
+        });
+        assert_eq!(json_schema(&schema).to_value().unwrap(), expected);
+    }
+
+    #[test]
+    fn what_is_no_schema_stays() {
+        for raw in ["true", "[1]", r#"{"x":1}"#] {
+            assert_eq!(json_schema(&Json::parse(raw).unwrap()).as_str(), raw);
+        }
+    }
+}
