@@ -108,7 +108,7 @@ impl<'a> Config<'a> {
         });
         if let Field::Value(thinking) = &mut config.thinking_config {
             taken.reasoning = reasoning_of(thinking);
-            if *thinking == wire::ThinkingConfig::default().into() {
+            if *thinking == wire::ThinkingConfig::default() {
                 config.thinking_config = Field::Absent;
             }
         }
@@ -171,7 +171,7 @@ pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>
         _ => Box::default(),
     };
     if let Some(thinking) = thinking {
-        settings.thinking_config = Field::Value(thinking.into());
+        settings.thinking_config = Field::Value(thinking);
     }
     let is_json = matches!(format, Some(ir::OutputFormat::Json | ir::OutputFormat::JsonSchema));
     if is_json {

@@ -67,7 +67,7 @@ pub(super) fn standard_base64(data: &mut Option<Text<'_>>) {
             letter => letter,
         })
         .collect();
-    while standard.len() % 4 != 0 {
+    while !standard.len().is_multiple_of(4) {
         standard.push('=');
     }
     *data = Some(Text::from(standard));
