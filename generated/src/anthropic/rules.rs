@@ -145,6 +145,7 @@ pub const RULES: Rules = Rules {
         media_results: true,
         object_arguments: true,
         object_results: false,
+        parallel: true,
         parallel_in_choice: true,
         parameters: true,
         result_names: false,

@@ -136,6 +136,7 @@ pub const RULES: Rules = Rules {
         media_results: false,
         object_arguments: false,
         object_results: false,
+        parallel: false,
         parallel_in_choice: false,
         parameters: true,
         result_names: false,

@@ -135,6 +135,7 @@ pub const RULES: Rules = Rules {
         media_results: false,
         object_arguments: false,
         object_results: false,
+        parallel: true,
         parallel_in_choice: false,
         parameters: false,
         result_names: false,

@@ -139,6 +139,7 @@ pub const RULES: Rules = Rules {
         media_results: true,
         object_arguments: false,
         object_results: false,
+        parallel: true,
         parallel_in_choice: false,
         parameters: false,
         result_names: false,

@@ -105,6 +105,8 @@ pub struct ToolRules {
     pub object_results: bool,
     /// What may be said about the choice of tools.
     pub choices: &'static [&'static str],
+    /// Whether several calls may come in one answer can be said.
+    pub parallel: bool,
     /// Where `parallel` is said only beside a choice.
     pub parallel_in_choice: bool,
     /// Tools must be declared when the history speaks of any.

@@ -32,6 +32,8 @@ pub struct CallState {
     pub bare_json: bool,
     /// Calls are answered in the older form without ids, which knows one call.
     pub legacy_calls: bool,
+    /// The caller takes one call at a time, and the backend was asked so in words alone.
+    pub one_call: bool,
     /// What the request gave to be cited from, where the two sides have different names for it.
     pub given: Vec<Given>,
     /// What the answer repeats of the request, where the client's protocol has that.
@@ -64,6 +66,7 @@ impl CallState {
             stops: Vec::new(),
             bare_json: false,
             legacy_calls: false,
+            one_call: false,
             given: Vec::new(),
             echo: None,
             json_array: false,

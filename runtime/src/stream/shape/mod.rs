@@ -19,7 +19,7 @@ use self::seal::{Closed, Seal};
 use super::read::{Sink, number};
 use super::{Limits, StreamFault};
 use crate::translate::carriage::{Apart, Redacted};
-use crate::translate::{CallState, Carriage, given, made_id};
+use crate::translate::{CallState, Carriage, ONE_CALL, given, made_id};
 
 /// Ids of answers that are longer than this are made anew.
 const MAX_ID: usize = 128;
@@ -149,6 +149,11 @@ impl Shaper {
             return Ok(());
         }
         let Some(content) = start.block.as_deref_mut() else { return Ok(()) };
+        let another = matches!(content, Block::ToolCall(_)) && !self.answers[place].calls.is_empty();
+        if self.call.one_call && another {
+            self.ledger.note(EffectKind::Emulated, "tool_calls", ONE_CALL);
+            return Ok(());
+        }
         let mut said = DeltaEvent::default();
         let (mut call, mut place_of, mut hidden) = (None, None, false);
         let kind = match content {

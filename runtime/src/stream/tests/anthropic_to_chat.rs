@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::fixtures::{ANTHROPIC_TEXT, ANTHROPIC_TOOLS};
-use super::{accumulate_chat, frames, run, to_chat};
+use super::{Run, accumulate_chat, frames, run, to_chat};
 use crate::translate::CallState;
 
 #[test]
@@ -64,4 +64,17 @@ fn thinking_text_and_calls() {
     assert_eq!(calls[1]["id"], "toolu_02");
     assert_eq!(answer["usage"]["completion_tokens_details"]["reasoning_tokens"], 12);
     assert_eq!(answer["usage"]["completion_tokens"], 89);
+}
+
+#[test]
+fn of_several_calls_the_first_is_handed_on_to_a_caller_of_one_at_a_time() {
+    let all = run(&to_chat(), ANTHROPIC_TOOLS);
+    let one = run(&CallState { one_call: true, ..to_chat() }, ANTHROPIC_TOOLS);
+    let calls = |run: &Run| {
+        accumulate_chat(&run.text)["message"]["tool_calls"].as_array().cloned().unwrap_or_default()
+    };
+    let (all, some) = (calls(&all), calls(&one));
+    assert!(all.len() > 1);
+    assert_eq!((some.len(), &some[0]["function"]), (1, &all[0]["function"]));
+    assert!(one.ledger.effects().iter().any(|effect| effect.path == "tool_calls"), "{:?}", one.ledger);
 }

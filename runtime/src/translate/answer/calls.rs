@@ -13,6 +13,9 @@ pub(super) fn restore_calls(response: &mut ir::Response<'_>, shape: &mut Shape<'
     let seed = response.id.as_ref().map(|id| id.decode().into_owned()).unwrap_or_default();
     let prefix = shape.to.call_ids.prefix;
     for (content, _) in super::contents(response) {
+        if shape.state.one_call {
+            keep_first(content, shape);
+        }
         let mut seen = HashSet::new();
         for (index, block) in content.iter_mut().enumerate() {
             let ir::Block::ToolCall(node) = block else { continue };
@@ -40,6 +43,22 @@ pub(super) fn restore_calls(response: &mut ir::Response<'_>, shape: &mut Shape<'
             }
         }
     }
+}
+
+/// Why a call of several is left out.
+pub(crate) const ONE_CALL: &str =
+    "the caller takes one call at a time; the model can make this one when it has the first result";
+
+/// Leaves out all calls but the first.
+fn keep_first(content: &mut Vec<ir::Block<'_>>, shape: &mut Shape<'_>) {
+    let mut first = true;
+    content.retain(|block| {
+        let stays = !matches!(block, ir::Block::ToolCall(_)) || std::mem::take(&mut first);
+        if !stays {
+            shape.report.node(EffectKind::Emulated, block.at(), ONE_CALL);
+        }
+        stays
+    });
 }
 
 /// The text that a model gave to a function that stands for a tool with free text.

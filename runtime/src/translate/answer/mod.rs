@@ -11,6 +11,7 @@ use busbar_protocols::{AnswerPass, ir};
 
 use super::shape::Shape;
 
+pub(crate) use calls::ONE_CALL;
 pub(super) use citations::keep_address;
 pub(crate) use envelope::made_id;
 

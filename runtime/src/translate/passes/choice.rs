@@ -40,7 +40,9 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
         offer_allowed(request, shape);
     }
     fit_mode(request, shape);
-    if shape.to.tools.parallel_in_choice {
+    if !shape.to.tools.parallel {
+        one_at_a_time(request, shape);
+    } else if shape.to.tools.parallel_in_choice {
         let choice = &mut request.tool_choice;
         match (choice.parallel, &choice.mode) {
             // Several calls are the rule; to say so needs no choice.
@@ -48,6 +50,21 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
             (Some(false), None) => choice.mode = Some(ir::ChoiceMode::Auto),
             _ => {}
         }
+    }
+}
+
+/// What the model is told where the target has no switch for several calls in one answer.
+const ONE_CALL: &str = "Call at most one tool in an answer, and wait for its result.";
+const NO_SWITCH: &str =
+    "the model is asked in words for one call at a time, and of several the first is handed on";
+
+/// Asks for one call at a time where the target has no switch; that it is one the answer's way back sees to.
+fn one_at_a_time(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let parallel = request.tool_choice.parallel.take();
+    if parallel == Some(false) && request.tools.as_ref().is_some_and(|tools| !tools.is_empty()) {
+        shape.state.one_call = true;
+        super::instructions::instruct(request, ONE_CALL, shape);
+        shape.report.request(EffectKind::Emulated, "tool_choice.parallel", NO_SWITCH);
     }
 }
 

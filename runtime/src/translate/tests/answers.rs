@@ -234,3 +234,21 @@ fn ids_that_a_client_cannot_read_are_made_anew() {
     let (body, _) = back(&chat(json!({})).state, &answer, &Carriage::default());
     assert!(body["id"].as_str().unwrap().starts_with("chatcmpl-"));
 }
+
+#[test]
+fn of_several_calls_the_first_is_handed_on_to_a_caller_of_one_at_a_time() {
+    let call = |id: &str| json!({"type": "tool_use", "id": id, "name": "f", "input": {}});
+    let said = message(json!([{"type": "text", "text": "a"}, call("x"), call("y"), call("z")]), "tool_use");
+    let facts = facts();
+    let state =
+        CallState { one_call: true, ..CallState::new(Protocol::OpenaiChat, Protocol::Anthropic, &facts) };
+    let (answer, effects) = back(&state, &said, &Carriage::default());
+    let message = &answer["choices"][0]["message"];
+    assert_eq!(message["tool_calls"].as_array().map(Vec::len), Some(1), "{message}");
+    assert_eq!((&message["tool_calls"][0]["id"], &message["content"]), (&json!("x"), &json!("a")));
+    assert_eq!(
+        effects.iter().filter(|effect| effect.starts_with("emulated content[")).count(),
+        2,
+        "{effects:?}"
+    );
+}

@@ -461,3 +461,27 @@ fn tools_of_the_history_are_declared_where_they_must_be_and_none_may_be_called()
     let (sent, _) = up(OpenaiChat, Bedrock, request(vec![user(vec![text("a")])]));
     assert_eq!(sent.tools, None);
 }
+
+#[test]
+fn one_call_at_a_time_is_asked_for_in_words_where_there_is_no_switch() {
+    let asked = ir::Request {
+        tools: Some(vec![tool("f")]),
+        tool_choice: ir::ToolChoice { parallel: Some(false), ..Default::default() },
+        ..request(vec![user(vec![text("q")])])
+    };
+    for target in [Gemini, Bedrock, Cohere] {
+        let (sent, effects) = up(OpenaiChat, target, asked.clone());
+        assert_eq!(sent.tool_choice.parallel, None);
+        let told = format!("{:?}{:?}", sent.instructions, sent.turns);
+        assert!(told.contains("at most one tool"), "{target}: {told}");
+        assert!(
+            effects.iter().any(|effect| effect.starts_with("emulated: the model is asked")),
+            "{effects:?}"
+        );
+    }
+    let (sent, _) = up(OpenaiChat, Anthropic, asked.clone());
+    assert_eq!(sent.tool_choice.parallel, Some(false));
+    let without = ir::Request { tools: None, ..asked };
+    let (sent, effects) = up(OpenaiChat, Gemini, without);
+    assert_eq!((sent.instructions, effects), (None, Vec::new()));
+}
