@@ -91,6 +91,8 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::Cohere, Root::Response, "finish_reason", "an answer with calls ends in calls"),
     (Protocol::Cohere, Root::Response, "message.citations[].text", "it repeats words of the answer"),
     (Protocol::OpenaiResponses, Root::Request, "model", "the gateway chooses the model"),
+    (Protocol::OpenaiResponses, Root::Request, "store", "where nothing is kept, there is nothing to forbid"),
+    (Protocol::OpenaiChat, Root::Request, "store", "where nothing is kept, there is nothing to forbid"),
     (Protocol::OpenaiResponses, Root::Request, "include[]", "what is sealed comes with every answer"),
     (Protocol::OpenaiResponses, Root::Request, "input[].id", "the provider's own book-keeping"),
     (Protocol::OpenaiResponses, Root::Request, "input[].status", "the provider's own book-keeping"),
@@ -253,6 +255,35 @@ const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
     ),
 ];
 
+/// Members of a responses answer that repeat its request, or say when it was done.
+const REPEATED: &[&str] = &[
+    "background",
+    "conversation",
+    "image",
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "previous_response_id",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_options",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+    "access_programs",
+    "completed_at",
+];
+
 /// Members that say nothing in a request without tools, or one that forbids calls.
 const ABOUT_TOOLS: &[&str] =
     &["tool_choice", "function_call", "parallel_tool_calls", "strict_tools", "toolConfig"];
@@ -387,7 +418,9 @@ pub fn check(
                 let untold = UNTOLD.iter().any(|(from, to, kind, known, _)| {
                     (*from, *to, *kind, *known) == (source, target, root, path.as_str())
                 });
-                if !no_tools && !untold && !is_listed(NO_BEARING, source, root, &path) {
+                let repeated = (source, root) == (Protocol::OpenaiResponses, Root::Response)
+                    && REPEATED.contains(&first);
+                if !no_tools && !repeated && !untold && !is_listed(NO_BEARING, source, root, &path) {
                     found.silent.entry(path).or_insert_with(|| {
                         format!("seed {seed}: {}\n  {}\n  {body}", leaf.path, document.json)
                     });

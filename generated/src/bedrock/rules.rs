@@ -112,6 +112,7 @@ pub const RULES: Rules = Rules {
         min_tokens: 0,
         schema_name: false,
         stops: 4,
+        stored: false,
     },
     reasoning: ReasoningRules {
         blocks: true,

@@ -97,6 +97,7 @@ pub const RULES: Rules = Rules {
         min_tokens: 0,
         schema_name: false,
         stops: 5,
+        stored: false,
     },
     reasoning: ReasoningRules {
         blocks: true,

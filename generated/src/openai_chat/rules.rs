@@ -96,6 +96,7 @@ pub const RULES: Rules = Rules {
         min_tokens: 0,
         schema_name: true,
         stops: 4,
+        stored: true,
     },
     reasoning: ReasoningRules {
         blocks: false,

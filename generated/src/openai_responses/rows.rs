@@ -1038,7 +1038,9 @@ pub const ROWS: &[Row] = &[
         wire: "ResponseOutputText",
         field: "logprobs",
         ir: "Block.text",
-        fate: Fate::Hand("those of all texts of an answer are one list"),
+        fate: Fate::Hand(
+            "token probabilities of all texts are one list between the protocols of OpenAI; others have none in this form",
+        ),
     },
     Row {
         wire: "ResponseOutputText",

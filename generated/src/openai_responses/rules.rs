@@ -100,6 +100,7 @@ pub const RULES: Rules = Rules {
         min_tokens: 16,
         schema_name: true,
         stops: 0,
+        stored: true,
     },
     reasoning: ReasoningRules {
         blocks: true,
@@ -141,7 +142,7 @@ pub const RULES: Rules = Rules {
         object_results: false,
         parallel: true,
         parallel_in_choice: false,
-        parameters: false,
+        parameters: true,
         result_names: false,
     },
     turns: TurnRules {

@@ -136,6 +136,8 @@ pub struct OutputRules {
     pub always_strict: bool,
     /// Answers that may be asked for.
     pub candidates: u64,
+    /// The provider can be asked to keep answers.
+    pub stored: bool,
 }
 
 /// How tokens are drawn.

@@ -1,5 +1,7 @@
 //! Conversations in which each message, call, result and piece of reasoning is an item of its own.
 
+use std::collections::HashSet;
+
 use busbar_protocols::ir;
 
 use super::super::shape::Shape;
@@ -41,6 +43,7 @@ pub(super) fn split_items(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) 
         return;
     }
     let Some(turns) = &mut request.turns else { return };
+    name_results(turns);
     let mut items: Vec<ir::Turn<'_>> = Vec::with_capacity(turns.len());
     for mut turn in turns.drain(..) {
         let content = turn.content.take().unwrap_or_default();
@@ -89,6 +92,28 @@ pub(super) fn split_items(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) 
         }
     }
     *turns = items;
+}
+
+/// Says of results what kind of tool they are of, which many a protocol tells of the call alone.
+fn name_results(turns: &mut [ir::Turn<'_>]) {
+    let mut custom = HashSet::new();
+    for block in turns.iter_mut().flat_map(|turn| turn.content.iter_mut().flatten()) {
+        match block {
+            ir::Block::ToolCall(node) => {
+                let id = node.id.as_ref().map(|id| id.decode().into_owned()).unwrap_or_default();
+                if node.kind == Some(ir::ToolKind::Custom) {
+                    custom.insert(id);
+                } else {
+                    custom.remove(&id);
+                }
+            }
+            ir::Block::ToolResult(node) => {
+                let of_custom = node.call_id.as_ref().is_some_and(|id| custom.contains(&*id.decode()));
+                node.kind = of_custom.then_some(ir::ToolKind::Custom);
+            }
+            _ => {}
+        }
+    }
 }
 
 fn unwrap_bare(block: &mut ir::Block<'_>) {

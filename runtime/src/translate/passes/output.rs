@@ -6,6 +6,8 @@ use super::super::shape::Shape;
 
 /// Bounds the answer as the target demands, and says who speaks to which model.
 pub(super) fn fit_output(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    // Where nothing is kept, there is nothing to forbid.
+    request.store.take_if(|store| !*store && !shape.to.output.stored);
     let output = &mut request.output;
     let given = output.max_tokens.as_ref().and_then(Num::as_u64);
     let ceiling = shape.facts.max_output_tokens;

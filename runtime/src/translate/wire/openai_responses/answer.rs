@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use busbar_protocols::openai_responses as wire;
-use busbar_protocols::prelude::{At, Native, Paths, ReadCx, Wire, WriteCx, map};
+use busbar_protocols::prelude::{At, Native, Paths, ReadCx, Unknown, Wire, WriteCx, map};
 use busbar_protocols::{EffectKind, Field, Json, Num, Text, ir};
 use serde_json::value::RawValue;
 
@@ -42,6 +42,7 @@ pub(in super::super) fn read_response(body: &[u8], client: Protocol) -> Result<R
         }
     }
     document.error = Field::Absent;
+    leave_repeated(&mut document);
     let mut ir = wire::response_to_ir(document, &mut cx);
     let list = cx.member(Paths::ROOT, "output");
     let mut candidate = ir::Candidate::default();
@@ -55,6 +56,42 @@ pub(in super::super) fn read_response(body: &[u8], client: Protocol) -> Result<R
     candidate.stop.reason = Some(why(status.as_ref(), reason, called));
     ir.candidates = Some(vec![candidate]);
     Ok(Response { ir, cx })
+}
+
+/// Takes out what repeats the request, which the caller knows, and when the answer was done.
+fn leave_repeated(document: &mut wire::root::Response<'_>) {
+    document.background = Field::Absent;
+    document.conversation = Field::Absent;
+    document.image = Field::Absent;
+    document.instructions = Field::Absent;
+    document.max_output_tokens = Field::Absent;
+    document.max_tool_calls = Field::Absent;
+    document.metadata = Field::Absent;
+    document.parallel_tool_calls = Field::Absent;
+    document.previous_response_id = Field::Absent;
+    document.prompt = Field::Absent;
+    document.prompt_cache_key = Field::Absent;
+    document.prompt_cache_options = Field::Absent;
+    document.prompt_cache_retention = Field::Absent;
+    document.reasoning = Field::Absent;
+    document.safety_identifier = Field::Absent;
+    document.temperature = Field::Absent;
+    document.text = Field::Absent;
+    document.tool_choice = Field::Absent;
+    document.tools = Field::Absent;
+    document.top_logprobs = Field::Absent;
+    document.top_p = Field::Absent;
+    document.truncation = Field::Absent;
+    document.user = Field::Absent;
+    document.access_programs = Field::Absent;
+    document.completed_at = Field::Absent;
+    let mut unknown = Unknown::default();
+    for (name, value) in std::mem::take(&mut document.unknown) {
+        if name != *"store" {
+            unknown.push(name, value);
+        }
+    }
+    document.unknown = unknown;
 }
 
 fn why<'a>(
@@ -86,13 +123,15 @@ fn read_item<'a>(
     let content = candidate.content.get_or_insert_with(Vec::new);
     match item {
         wire::ResponseOutputItem::Message(mut item) => {
-            // Where the client's protocol has none, they stay with their text and are reported.
+            // Where the client's protocol has none, those that are there stay with their text and are reported.
             for part in item.content.as_mut().into_iter().flatten() {
-                if let (wire::ResponseOutputContent::OutputText(part), Some(tokens)) = (part, tokens.as_mut())
-                    && let Some(said) = std::mem::take(&mut part.logprobs).value()
-                {
-                    tokens.extend(said.iter().map(Wire::to_json));
+                let wire::ResponseOutputContent::OutputText(part) = part else { continue };
+                let any = part.logprobs.as_ref().is_some_and(|said| !said.is_empty());
+                if any && tokens.is_none() {
+                    continue;
                 }
+                let said = std::mem::take(&mut part.logprobs).value().unwrap_or_default();
+                tokens.iter_mut().for_each(|tokens| tokens.extend(said.iter().map(Wire::to_json)));
             }
             wire::read_response_output_message(item, &mut turn, &mut native, cx, at);
         }

@@ -2,6 +2,7 @@
 
 mod answer;
 mod reasoning;
+mod tools;
 
 use busbar_protocols::openai_responses as wire;
 use busbar_protocols::prelude::{Checked, ReadCx, Wire as _, map};
@@ -46,6 +47,7 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
     }
     if !home {
         turns.retain_mut(name_speaker);
+        ir.tools.iter_mut().flatten().for_each(tools::nest_grammar);
     }
     if turns.is_empty() {
         ir.turns = None;
@@ -60,6 +62,9 @@ fn leave_defaults(document: &mut wire::root::Request<'_>) -> bool {
     }
     if document.truncation == Field::Value(wire::ResponseTruncation::Disabled) {
         document.truncation = Field::Absent;
+    }
+    if let Field::Value(wire::ResponseInput::Array(items)) = &mut document.input {
+        items.iter_mut().for_each(leave_empty);
     }
     let mut logprobs = false;
     if let Field::Value(include) = &mut document.include {
@@ -76,6 +81,19 @@ fn leave_defaults(document: &mut wire::root::Request<'_>) -> bool {
         }
     }
     logprobs
+}
+
+/// Takes empty lists of token probabilities out of what the model said.
+fn leave_empty(item: &mut wire::ResponseInputItem<'_>) {
+    let wire::ResponseInputItem::Message(item) = item else { return };
+    let Field::Value(wire::ResponseInputItemMessageContent::Array(parts)) = &mut item.content else { return };
+    for part in parts {
+        if let wire::ResponseInputItemMessagePart::OutputText(part) = part
+            && part.logprobs.as_ref().is_some_and(Vec::is_empty)
+        {
+            part.logprobs = Field::Absent;
+        }
+    }
 }
 
 /// Takes out the tools that are declared inside the conversation, each list with its place.
@@ -129,6 +147,9 @@ fn name_speaker(turn: &mut ir::Turn<'_>) -> bool {
 pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) -> Vec<u8> {
     let expected = shape.expected;
     let home = shape.home();
+    if !home {
+        request.tools.iter_mut().flatten().for_each(tools::settle);
+    }
     let logprobs = if home { None } else { request.output.logprobs.take() };
     if let Some(turns) = &mut request.turns {
         turns.retain_mut(reasoning::settle);
