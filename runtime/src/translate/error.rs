@@ -47,7 +47,9 @@ impl UpstreamError {
         } else {
             Fault::upstream(self.class, self.message)
         };
-        fault = fault.with_status(self.status);
+        // Google answers a wrong key with 400; callers' SDKs tell a fault of theirs from others by the status.
+        let is_misnamed = !at_fault && self.status == Class::InvalidRequest.status();
+        fault = fault.with_status(if is_misnamed { self.class.status() } else { self.status });
         fault.param = self.param;
         fault.code = self.code;
         fault.kind = self.kind;
@@ -76,7 +78,7 @@ pub fn upstream_error(
             error.kind = Some(kind.split(':').next().unwrap_or(kind).to_owned());
         }
     }
-    error.class = class(backend, &error);
+    error.class = class(backend, &error, document.as_ref().and_then(reason));
     error.retry_after = header_wait(headers, now).or_else(|| document.as_ref().and_then(retry_info));
     error
 }
@@ -135,14 +137,15 @@ fn excerpt(body: &[u8], status: u16) -> String {
     format!("the provider answered with status {status}: {plain}")
 }
 
-fn class(backend: Protocol, error: &UpstreamError) -> Class {
+fn class(backend: Protocol, error: &UpstreamError, reason: Option<&str>) -> Class {
     let by_status = Class::of_status(error.status);
     let Some(rules) = busbar_protocols::rules(backend) else { return by_status };
     if is_overflow(rules, error) {
         return Class::ContextLength;
     }
     let fits = |word: &str| {
-        word.is_empty() || error.kind.as_deref() == Some(word) || error.code.as_deref() == Some(word)
+        let said = [error.kind.as_deref(), error.code.as_deref(), reason];
+        word.is_empty() || said.contains(&Some(word))
     };
     rules
         .errors
@@ -191,11 +194,20 @@ fn header_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     Some(date.duration_since(now).unwrap_or_default().min(MAX_WAIT))
 }
 
+/// The details of an error, in a list or not.
+fn details(document: &Value) -> impl Iterator<Item = &Value> {
+    let document = document.as_array().and_then(|items| items.first()).unwrap_or(document);
+    document.pointer("/error/details").and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The reason in an error's details, which is narrower than its kind.
+fn reason(document: &Value) -> Option<&str> {
+    details(document).find_map(|detail| detail.get("reason")?.as_str())
+}
+
 /// The wait in an error's details, written like `1.5s`.
 fn retry_info(document: &Value) -> Option<Duration> {
-    let document = document.as_array().and_then(|items| items.first()).unwrap_or(document);
-    let details = document.pointer("/error/details")?.as_array()?;
-    let delay = details.iter().find_map(|detail| detail.get("retryDelay")?.as_str())?;
+    let delay = details(document).find_map(|detail| detail.get("retryDelay")?.as_str())?;
     bounded(delay.strip_suffix('s')?.parse().ok()?)
 }
 
@@ -207,6 +219,7 @@ fn bounded(seconds: f64) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fault::Blame;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
         pairs
@@ -283,6 +296,24 @@ mod tests {
         }
         let body = r#"{"error":{"message":"prompt is too long to wait for"}}"#;
         assert_eq!(parse(Protocol::Anthropic, 429, body).class, Class::RateLimited);
+    }
+
+    #[test]
+    fn a_wrong_key_at_google_is_no_fault_of_the_request() {
+        let refused = |reason: &str| {
+            let body = serde_json::json!({"error": {
+                "code": 400, "message": "refused", "status": "INVALID_ARGUMENT",
+                "details": [{"fieldViolations": []}, {"reason": reason, "domain": "googleapis.com"}],
+            }});
+            let bare = parse(Protocol::Gemini, 400, &body.to_string());
+            assert_eq!(parse(Protocol::Gemini, 400, &serde_json::json!([body]).to_string()), bare);
+            (bare.class, bare.code.clone(), bare.into_fault())
+        };
+        let (class, code, fault) = refused("API_KEY_INVALID");
+        assert_eq!((class, code), (Class::Authentication, None), "the word of another protocol is no code");
+        assert_eq!((fault.status, fault.blame, fault.retry_safe), (401, Blame::Upstream, true));
+        let (class, _, fault) = refused("SOMETHING_ELSE");
+        assert_eq!((class, fault.status, fault.blame), (Class::InvalidRequest, 400, Blame::Client));
     }
 
     #[test]
