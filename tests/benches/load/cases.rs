@@ -13,18 +13,26 @@ const LARGE: usize = 1_000_000;
 /// The model name upstream; what clients send is the case's own name.
 pub(crate) const UPSTREAM_MODEL: &str = "bench-model-2026-01-01";
 
-/// The two dialects of the bench.
+/// The dialects of the bench: clients speak all but Gemini's and Bedrock's, providers all but Responses and Cohere's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     OpenaiChat,
+    OpenaiResponses,
     Anthropic,
+    Gemini,
+    Bedrock,
+    Cohere,
 }
 
 impl Protocol {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai_chat",
+            Self::OpenaiResponses => "openai_responses",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
         }
     }
 
@@ -32,15 +40,26 @@ impl Protocol {
     pub(crate) fn path(self) -> &'static str {
         match self {
             Self::OpenaiChat => "/v1/chat/completions",
+            Self::OpenaiResponses => "/v1/responses",
             Self::Anthropic => "/v1/messages",
+            Self::Cohere => "/v2/chat",
+            Self::Gemini | Self::Bedrock => unreachable!("no client of the bench speaks it"),
         }
     }
 
     /// What a provider's base URL has after the address, as that protocol's SDK means it.
     pub(crate) fn base(self) -> &'static str {
         match self {
-            Self::OpenaiChat => "/v1",
-            Self::Anthropic => "",
+            Self::OpenaiChat | Self::OpenaiResponses => "/v1",
+            Self::Anthropic | Self::Gemini | Self::Bedrock | Self::Cohere => "",
+        }
+    }
+
+    /// The type of a provider's stream.
+    fn stream_type(self) -> &'static str {
+        match self {
+            Self::Bedrock => "application/vnd.amazon.eventstream",
+            _ => "text/event-stream",
         }
     }
 }
@@ -82,7 +101,12 @@ impl Case {
             {"role": "assistant", "content": "Send it to me and I will tell you."},
             {"role": "user", "content": text},
         ]);
-        let mut body = json!({"model": self.name, "max_tokens": 1024, "temperature": 0.2, "messages": turns});
+        let mut body = match self.client {
+            Protocol::OpenaiResponses => {
+                json!({"model": self.name, "max_output_tokens": 1024, "temperature": 0.2, "input": turns})
+            }
+            _ => json!({"model": self.name, "max_tokens": 1024, "temperature": 0.2, "messages": turns}),
+        };
         if self.streams() {
             body["stream"] = json!(true);
         }
@@ -92,8 +116,10 @@ impl Case {
     /// The answer's head and the pieces that are written after it.
     pub(crate) fn answer(&self) -> (Vec<u8>, Vec<Vec<u8>>) {
         if self.streams() {
-            let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nrequest-id: req_bench\r\n\
-                        transfer-encoding: chunked\r\n\r\n";
+            let head = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: {}\r\nrequest-id: req_bench\r\ntransfer-encoding: chunked\r\n\r\n",
+                self.backend.stream_type()
+            );
             let mut pieces: Vec<Vec<u8>> = events(self.backend).iter().map(|event| chunk(event)).collect();
             pieces.push(b"0\r\n\r\n".to_vec());
             return (head.into(), pieces);
@@ -114,6 +140,11 @@ impl Case {
             (Protocol::OpenaiChat, true) => &["word-0 ", "word-99 ", "data: [DONE]"],
             (Protocol::Anthropic, false) => &["\"type\":\"message\"", "end-of-prose"],
             (Protocol::Anthropic, true) => &["word-0 ", "word-99 ", "event: message_stop"],
+            (Protocol::OpenaiResponses, false) => &["\"object\":\"response\"", "end-of-prose"],
+            (Protocol::OpenaiResponses, true) => &["word-0 ", "word-99 ", "event: response.completed"],
+            (Protocol::Cohere, false) => &["\"finish_reason\":\"COMPLETE\"", "end-of-prose"],
+            (Protocol::Cohere, true) => &["word-0 ", "word-99 ", "\"message-end\""],
+            (Protocol::Gemini | Protocol::Bedrock, _) => &[],
         }
     }
 }
@@ -121,7 +152,7 @@ impl Case {
 /// Every case, in the order of the table.
 pub(crate) fn all() -> Vec<Case> {
     use Answer::{Burst, Large, Paced, Small};
-    use Protocol::{Anthropic, OpenaiChat};
+    use Protocol::{Anthropic, Bedrock, Cohere, Gemini, OpenaiChat, OpenaiResponses};
     let paced = Paced(Duration::from_millis(5));
     let case = |name, client, backend, large_request, answer, connections, aim| Case {
         name,
@@ -146,6 +177,15 @@ pub(crate) fn all() -> Vec<Case> {
         case("back-small", Anthropic, OpenaiChat, false, Small, 32, Some(2.0)),
         case("back-stream", Anthropic, OpenaiChat, false, Burst, 16, Some(1.5)),
         case("back-1mb-request", Anthropic, OpenaiChat, true, Small, 8, Some(2.0)),
+        case("messages-to-bedrock-small", Anthropic, Bedrock, false, Small, 32, Some(2.0)),
+        case("messages-to-bedrock-stream", Anthropic, Bedrock, false, Burst, 16, Some(1.5)),
+        case("messages-to-bedrock-1mb-request", Anthropic, Bedrock, true, Small, 8, Some(2.0)),
+        case("responses-to-gemini-small", OpenaiResponses, Gemini, false, Small, 32, Some(2.0)),
+        case("responses-to-gemini-stream", OpenaiResponses, Gemini, false, Burst, 16, Some(1.5)),
+        case("responses-to-gemini-1mb-request", OpenaiResponses, Gemini, true, Small, 8, Some(2.0)),
+        case("cohere-to-chat-small", Cohere, OpenaiChat, false, Small, 32, Some(2.0)),
+        case("cohere-to-chat-stream", Cohere, OpenaiChat, false, Burst, 16, Some(1.5)),
+        case("cohere-to-chat-1mb-request", Cohere, OpenaiChat, true, Small, 8, Some(2.0)),
     ]
 }
 
@@ -174,11 +214,22 @@ fn buffered(protocol: Protocol, text: &str) -> Value {
             "usage": {"input_tokens": 240, "output_tokens": 180, "cache_creation_input_tokens": 0,
                       "cache_read_input_tokens": 0, "service_tier": "standard"}
         }),
+        Protocol::Gemini => json!({
+            "candidates": [{"content": {"role": "model", "parts": [{"text": text}]}, "finishReason": "STOP", "index": 0}],
+            "usageMetadata": {"promptTokenCount": 240, "candidatesTokenCount": 180, "totalTokenCount": 420,
+                              "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 240}]},
+            "modelVersion": UPSTREAM_MODEL, "responseId": "bench"
+        }),
+        Protocol::Bedrock => json!({
+            "output": {"message": {"role": "assistant", "content": [{"text": text}]}}, "stopReason": "end_turn",
+            "usage": {"inputTokens": 240, "outputTokens": 180, "totalTokens": 420}, "metrics": {"latencyMs": 551}
+        }),
+        Protocol::OpenaiResponses | Protocol::Cohere => unreachable!("no provider of the bench speaks it"),
     }
 }
 
 /// A stream's events as text, one per chunk, the closing ones included in the count.
-fn events(protocol: Protocol) -> Vec<String> {
+fn events(protocol: Protocol) -> Vec<Vec<u8>> {
     let words = (0..STREAM_CHUNKS).map(|index| format!("word-{index} "));
     match protocol {
         Protocol::OpenaiChat => {
@@ -188,18 +239,18 @@ fn events(protocol: Protocol) -> Vec<String> {
                     "model": UPSTREAM_MODEL, "service_tier": "default", "system_fingerprint": "fp_bench",
                     "choices": [{"index": 0, "delta": delta, "logprobs": null, "finish_reason": finish}]
                 });
-                format!("data: {body}\n\n")
+                format!("data: {body}\n\n").into_bytes()
             };
             let mut events = vec![event(json!({"role": "assistant", "content": ""}), Value::Null)];
             events.extend(words.map(|word| event(json!({"content": word}), Value::Null)));
             events.push(event(json!({}), json!("stop")));
-            events.push("data: [DONE]\n\n".into());
+            events.push(b"data: [DONE]\n\n".to_vec());
             events
         }
         Protocol::Anthropic => {
             let event = |body: Value| {
                 let kind = body["type"].as_str().unwrap_or_default().to_owned();
-                format!("event: {kind}\ndata: {body}\n\n")
+                format!("event: {kind}\ndata: {body}\n\n").into_bytes()
             };
             let mut events = vec![
                 event(json!({"type": "message_start", "message": {
@@ -220,9 +271,61 @@ fn events(protocol: Protocol) -> Vec<String> {
             events.push(event(json!({"type": "message_stop"})));
             events
         }
+        Protocol::Gemini => {
+            let event = |text: &str, finish: Value| {
+                let mut candidate =
+                    json!({"content": {"role": "model", "parts": [{"text": text}]}, "index": 0});
+                if !finish.is_null() {
+                    candidate["finishReason"] = finish;
+                }
+                let body = json!({
+                    "candidates": [candidate],
+                    "usageMetadata": {"promptTokenCount": 240, "candidatesTokenCount": 180, "totalTokenCount": 420},
+                    "modelVersion": UPSTREAM_MODEL, "responseId": "bench"
+                });
+                format!("data: {body}\r\n\r\n").into_bytes()
+            };
+            let mut events: Vec<_> = words.map(|word| event(&word, Value::Null)).collect();
+            events.push(event("", json!("STOP")));
+            events
+        }
+        Protocol::Bedrock => {
+            let mut events = vec![frame("messageStart", &json!({"role": "assistant"}))];
+            events.extend(words.map(|word| {
+                frame("contentBlockDelta", &json!({"contentBlockIndex": 0, "delta": {"text": word}}))
+            }));
+            events.push(frame("contentBlockStop", &json!({"contentBlockIndex": 0})));
+            events.push(frame("messageStop", &json!({"stopReason": "end_turn"})));
+            let usage = json!({"inputTokens": 240, "outputTokens": 180, "totalTokens": 420});
+            events.push(frame("metadata", &json!({"usage": usage, "metrics": {"latencyMs": 551}})));
+            events
+        }
+        Protocol::OpenaiResponses | Protocol::Cohere => unreachable!("no provider of the bench speaks it"),
     }
 }
 
-fn chunk(payload: &str) -> Vec<u8> {
-    format!("{:x}\r\n{payload}\r\n", payload.len()).into_bytes()
+/// A frame of AWS's event stream.
+fn frame(kind: &str, body: &Value) -> Vec<u8> {
+    let body = body.to_string();
+    let mut headers = Vec::new();
+    for (name, value) in
+        [(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")]
+    {
+        headers.push(name.len() as u8);
+        headers.extend_from_slice(name.as_bytes());
+        headers.push(7);
+        headers.extend_from_slice(&(value.len() as u16).to_be_bytes());
+        headers.extend_from_slice(value.as_bytes());
+    }
+    let mut frame = ((12 + headers.len() + body.len() + 4) as u32).to_be_bytes().to_vec();
+    frame.extend_from_slice(&(headers.len() as u32).to_be_bytes());
+    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
+    frame.extend_from_slice(&headers);
+    frame.extend_from_slice(body.as_bytes());
+    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
+    frame
+}
+
+fn chunk(payload: &[u8]) -> Vec<u8> {
+    [format!("{:x}\r\n", payload.len()).as_bytes(), payload, b"\r\n"].concat()
 }

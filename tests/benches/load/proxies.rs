@@ -9,7 +9,7 @@ use std::process::{Child, Command, Stdio};
 use anyhow::{Context, Result};
 use busbar_tests::gateway::clean_environment;
 
-use crate::cases::{Answer, Case, UPSTREAM_MODEL};
+use crate::cases::{Answer, Case, Protocol, UPSTREAM_MODEL};
 
 /// The core of whatever is measured.
 pub(crate) const PROXY_CORE: &str = "0";
@@ -84,9 +84,10 @@ impl Proxy {
         let target = free_address()?;
         let mut config = format!("listen: {target}\nproviders:\n");
         for (case, upstream) in cases {
+            let region = if case.backend == Protocol::Bedrock { ", region: us-east-1" } else { "" };
             writeln!(
                 config,
-                "  up-{}: {{ protocol: {}, base_url: \"http://{upstream}{}\", api_key_env: BENCH_KEY }}",
+                "  up-{}: {{ protocol: {}, base_url: \"http://{upstream}{}\", api_key_env: BENCH_KEY{region} }}",
                 case.name,
                 case.backend.name(),
                 case.backend.base()

@@ -8,7 +8,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 /// Room for one read; also the largest head accepted.
 const BUFFER: usize = 256 * 1024;
 
-/// How a chunked body ends; no body in this bench contains a carriage return of its own.
+/// How a chunked body ends; no body in this bench holds these bytes of its own.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
 
 /// What one message was.
