@@ -6,6 +6,7 @@ pub mod checks;
 pub mod codecs;
 pub mod docs;
 pub mod exceptions;
+pub mod fidelity;
 pub mod judge;
 pub mod leaves;
 pub mod report;

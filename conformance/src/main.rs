@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use busbar_conformance::exceptions::Exceptions;
 use busbar_conformance::report::Report;
-use busbar_conformance::{checks, data};
+use busbar_conformance::{checks, data, fidelity};
 use clap::{Parser, Subcommand};
 
 #[derive(Parser)]
@@ -33,12 +33,15 @@ enum Command {
         #[arg(long)]
         json: Option<PathBuf>,
     },
+    /// Writes what becomes of each feature to docs/fidelity.md.
+    Fidelity,
 }
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
-        Ok(report) => {
+        Ok(None) => ExitCode::SUCCESS,
+        Ok(Some(report)) => {
             for failure in &report.failed {
                 println!("FAILED {} > {}\n  {}", failure.check, failure.target, failure.found);
             }
@@ -52,8 +55,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> anyhow::Result<Report> {
-    let Command::Run { suite, cases, seed, json } = command;
+/// What a run found; none when a document was written.
+fn run(command: Command) -> anyhow::Result<Option<Report>> {
+    let Command::Run { suite, cases, seed, json } = command else {
+        let path = data("../docs/fidelity.md");
+        std::fs::write(&path, fidelity::document()?).with_context(|| path.display().to_string())?;
+        return Ok(None);
+    };
     let mut exceptions = Exceptions::load(&data("exceptions.toml"))?;
     let mut report = Report::default();
     checks::suites(suite.as_deref(), &mut exceptions, &mut report)?;
@@ -67,5 +75,5 @@ fn run(command: Command) -> anyhow::Result<Report> {
         let text = serde_json::to_string_pretty(&report)?;
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
-    Ok(report)
+    Ok(Some(report))
 }
