@@ -125,6 +125,37 @@ fn a_tool_loop_that_began_without_reasoning_goes_on_without() {
 }
 
 #[test]
+fn a_loop_that_another_provider_began_goes_on_without_reasoning_at_home() {
+    let began = json!([
+        { "role": "user", "content": [{ "text": "go" }] },
+        { "role": "assistant", "content": [{ "toolUse": { "toolUseId": "a", "name": "f", "input": {} } }] },
+        { "role": "user", "content": [{ "toolResult": { "toolUseId": "a", "content": [{ "text": "x" }] } }] },
+    ]);
+    let ask = json!({ "thinking": { "type": "enabled", "budget_tokens": 1024 }, "top_k": 5 });
+    let body = |history: &Value| json!({ "messages": history, "additionalModelRequestFields": ask });
+    let sent = |body: &Value| {
+        let outbound = request(
+            Protocol::Bedrock,
+            Protocol::Bedrock,
+            body.to_string().as_bytes(),
+            &facts(),
+            &Carriage::default(),
+        )
+        .unwrap();
+        (serde_json::from_slice::<Value>(&outbound.body).unwrap(), effects(&outbound.ledger))
+    };
+    // Its own history is as it is: what is wrong with it, the provider says.
+    assert_eq!(sent(&body(&began)), (body(&began), Vec::new()));
+    // A thought without a signature came from elsewhere.
+    let mut carried = began.clone();
+    let thought = json!({ "reasoningContent": { "reasoningText": { "text": "hm" } } });
+    carried[1]["content"].as_array_mut().unwrap().insert(0, thought);
+    let (up, effects) = sent(&body(&carried));
+    assert_eq!(up["additionalModelRequestFields"], json!({ "top_k": 5 }), "{effects:?}");
+    assert!(effects.contains(&"dropped additionalModelRequestFields".to_owned()), "{effects:?}");
+}
+
+#[test]
 fn reasoning_of_another_provider_is_text() {
     let up = chat(json!({ "messages": [
         user("a"), { "role": "assistant", "content": "b", "reasoning_content": "hm" }, user("c"),

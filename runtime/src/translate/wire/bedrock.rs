@@ -22,7 +22,12 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
         // The answer says it unasked.
         document.additional_model_response_field_paths = Field::Absent;
     }
+    let thinks = home && asks_to_think(&document.additional_model_request_fields);
     let mut ir = wire::request_to_ir(document, &mut cx);
+    if thinks {
+        // The fields stay as they came; what decides about a tool loop only has to know.
+        ir.reasoning.mode.get_or_insert(ir::ReasoningMode::On);
+    }
     if let Some(fields) = fields {
         if ir.reasoning == ir::ReasoningAsk::default() || fields.reasoning.mode.is_some() {
             let effort = ir.reasoning.effort.take();
@@ -84,6 +89,23 @@ fn take_fields(fields: &mut Field<Json<'_>>) -> Option<ModelFields> {
     Some(taken)
 }
 
+/// Whether the fields of one model ask for reasoning up to a budget.
+fn asks_to_think(fields: &Field<Json<'_>>) -> bool {
+    let Some(Ok(Value::Object(members))) = fields.as_ref().map(Json::to_value) else { return false };
+    let asks = THINKING.iter().filter_map(|name| members.get(*name)?.as_object());
+    asks.filter_map(reasoning_of).any(|ask| ask.mode == Some(ir::ReasoningMode::On))
+}
+
+/// Takes the wish to reason out of the fields of one model, and leaves the rest.
+fn take_thinking(fields: &mut Field<Json<'_>>) {
+    let Some(Ok(Value::Object(mut members))) = fields.as_ref().map(Json::to_value) else { return };
+    members.retain(|name, _| !THINKING.contains(&name.as_str()));
+    *fields = match members.is_empty() {
+        true => Field::Absent,
+        false => Field::Value(text::json(&Value::Object(members))),
+    };
+}
+
 /// A wish to reason in the words of the models' maker; none when it says more than is known.
 fn reasoning_of(ask: &Map<String, Value>) -> Option<ir::ReasoningAsk<'static>> {
     let mut reasoning = ir::ReasoningAsk::default();
@@ -115,7 +137,12 @@ fn asks_for_stop_alone(document: &wire::root::Request<'_>) -> bool {
 pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) -> Vec<u8> {
     let expected = shape.expected;
     if shape.home() {
-        return wire::request_from_ir(request, &mut shape.report.cx).to_json_sized(expected);
+        let thinks = request.reasoning.mode.take() == Some(ir::ReasoningMode::On);
+        let mut document = wire::request_from_ir(request, &mut shape.report.cx);
+        if !thinks && asks_to_think(&document.additional_model_request_fields) {
+            take_thinking(&mut document.additional_model_request_fields);
+        }
+        return document.to_json_sized(expected);
     }
     let mut fields = Map::new();
     let ask = &mut request.reasoning;
@@ -305,6 +332,25 @@ mod tests {
         let mut field = Field::Value(Json::parse(json).unwrap());
         let taken = take_fields(&mut field);
         (taken, field.as_ref().map(|rest| rest.as_str().to_owned()))
+    }
+
+    #[test]
+    fn at_home_a_wish_to_reason_is_seen_and_only_taken_out_whole() {
+        let after = |json: &str| {
+            let mut field = Field::Value(Json::parse(json).unwrap());
+            let asks = asks_to_think(&field);
+            take_thinking(&mut field);
+            (asks, field.as_ref().map(|rest| rest.as_str().to_owned()))
+        };
+        let enabled = r#"{"type":"enabled","budget_tokens":2048}"#;
+        assert_eq!(after(&format!(r#"{{"thinking":{enabled}}}"#)), (true, None));
+        let rest = r#"{"top_k":5}"#.to_owned();
+        assert_eq!(
+            after(&format!(r#"{{"reasoning_config":{enabled},"top_k":5}}"#)),
+            (true, Some(rest.clone()))
+        );
+        assert_eq!(after(r#"{"thinking":{"type":"disabled"},"top_k":5}"#), (false, Some(rest.clone())));
+        assert_eq!(after(&rest), (false, Some(rest)));
     }
 
     #[test]
