@@ -78,6 +78,8 @@ pub(super) enum Finish {
     End,
     Calls,
     Limit,
+    /// The context is full before the limit is reached.
+    Window,
     Sequence(String),
     Refusal,
 }
@@ -167,6 +169,10 @@ pub(super) fn answer(scenario: Scenario, seen: &Seen, body: &[u8], slow: Duratio
         Scenario::Length => {
             finish = Finish::Limit;
             vec![Piece::Text("This answer is longer than it may".to_owned())]
+        }
+        Scenario::Window => {
+            finish = Finish::Window;
+            vec![Piece::Text("This answer is longer than the context".to_owned())]
         }
         Scenario::LengthTools => {
             finish = Finish::Limit;

@@ -7,7 +7,7 @@
 //! A scenario is chosen by the model's name (`sim-tools`) or by a marker in the user's last text
 //! (`[[sim:tools]]`), which outranks it; any other model answers with a plain report of what was
 //! seen. The names: `text`, `echo`, `tools`, `think`, `think-tools`, `redacted`, `interleaved`,
-//! `json`, `refusal`, `blocked`, `filter`, `length`, `length-tools`, `broken-call`, `stop`, `empty`,
+//! `json`, `refusal`, `blocked`, `filter`, `length`, `window`, `length-tools`, `broken-call`, `stop`, `empty`,
 //! `usage`, `slow`, `slow-<ms>`, `unicode`, `citations`, `cut`, `error-mid`, `error-early`, `failed`,
 //! `silent`, `garbage`, `error-<status>`, `error-<status>-overflow`, `error-<status>-quota`. Any other
 //! `sim-` name is an unknown model. `GET /__sim/requests` gives the last requests, without credentials.
@@ -15,8 +15,7 @@
 //! Where the rules come from. Known fields, types and enumerations: the request models of the
 //! providers' own SDK packages. Ranges, name patterns, pairing of calls and results, rules around
 //! thinking, counts of stop sequences and cache marks, and the words of the errors: what the APIs
-//! document and are seen to answer. `bedrock` is checked for required fields, types, roles and the
-//! pairing of results, the other five in full. Two leniences: any model name is served, and
+//! document and are seen to answer. Two leniences: any model name is served, and
 //! `openai_chat` takes `reasoning_content` back, as compatible servers do.
 
 mod answer;

@@ -169,10 +169,13 @@ impl Refusal {
                 500.. => "INTERNAL",
                 _ => "INVALID_ARGUMENT",
             },
+            Wire::Bedrock if self.code.is_some() => self.code.unwrap_or_default(),
             Wire::Bedrock => match self.status {
                 401 => "UnrecognizedClientException",
                 403 => "AccessDeniedException",
                 404 => "ResourceNotFoundException",
+                408 => "ModelTimeoutException",
+                424 => "ModelErrorException",
                 429 => "ThrottlingException",
                 503 | 529 => "ServiceUnavailableException",
                 500.. => "InternalServerException",

@@ -32,6 +32,8 @@ pub(super) enum Scenario {
     Filter,
     /// An answer cut by the token limit.
     Length,
+    /// An answer cut because the context is full; protocols without a word for it call it the limit.
+    Window,
     /// A tool call whose arguments are cut by the token limit.
     LengthTools,
     /// A tool call whose arguments are no JSON.
@@ -106,6 +108,7 @@ impl Scenario {
             "blocked" => Self::Blocked,
             "filter" => Self::Filter,
             "length" => Self::Length,
+            "window" => Self::Window,
             "length-tools" => Self::LengthTools,
             "broken-call" => Self::BrokenCall,
             "stop" => Self::Stop,

@@ -178,6 +178,9 @@ fn perform(
                 Scenario::Failed if wire == Wire::OpenaiResponses => {
                     Play::whole(Bytes::from(openai_responses::failed(seen, answer).to_string()))
                 }
+                Scenario::Failed if wire == Wire::Bedrock => {
+                    return refuse(wire, 0, &Refusal::status(wire, 424, "The model failed."));
+                }
                 Scenario::ErrorMid | Scenario::ErrorEarly | Scenario::Failed => {
                     let refusal = Refusal::status(wire, 500, "Internal server error");
                     return refuse(wire, 0, &refusal);
@@ -202,6 +205,7 @@ fn perform(
                         (Wire::OpenaiResponses, Scenario::Failed) => {
                             openai_responses::failed_frame(seen, answer, before)
                         }
+                        (Wire::Bedrock, Scenario::Failed) => bedrock::failed_frame(),
                         _ => error_frame(wire, route.task, before),
                     });
                     Play::stream(all, None)
@@ -223,7 +227,7 @@ fn validate(route: &Route, headers: &HeaderMap, body: &Value) -> Result<Seen, Re
         Wire::OpenaiResponses => openai_responses::validate(body),
         Wire::Anthropic => anthropic::validate(headers, body, route.task == Task::Count),
         Wire::Gemini => gemini::validate(model, body, route.task == Task::Count),
-        Wire::Bedrock => bedrock::validate(model, body),
+        Wire::Bedrock => bedrock::validate(model, body, route.task == Task::Stream),
         Wire::Cohere => cohere::validate(body),
     }
 }
@@ -234,7 +238,7 @@ fn buffered(wire: Wire, seen: &Seen, answer: &Answer) -> Value {
         Wire::OpenaiResponses => openai_responses::buffered(seen, answer),
         Wire::Anthropic => anthropic::buffered(&seen.model, answer),
         Wire::Gemini => gemini::buffered(seen, answer),
-        Wire::Bedrock => bedrock::buffered(answer),
+        Wire::Bedrock => bedrock::buffered(seen, answer),
         Wire::Cohere => cohere::buffered(seen, answer),
     }
 }
@@ -245,7 +249,7 @@ fn frames(wire: Wire, task: Task, seen: &Seen, answer: &Answer) -> Frames {
         Wire::OpenaiResponses => openai_responses::frames(seen, answer),
         Wire::Anthropic => anthropic::frames(&seen.model, answer),
         Wire::Gemini => gemini::frames(seen, answer, task == Task::Array),
-        Wire::Bedrock => bedrock::frames(answer),
+        Wire::Bedrock => bedrock::frames(seen, answer),
         Wire::Cohere => cohere::frames(seen, answer),
     }
 }

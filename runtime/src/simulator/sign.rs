@@ -46,6 +46,12 @@ pub(super) fn sealed(purpose: &str, token: &str) -> bool {
     })
 }
 
+/// The same of a token that stands as bytes in JSON.
+pub(super) fn sealed_bytes(purpose: &str, text: &str) -> bool {
+    let token = STANDARD.decode(text).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    token.is_some_and(|token| sealed(purpose, &token))
+}
+
 /// The standard alphabet in place of the one for addresses, which JSON writers of some SDKs use.
 pub(super) fn standard(text: &str) -> String {
     text.replace('-', "+").replace('_', "/")

@@ -138,6 +138,7 @@ fn stop(finish: &Finish) -> (&'static str, Value) {
         Finish::End => ("end_turn", Value::Null),
         Finish::Calls => ("tool_use", Value::Null),
         Finish::Limit => ("max_tokens", Value::Null),
+        Finish::Window => ("model_context_window_exceeded", Value::Null),
         Finish::Sequence(sequence) => ("stop_sequence", Value::from(sequence.as_str())),
         Finish::Refusal => ("refusal", Value::Null),
     }

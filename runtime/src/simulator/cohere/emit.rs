@@ -181,7 +181,7 @@ fn reason(finish: &Finish) -> &'static str {
     match finish {
         Finish::End | Finish::Refusal => "COMPLETE",
         Finish::Calls => "TOOL_CALL",
-        Finish::Limit => "MAX_TOKENS",
+        Finish::Limit | Finish::Window => "MAX_TOKENS",
         Finish::Sequence(_) => "STOP_SEQUENCE",
     }
 }

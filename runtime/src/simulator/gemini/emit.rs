@@ -177,7 +177,7 @@ fn response(seen: &Seen, answer: &Answer, parts: Vec<Value>, usage: Option<&Usag
         candidate["finishReason"] = Value::from(match answer.finish {
             Finish::Calls if broken => "MALFORMED_FUNCTION_CALL",
             Finish::End | Finish::Calls | Finish::Sequence(_) => "STOP",
-            Finish::Limit => "MAX_TOKENS",
+            Finish::Limit | Finish::Window => "MAX_TOKENS",
             Finish::Refusal => "SAFETY",
         });
         if broken && answer.finish == Finish::Calls {

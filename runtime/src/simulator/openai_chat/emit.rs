@@ -147,7 +147,7 @@ fn reason(answer: &Answer) -> &'static str {
         Finish::Refusal if !refused => "content_filter",
         Finish::End | Finish::Sequence(_) | Finish::Refusal => "stop",
         Finish::Calls => "tool_calls",
-        Finish::Limit => "length",
+        Finish::Limit | Finish::Window => "length",
     }
 }
 

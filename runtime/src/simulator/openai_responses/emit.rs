@@ -33,7 +33,7 @@ pub(in crate::simulator) fn failed(seen: &Seen, answer: &Answer) -> Value {
 pub(super) fn ending(answer: &Answer) -> Standing {
     let refused = answer.pieces.iter().any(|piece| matches!(piece, Piece::Refusal(_)));
     match answer.finish {
-        Finish::Limit => Standing::Incomplete("max_output_tokens"),
+        Finish::Limit | Finish::Window => Standing::Incomplete("max_output_tokens"),
         // A refusal that the model tells is a whole answer; one that is not told comes from a filter.
         Finish::Refusal if !refused => Standing::Incomplete("content_filter"),
         _ => Standing::Completed,
