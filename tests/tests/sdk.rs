@@ -36,6 +36,10 @@ straight! {
     cohere_sdk_straight_thinking_and_tools: "straight_cohere", ["thinking", "tools", "tool_choice"];
     cohere_sdk_straight_media_and_schemas: "straight_cohere", ["image", "documents", "schema"];
     cohere_sdk_straight_errors: "straight_cohere", ["errors", "refusals"];
+    boto3_straight_text_and_endings: "straight_bedrock", ["text", "usage", "endings"];
+    boto3_straight_thinking_and_tools: "straight_bedrock", ["thinking", "tools", "tool_choice", "thinking_and_tools"];
+    boto3_straight_media_and_schemas: "straight_bedrock", ["media", "schema"];
+    boto3_straight_errors: "straight_bedrock", ["errors", "refusals"];
     openai_sdk_straight_responses: "straight_responses", ["text", "endings", "usage"];
     openai_sdk_straight_responses_reasoning_and_tools: "straight_responses", ["reasoning", "tools"];
     openai_sdk_straight_responses_media_and_schemas: "straight_responses", ["media", "schemas"];
