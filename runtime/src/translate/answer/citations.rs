@@ -36,8 +36,8 @@ pub(super) fn fit_citations(response: &mut ir::Response<'_>, shape: &mut Shape<'
     for (content, _) in super::contents(response) {
         for block in content {
             let ir::Block::Text(node) = block else { continue };
-            let length = node.text.as_ref().map_or(0, |text| text.decode().chars().count() as u64);
             let Some(citations) = &mut node.citations else { continue };
+            let length = node.text.as_ref().map_or(0, |text| text.decode().chars().count() as u64);
             citations.retain_mut(|citation| keep_address(citation, length, shape));
             if citations.is_empty() {
                 node.citations = None;

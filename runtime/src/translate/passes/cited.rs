@@ -13,8 +13,8 @@ pub(super) fn fit_cited_history(request: &mut ir::Request<'_>, shape: &mut Shape
     }
     for block in request.turns.iter_mut().flatten().flat_map(|turn| turn.content.iter_mut().flatten()) {
         let ir::Block::Text(node) = block else { continue };
-        let length = node.text.as_ref().map_or(0, |text| text.decode().chars().count() as u64);
         let Some(citations) = &mut node.citations else { continue };
+        let length = node.text.as_ref().map_or(0, |text| text.decode().chars().count() as u64);
         citations.retain_mut(|citation| {
             if !to {
                 return keep_address(citation, length, shape);
