@@ -320,6 +320,12 @@ const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
     (
         Protocol::Gemini,
         Root::Response,
+        "usageMetadata.toolUsePromptTokenCount",
+        "what the provider's own tools found is counted within the prompt",
+    ),
+    (
+        Protocol::Gemini,
+        Root::Response,
         "candidates[].content.parts[].functionCall.id",
         "the id of a call is sealed with its reasoning",
     ),

@@ -62,6 +62,7 @@ pub const RULES: Rules = Rules {
     },
     call_ids: NameRules {
         identifier: false,
+        letter_first: false,
         max: 64,
         prefix: "tooluse_",
         word: true,
@@ -78,6 +79,7 @@ pub const RULES: Rules = Rules {
         unsigned_call: "",
     },
     media: MediaRules {
+        address_types: false,
         audio: false,
         document_addresses: &["s3://"],
         document_bytes: &[
@@ -127,6 +129,7 @@ pub const RULES: Rules = Rules {
         ],
         hidden: "omitted",
         loop_needs_it: true,
+        max_budget: None,
         min_budget: 1024,
         redacted: true,
         shown: "summarized",
@@ -137,14 +140,17 @@ pub const RULES: Rules = Rules {
     },
     sampling: SamplingRules {
         max_penalty: 2f64,
+        max_seed: None,
         max_temperature: 1f64,
         max_top_k: None,
         max_top_p: 1f64,
         min_penalty: -2f64,
+        min_top_k: None,
         min_top_p: 0f64,
     },
     tool_names: NameRules {
         identifier: false,
+        letter_first: false,
         max: 64,
         prefix: "tool_",
         word: true,
@@ -158,6 +164,7 @@ pub const RULES: Rules = Rules {
         json_results: true,
         media_results: true,
         object_arguments: true,
+        object_parameters: true,
         object_results: false,
         parallel: false,
         parallel_in_choice: false,

@@ -392,7 +392,9 @@ pub const ROWS: &[Row] = &[
         wire: "GenerateContentResponseUsageMetadata",
         field: "toolUsePromptTokenCount",
         ir: "Usage",
-        fate: Fate::Keep("only Gemini counts the results of its own tools apart"),
+        fate: Fate::Hand(
+            "what Google's own tools found is counted as a part of the prompt",
+        ),
     },
     Row {
         wire: "GenerateContentResponseUsageMetadata",

@@ -78,6 +78,8 @@ pub struct NameRules {
     pub word: bool,
     /// `-` is not among them, and a digit not in front.
     pub identifier: bool,
+    /// A letter or `_` comes first.
+    pub letter_first: bool,
     /// How an id that the gateway makes begins.
     pub prefix: &'static str,
 }
@@ -93,6 +95,8 @@ pub struct ToolRules {
     pub allowed: bool,
     /// The parameters of a tool must be there.
     pub parameters: bool,
+    /// The schema of the parameters must say that they are an object.
+    pub object_parameters: bool,
     /// A result can say that it is an error.
     pub error_flag: bool,
     /// A result names its tool.
@@ -149,8 +153,12 @@ pub struct SamplingRules {
     pub min_top_p: f64,
     /// Largest probability mass.
     pub max_top_p: f64,
+    /// Fewest tokens that are considered, where 0 does not stand for all of them.
+    pub min_top_k: Option<u64>,
     /// Most tokens that are considered; any number where there is none.
     pub max_top_k: Option<u64>,
+    /// Largest seed; any where there is none.
+    pub max_seed: Option<u64>,
     /// Smallest penalty.
     pub min_penalty: f64,
     /// Largest penalty.
@@ -164,6 +172,8 @@ pub struct ReasoningRules {
     pub by_budget: bool,
     /// Smallest number of tokens.
     pub min_budget: u64,
+    /// Largest number of tokens; any where there is none.
+    pub max_budget: Option<u64>,
     /// Words for effort, and the tokens they stand for, smallest first.
     pub efforts: &'static [(&'static str, u64)],
     /// Words for effort that it takes.
@@ -220,6 +230,8 @@ pub struct MediaRules {
     pub image_bytes: &'static [&'static str],
     /// How addresses of pictures begin that the provider takes.
     pub image_addresses: &'static [&'static str],
+    /// An address comes with the media type of what is there.
+    pub address_types: bool,
     /// Media types of documents that may be given as bytes.
     pub document_bytes: &'static [&'static str],
     /// How addresses of documents begin that the provider takes.

@@ -28,7 +28,7 @@ pub use state::CallState;
 pub(crate) use answer::{ONE_CALL, made_id};
 pub(crate) use state::{FREE_TEXT, RAW_ARGUMENTS};
 pub(crate) use wire::openai_responses::{End, complete_usage, item_word};
-pub(crate) use wire::{DETAILS_FORMAT, cohere, wire_category};
+pub(crate) use wire::{DETAILS_FORMAT, cohere, count_found, wire_category};
 
 use std::fmt;
 

@@ -15,6 +15,8 @@ use crate::fault::{Class, Fault};
 
 /// The version of its API that Anthropic is asked for when the caller names none.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
+/// Where it stands.
+const VERSION_FIELD: &str = "anthropic-version";
 
 /// Writes the head of a request; it holds a secret and is never logged.
 pub(super) fn head(base: &BaseUrl, credential: &Credential, request: &Request<'_>) -> Result<Vec<u8>, Fault> {
@@ -40,8 +42,11 @@ pub(super) fn head(base: &BaseUrl, credential: &Credential, request: &Request<'_
     for (name, value) in request.headers.iter().filter(|(name, _)| (request.goes_up)(name)) {
         field(&mut head, name.as_str(), value.as_bytes());
     }
-    if request.protocol == Protocol::Anthropic && !request.headers.contains_key("anthropic-version") {
-        field(&mut head, "anthropic-version", ANTHROPIC_VERSION.as_bytes());
+    // The caller's own stays at home where it speaks to another protocol.
+    let is_said =
+        request.headers.keys().any(|name| name.as_str() == VERSION_FIELD && (request.goes_up)(name));
+    if request.protocol == Protocol::Anthropic && !is_said {
+        field(&mut head, VERSION_FIELD, ANTHROPIC_VERSION.as_bytes());
     }
     if let Some(accept) = request.accept {
         field(&mut head, "accept", accept.as_bytes());
@@ -136,6 +141,7 @@ mod tests {
         let headers = HeaderMap::from_iter([
             (http::HeaderName::from_static("x-up-1"), "yes".parse().unwrap()),
             (http::HeaderName::from_static("x-down"), "no".parse().unwrap()),
+            (http::HeaderName::from_static(VERSION_FIELD), "another".parse().unwrap()),
         ]);
         let key = Credential::Key(SecretString::from("k"));
         for (protocol, expected) in [

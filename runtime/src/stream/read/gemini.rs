@@ -159,7 +159,8 @@ impl Reader {
             return Ok(());
         }
         let mut usage = None;
-        if let Field::Value(counts) = response.usage_metadata {
+        if let Field::Value(mut counts) = response.usage_metadata {
+            crate::translate::count_found(&mut counts);
             let mut cx = ReadCx::default();
             let (mut node, mut native) = (ir::Usage::default(), Native::default());
             wire::read_generate_content_response_usage_metadata(

@@ -1,7 +1,7 @@
 //! Whether and what the model must call.
 
-use busbar_protocols::{EffectKind, ir};
-use serde_json::json;
+use busbar_protocols::{EffectKind, Json, ir};
+use serde_json::{Value, json};
 
 use super::super::{shape::Shape, text};
 
@@ -36,6 +36,9 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
             }
         }
     }
+    if shape.to.tools.object_parameters {
+        request.tools.iter_mut().flatten().for_each(|tool| say_object(tool, shape));
+    }
     if request.tool_choice.mode == Some(ir::ChoiceMode::Allowed) && !shape.to.tools.allowed {
         offer_allowed(request, shape);
     }
@@ -52,6 +55,38 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
         }
     }
 }
+
+/// Says in the schema of a tool's parameters that they are an object, which all arguments are.
+fn say_object(tool: &mut ir::Tool<'_>, shape: &mut Shape<'_>) {
+    let ir::Tool::Function(node) = tool else { return };
+    let Some(said) = node.parameters.as_ref().and_then(|parameters| as_object(parameters.as_str())) else {
+        return;
+    };
+    let Ok(said) = Json::parse(said) else { return };
+    node.parameters = Some(said);
+    let reason = "the target wants to be told that arguments are an object";
+    shape.report.member(EffectKind::Adapted, node.at, "Tool.function", "parameters", reason);
+}
+
+/// The schema with the type, where it says none or says an object among others; all else stays as it is spelled.
+fn as_object(schema: &str) -> Option<String> {
+    let Ok(Value::Object(mut members)) = serde_json::from_str(schema) else { return None };
+    match members.get("type") {
+        None => {
+            let rest = schema.trim_start().strip_prefix('{')?;
+            let comma = if members.is_empty() { "" } else { "," };
+            Some(format!(r#"{{"type":"object"{comma}{rest}"#))
+        }
+        Some(Value::Array(kinds)) if kinds.iter().any(|kind| kind == OBJECT) => {
+            members.insert("type".to_owned(), json!(OBJECT));
+            Some(Value::Object(members).to_string())
+        }
+        Some(_) => None,
+    }
+}
+
+/// The type of all arguments.
+const OBJECT: &str = "object";
 
 /// What the model is told where the target has no switch for several calls in one answer.
 const ONE_CALL: &str = "Call at most one tool in an answer, and wait for its result.";
@@ -184,4 +219,27 @@ fn offer_allowed(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let required = choice.required.take() == Some(true);
     choice.mode = Some(if required { ir::ChoiceMode::Required } else { ir::ChoiceMode::Auto });
     shape.report.request(EffectKind::Emulated, "tool_choice.allowed", "only the allowed tools are offered");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_schema_of_arguments_says_that_they_are_an_object() {
+        for (schema, said) in [
+            ("{}", Some(r#"{"type":"object"}"#)),
+            (" { } ", Some(r#"{"type":"object" } "#)),
+            (
+                r#"{"properties":{"a":{"maximum":1.0}}}"#,
+                Some(r#"{"type":"object","properties":{"a":{"maximum":1.0}}}"#),
+            ),
+            (r#"{"title":"t","type":["object","null"]}"#, Some(r#"{"title":"t","type":"object"}"#)),
+            (r#"{"type":"object"}"#, None),
+            (r#"{"type":"string"}"#, None),
+            ("true", None),
+        ] {
+            assert_eq!(as_object(schema).as_deref(), said, "{schema}");
+        }
+    }
 }

@@ -165,7 +165,11 @@ fn is_word(c: char, rules: NameRules) -> bool {
 }
 
 fn begins_badly(name: &str, rules: NameRules) -> bool {
-    rules.identifier && name.starts_with(|first: char| first.is_ascii_digit())
+    let is_bad = |first: char| match rules.letter_first {
+        true => !first.is_ascii_alphabetic() && first != '_',
+        false => rules.identifier && first.is_ascii_digit(),
+    };
+    name.starts_with(is_bad)
 }
 
 /// What can be read of the name, and a hash of all of it.

@@ -51,6 +51,7 @@ fn picture(source: &ir::Source<'_>, shape: &Shape<'_>) -> Option<&'static str> {
             None
         }
         Some(ir::SourceKind::Bytes) => Some("this protocol takes no pictures of this media type"),
+        Some(ir::SourceKind::Url) if lacks_type(source, shape) => Some(UNTYPED),
         Some(ir::SourceKind::Url) if begins(source, media.image_addresses) => None,
         Some(ir::SourceKind::Url) => Some("this protocol takes no pictures from such an address"),
         Some(ir::SourceKind::File) => Some(FOREIGN_FILE),
@@ -64,9 +65,15 @@ fn recording(source: &ir::Source<'_>, shape: &Shape<'_>) -> Option<&'static str>
         Some(ir::SourceKind::Url) if !begins(source, shape.to.media.image_addresses) => {
             Some("this protocol takes no recordings from such an address")
         }
+        Some(ir::SourceKind::Url) if lacks_type(source, shape) => Some(UNTYPED),
         Some(ir::SourceKind::File) => Some(FOREIGN_FILE),
         _ => None,
     }
+}
+
+/// Whether the target wants to be told what is at an address, and that is not known.
+pub(super) fn lacks_type(source: &ir::Source<'_>, shape: &Shape<'_>) -> bool {
+    shape.to.media.address_types && source.media_type.is_none()
 }
 
 /// Why a document cannot go to the target.
@@ -75,6 +82,7 @@ fn document(source: &ir::Source<'_>, shape: &Shape<'_>) -> Option<&'static str> 
     match &source.kind {
         Some(ir::SourceKind::Bytes) if is_among(source, media.document_bytes) => None,
         Some(ir::SourceKind::Bytes) => Some("this protocol takes no documents of this media type"),
+        Some(ir::SourceKind::Url) if lacks_type(source, shape) => Some(UNTYPED),
         Some(ir::SourceKind::Url) if begins(source, media.document_addresses) => None,
         Some(ir::SourceKind::Url) if media.document_addresses.is_empty() => {
             Some("this protocol takes no documents by address")
@@ -130,6 +138,7 @@ fn format_of(base64: &str) -> Option<&'static str> {
     }
 }
 
+const UNTYPED: &str = "this protocol wants to know the media type of what is at an address";
 const FOREIGN_FILE: &str = "the file is stored at another provider";
 
 #[cfg(test)]

@@ -38,11 +38,18 @@ pub(super) fn fit_output(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         (None, None) => {}
     }
     if let Some(candidates) = output.candidates.as_ref().and_then(Num::as_u64)
-        && shape.to.output.candidates == 1
+        && (shape.to.output.candidates == 1 || candidates > shape.to.output.candidates)
     {
-        output.candidates = None;
-        if candidates > 1 {
-            shape.report.lose_request("output.candidates", "this protocol gives one answer");
+        let most = shape.to.output.candidates;
+        output.candidates = (most > 1).then(|| Num::from(most));
+        match most {
+            1 if candidates > 1 => {
+                shape.report.lose_request("output.candidates", "this protocol gives one answer");
+            }
+            1 => {}
+            _ => shape
+                .report
+                .lose_request("output.candidates", format!("this protocol gives {most} answers at most")),
         }
     }
     if let Some(modalities) = &output.modalities

@@ -62,6 +62,14 @@ fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let asked = request.reasoning.budget_tokens.as_ref().and_then(Num::as_u64);
     let wanted = asked.unwrap_or_else(|| tokens(effort.as_ref(), rules.efforts));
     let room = request.output.max_tokens.as_ref().and_then(Num::as_u64).unwrap_or(u64::MAX);
+    let wanted = match rules.max_budget.filter(|most| wanted > *most) {
+        Some(most) => {
+            let reason = "more tokens than the target takes; lowered to its highest";
+            shape.report.request(EffectKind::Adapted, ask_path(request), reason);
+            most
+        }
+        None => wanted,
+    };
     let budget = wanted.max(rules.min_budget).min(room.saturating_sub(ANSWER_ROOM.min(room / 4).max(1)));
     if budget < rules.min_budget {
         return turn_off(request, shape, "the bound of the answer leaves no room for reasoning");

@@ -41,9 +41,29 @@ pub(super) fn fit_sampling(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
     if let Some(most) = rules.max_top_k {
         bound(&mut sampling.top_k, 0.0, most as f64, "sampling.top_k", shape);
     }
+    let too_few =
+        |asked: &Num<'_>| rules.min_top_k.is_some_and(|least| asked.as_u64().is_some_and(|k| k < least));
+    if sampling.top_k.as_ref().is_some_and(too_few) {
+        sampling.top_k = None;
+        shape.report.request(EffectKind::Dropped, "sampling.top_k", "the target has no word for all tokens");
+    }
+    fit_seed(&mut sampling.seed, rules.max_seed, shape);
     let (least, most) = (rules.min_penalty, rules.max_penalty);
     bound(&mut sampling.presence_penalty, least, most, "sampling.presence_penalty", shape);
     bound(&mut sampling.frequency_penalty, least, most, "sampling.frequency_penalty", shape);
+}
+
+/// Folds a seed into the target's range: the same one every time is all that it is for.
+fn fit_seed(seed: &mut Option<Num<'_>>, most: Option<u64>, shape: &mut Shape<'_>) {
+    let (Some(asked), Some(most)) = (&*seed, most) else { return };
+    let digits = asked.digits().trim_start_matches('-');
+    let Some(whole) = digits.parse::<u64>().ok().filter(|whole| *whole > most) else { return };
+    *seed = Some(Num::from(whole % most.saturating_add(1)));
+    shape.report.request(
+        EffectKind::Adapted,
+        "sampling.seed",
+        "larger than the target takes; folded into its range",
+    );
 }
 
 /// Brings a number into the target's range.

@@ -3,6 +3,7 @@
 mod answers;
 mod carriage;
 mod content;
+mod gemini;
 mod given;
 mod parameters;
 pub(crate) mod places;

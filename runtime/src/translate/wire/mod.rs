@@ -7,7 +7,7 @@ mod gemini;
 mod openai_chat;
 pub(crate) mod openai_responses;
 
-pub(crate) use gemini::wire_category;
+pub(crate) use gemini::{count_found, wire_category};
 pub(crate) use openai_chat::DETAILS_FORMAT;
 
 use busbar_protocols::prelude::{Checked, ReadCx};

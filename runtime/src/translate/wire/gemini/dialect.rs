@@ -20,8 +20,20 @@ fn convert(schema: &mut Value, depth: usize) {
     if depth == MAX_DEPTH {
         return;
     }
+    respell(members);
     if let Some(Value::String(kind)) = members.get_mut("type") {
         kind.make_ascii_lowercase();
+    }
+    if members.get("type").is_some_and(|kind| kind == UNSPECIFIED) {
+        members.shift_remove("type");
+    }
+    if let Some(Value::String(place)) = members.get_mut(REFERENCE)
+        && let Some(name) = place.strip_prefix("#/defs/")
+    {
+        *place = format!("#/$defs/{name}");
+    }
+    if let Some(example) = members.get_mut("examples").filter(|example| !example.is_array()) {
+        *example = json!([example.take()]);
     }
     let nullable = matches!(members.get("nullable"), Some(Value::Bool(_)))
         && members.shift_remove("nullable") == Some(json!(true));
@@ -47,11 +59,48 @@ fn convert(schema: &mut Value, depth: usize) {
             convert(inner, depth + 1);
         }
     }
-    for name in ["properties", "defs", "$defs"] {
+    for name in ["properties", "$defs"] {
         let inner = members.get_mut(name).and_then(Value::as_object_mut);
         inner.into_iter().flat_map(Map::values_mut).for_each(|inner| convert(inner, depth + 1));
     }
 }
+
+/// Names of members as JSON Schema has them.
+///
+/// The JSON form of protocol buffers takes the second spelling of a name as well, and a reference has no `$` there.
+fn respell(members: &mut Map<String, Value>) {
+    if !members.keys().any(|name| OTHER_NAMES.iter().any(|(other, _)| name == other)) {
+        return;
+    }
+    let said = std::mem::take(members);
+    for (name, value) in said {
+        let known = OTHER_NAMES.iter().find(|(other, _)| name == *other);
+        let name = known.map_or(name, |(_, name)| (*name).to_owned());
+        members.entry(name).or_insert(value);
+    }
+}
+
+/// What is said of a type that is not known.
+const UNSPECIFIED: &str = "type_unspecified";
+/// The member that names another schema.
+const REFERENCE: &str = "$ref";
+
+/// Names that JSON Schema does not know, and those that it has for them.
+const OTHER_NAMES: [(&str, &str); 13] = [
+    ("any_of", "anyOf"),
+    ("prefix_items", "prefixItems"),
+    ("additional_properties", "additionalProperties"),
+    ("min_items", "minItems"),
+    ("max_items", "maxItems"),
+    ("min_length", "minLength"),
+    ("max_length", "maxLength"),
+    ("min_properties", "minProperties"),
+    ("max_properties", "maxProperties"),
+    ("property_ordering", "propertyOrdering"),
+    ("ref", REFERENCE),
+    ("defs", "$defs"),
+    ("example", "examples"),
+];
 
 fn allow_null(members: &mut Map<String, Value>) {
     if let Some(kind) = members.get_mut("type") {
@@ -83,6 +132,23 @@ mod tests {
                 "list": {"type": "array", "minItems": 1, "items": {"type": "integer", "format": "int32"}},
             },
             "required": ["type"],
+        });
+        assert_eq!(json_schema(&schema).to_value().unwrap(), expected);
+    }
+
+    #[test]
+    fn members_have_the_names_of_json_schema_and_properties_their_own() {
+        let schema = Json::parse(
+            r##"{"type":"OBJECT","any_of":[{"type":"ARRAY","min_items":"2"}],
+                "properties":{"min_items":{"type":"TYPE_UNSPECIFIED","nullable":true},"ref":{"ref":"#/defs/P"}},
+                "defs":{"P":{"type":"STRING","example":"e","property_ordering":["x"]}}}"##,
+        )
+        .unwrap();
+        let expected = json!({
+            "type": "object",
+            "anyOf": [{"type": "array", "minItems": 2}],
+            "properties": {"min_items": {}, "ref": {"$ref": "#/$defs/P"}},
+            "$defs": {"P": {"type": "string", "examples": ["e"]}},
         });
         assert_eq!(json_schema(&schema).to_value().unwrap(), expected);
     }

@@ -7,7 +7,7 @@ mod tools;
 
 use busbar_protocols::gemini as wire;
 use busbar_protocols::prelude::{Checked, Paths, ReadCx, Wire as _};
-use busbar_protocols::{EffectKind, Field, Num, Text, WireError, ir};
+use busbar_protocols::{EffectKind, Field, Json, Num, Text, WireError, ir};
 
 use super::super::shape::Shape;
 use super::{Malformed, Request, Response, malformed, no_answer};
@@ -58,12 +58,20 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
             ir::Block::Document(node) => &mut node.source,
             ir::Block::Audio(node) => &mut node.source,
             ir::Block::Video(node) => &mut node.source,
+            ir::Block::ToolCall(node) => return no_arguments(node),
             _ => return,
         };
         pieces::standard_base64(&mut source.data);
         uploaded(source);
     });
     Ok(Request { ir, cx, legacy_calls: false })
+}
+
+/// A call without arguments has none of them: a message that says nothing is left out.
+fn no_arguments(call: &mut ir::ToolCallBlock<'_>) {
+    if call.input.is_none() {
+        call.input = Json::parse("{}").ok();
+    }
 }
 
 /// A file that the caller uploaded to Google is no address for others.
@@ -82,7 +90,7 @@ fn uploaded(source: &mut ir::Source<'_>) {
 #[derive(Default)]
 struct Config<'a> {
     format: Option<ir::OutputFormat<'a>>,
-    schema: Option<busbar_protocols::Json<'a>>,
+    schema: Option<Json<'a>>,
     modalities: Option<Vec<Text<'a>>>,
     reasoning: ir::ReasoningAsk<'a>,
 }
@@ -275,6 +283,7 @@ pub(super) fn read_response(body: &[u8]) -> Result<Response<'_>, Malformed> {
         _ => Default::default(),
     };
     if let Field::Value(usage) = &mut document.usage_metadata {
+        count_found(usage);
         // Counts of zero are left out.
         for count in [&mut usage.prompt_token_count, &mut usage.candidates_token_count] {
             if count.as_ref().is_none() {
@@ -285,6 +294,11 @@ pub(super) fn read_response(body: &[u8]) -> Result<Response<'_>, Malformed> {
     let words: Vec<_> = document.candidates.as_ref().into_iter().flatten().map(category_of).collect();
     let mut ir = wire::response_to_ir(document, &mut cx);
     for (candidate, word) in ir.candidates.iter_mut().flatten().zip(words) {
+        for block in candidate.content.iter_mut().flatten() {
+            if let ir::Block::ToolCall(call) = block {
+                no_arguments(call);
+            }
+        }
         candidate.stop.category = word.map(Text::plain);
     }
     for (candidate, found) in ir.candidates.iter_mut().flatten().zip(found) {
@@ -305,6 +319,14 @@ pub(super) fn read_response(body: &[u8]) -> Result<Response<'_>, Malformed> {
         ir.candidates = Some(vec![ir::Candidate { stop, at: Paths::ROOT, ..ir::Candidate::default() }]);
     }
     Ok(Response { ir, cx })
+}
+
+/// Counts what Google's own tools found as a part of the prompt, which the model read as well.
+pub(crate) fn count_found(usage: &mut wire::GenerateContentResponseUsageMetadata<'_>) {
+    let Some(found) = usage.tool_use_prompt_token_count.as_ref().and_then(Num::as_u64) else { return };
+    usage.tool_use_prompt_token_count = Field::Absent;
+    let prompt = usage.prompt_token_count.as_ref().and_then(Num::as_u64).unwrap_or(0);
+    usage.prompt_token_count = Field::Value(Num::from(prompt.saturating_add(found)));
 }
 
 /// Google's own word for why an answer ended, where others have one word for several of them.
