@@ -48,7 +48,9 @@ fn convert(schema: &mut Value, depth: usize) {
             *count = json!(number);
         }
     }
-    members.shift_remove("propertyOrdering");
+    if let Some(order) = members.shift_remove("propertyOrdering") {
+        order_properties(members, &order);
+    }
     for name in ["items", "additionalProperties"] {
         if let Some(inner) = members.get_mut(name) {
             convert(inner, depth + 1);
@@ -63,6 +65,20 @@ fn convert(schema: &mut Value, depth: usize) {
         let inner = members.get_mut(name).and_then(Value::as_object_mut);
         inner.into_iter().flat_map(Map::values_mut).for_each(|inner| convert(inner, depth + 1));
     }
+}
+
+/// Puts properties in the order that is asked for, which is the order that models answer in; others come last.
+fn order_properties(members: &mut Map<String, Value>, order: &Value) {
+    let Some(Value::Object(properties)) = members.get_mut("properties") else { return };
+    let names = order.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let mut ordered = Map::new();
+    for name in names {
+        if let Some((name, schema)) = properties.shift_remove_entry(name) {
+            ordered.insert(name, schema);
+        }
+    }
+    ordered.append(properties);
+    *properties = ordered;
 }
 
 /// Names of members as JSON Schema has them.
@@ -133,7 +149,10 @@ mod tests {
             },
             "required": ["type"],
         });
-        assert_eq!(json_schema(&schema).to_value().unwrap(), expected);
+        let schema = json_schema(&schema).to_value().unwrap();
+        assert_eq!(schema, expected);
+        let names: Vec<&String> = schema["properties"].as_object().unwrap().keys().collect();
+        assert_eq!(names, ["list", "type"], "in the order that was asked for");
     }
 
     #[test]
