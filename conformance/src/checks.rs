@@ -67,8 +67,8 @@ pub fn leaves(seed: u64, cases: u64, exceptions: &mut Exceptions, report: &mut R
             for (root, name) in [(Root::Request, "request"), (Root::Response, "response")] {
                 let found = crate::leaves::check(&schema, source, target, root, seed, cases);
                 report.passed += found.kept + found.reported;
-                // Two of six reasons to end are failures at one provider.
-                if found.refused > cases / 5 * 2 {
+                // Two of six reasons to end are failures at one provider; at another all members may be left out.
+                if found.refused > cases / 2 {
                     let check = format!("leaf {source} {name}");
                     report.fail(exceptions, &check, target.name(), format!("{} refused", found.refused));
                 }

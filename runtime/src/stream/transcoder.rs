@@ -86,7 +86,11 @@ impl Transcoder {
             return Ok(self.pipe.progress);
         }
         let Self { decoder, reader, notes, pipe } = self;
-        let result = decoder.push(piece, &mut |frame| pipe.frame(reader, notes, frame, out));
+        let mut result = decoder.push(piece, &mut |frame| pipe.frame(reader, notes, frame, out));
+        if pipe.progress.done {
+            // The end has been told; what is broken behind it is nothing.
+            result = Ok(());
+        }
         self.settle();
         result.map(|()| self.pipe.progress)
     }
@@ -105,7 +109,9 @@ impl Transcoder {
             // The end came in the middle of an event.
             result = Err(StreamFault::Cut);
         }
-        if result.is_ok() && !pipe.progress.done {
+        if pipe.progress.done {
+            result = Ok(());
+        } else if result.is_ok() {
             result = reader.finish(&mut |event| pipe.event(event, out));
         }
         self.settle();
