@@ -236,6 +236,8 @@ pub struct MediaRules {
     pub document_bytes: &'static [&'static str],
     /// How addresses of documents begin that the provider takes.
     pub document_addresses: &'static [&'static str],
+    /// Media type of what is at the address of a document; empty where it may be any.
+    pub document_address_type: &'static str,
     /// Documents may be plain text.
     pub document_text: bool,
     /// Documents have titles.

@@ -78,6 +78,7 @@ pub const RULES: Rules = Rules {
     media: MediaRules {
         address_types: false,
         audio: false,
+        document_address_type: "application/pdf",
         document_addresses: &["https://"],
         document_bytes: &["application/pdf"],
         document_name: "",

@@ -81,6 +81,7 @@ pub const RULES: Rules = Rules {
     media: MediaRules {
         address_types: false,
         audio: false,
+        document_address_type: "",
         document_addresses: &["s3://"],
         document_bytes: &[
             "application/pdf",

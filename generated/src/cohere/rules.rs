@@ -76,6 +76,7 @@ pub const RULES: Rules = Rules {
     media: MediaRules {
         address_types: false,
         audio: false,
+        document_address_type: "",
         document_addresses: &[],
         document_bytes: &[],
         document_name: "",

@@ -78,6 +78,7 @@ pub const RULES: Rules = Rules {
     media: MediaRules {
         address_types: true,
         audio: true,
+        document_address_type: "",
         document_addresses: &["https://", "gs://"],
         document_bytes: &["application/pdf"],
         document_name: "",
@@ -85,7 +86,13 @@ pub const RULES: Rules = Rules {
         document_titles: false,
         documents_beside: false,
         image_addresses: &["https://", "gs://"],
-        image_bytes: &[],
+        image_bytes: &[
+            "image/png",
+            "image/jpeg",
+            "image/webp",
+            "image/heic",
+            "image/heif",
+        ],
         plain_document_names: false,
         search_results: false,
         video: true,

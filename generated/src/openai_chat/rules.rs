@@ -75,6 +75,7 @@ pub const RULES: Rules = Rules {
     media: MediaRules {
         address_types: false,
         audio: true,
+        document_address_type: "",
         document_addresses: &[],
         document_bytes: &["application/pdf"],
         document_name: "document.pdf",

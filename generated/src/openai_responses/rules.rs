@@ -79,6 +79,7 @@ pub const RULES: Rules = Rules {
     media: MediaRules {
         address_types: false,
         audio: false,
+        document_address_type: "",
         document_addresses: &["https://", "http://"],
         document_bytes: &["application/pdf"],
         document_name: "document.pdf",

@@ -49,9 +49,16 @@ fn name_types(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
             ir::Block::Video(node) => (&mut node.source, "Block.video"),
             _ => return,
         };
-        let ending = source.url.as_ref().and_then(|url| type_of(&url.decode()));
-        if source.media_type.is_none() && ending.is_some() {
-            source.media_type = ending.map(Text::plain);
+        if source.media_type.is_some() || source.kind != Some(ir::SourceKind::Url) {
+            return;
+        }
+        let agreed = shape.from.media.document_address_type;
+        if kind == "Block.document" && !agreed.is_empty() {
+            source.media_type = Some(Text::plain(agreed));
+            return;
+        }
+        source.media_type = source.url.as_ref().and_then(|url| type_of(&url.decode())).map(Text::plain);
+        if source.media_type.is_some() {
             let reason = "the target wants to know what is at an address, and its ending tells";
             shape.report.member(EffectKind::Injected, block.at(), kind, "source.media_type", reason);
         }

@@ -110,6 +110,32 @@ fn what_is_at_an_address_is_told_by_its_ending_or_fetched() {
 }
 
 #[test]
+fn documents_of_messages_are_pdfs_wherever_they_are() {
+    let document = json!({ "type": "document", "source": { "type": "url", "url": "https://e.org/a" } });
+    let body = json!({ "messages": [{ "role": "user", "content": [document] }] });
+    let (sent, effects) = to_gemini(Anthropic, body, &facts()).unwrap();
+    assert_eq!(
+        sent["contents"][0]["parts"][0]["fileData"],
+        json!({ "fileUri": "https://e.org/a", "mimeType": "application/pdf" })
+    );
+    assert_eq!(effects, Vec::<String>::new());
+}
+
+#[test]
+fn a_picture_that_google_cannot_read_is_refused_by_name() {
+    for (kind, head, taken) in [("png", "iVBORw0KGgoAAAAN", true), ("gif", "R0lGODlhAQABAAAA", false)] {
+        let url = format!("data:image/{kind};base64,{head}");
+        let picture = json!({ "type": "image_url", "image_url": { "url": url } });
+        let body = json!({ "messages": [{ "role": "user", "content": [picture] }] });
+        let sent = to_gemini(OpenaiChat, body, &facts());
+        assert_eq!(sent.is_ok(), taken, "{kind}");
+        if let Err(refusal) = sent {
+            assert!(refusal.contains("no pictures of this media type"), "{refusal}");
+        }
+    }
+}
+
+#[test]
 fn a_call_without_arguments_has_none_of_them() {
     let body = json!({
         "contents": [
