@@ -9,11 +9,30 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod model;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-const PROVIDERS: &str = include_str!("../data/providers.toml");
+pub use model::{LongPrice, Model, Price, Rate, Reasoning, Used};
+
+/// The data of this build, by the names of its files.
+const DATA: [(&str, &str); 10] = [
+    ("providers.toml", include_str!("../data/providers.toml")),
+    ("models/anthropic.toml", include_str!("../data/models/anthropic.toml")),
+    ("models/bedrock.toml", include_str!("../data/models/bedrock.toml")),
+    ("models/cohere.toml", include_str!("../data/models/cohere.toml")),
+    ("models/deepseek.toml", include_str!("../data/models/deepseek.toml")),
+    ("models/gemini.toml", include_str!("../data/models/gemini.toml")),
+    ("models/groq.toml", include_str!("../data/models/groq.toml")),
+    ("models/mistral.toml", include_str!("../data/models/mistral.toml")),
+    ("models/openai.toml", include_str!("../data/models/openai.toml")),
+    ("models/xai.toml", include_str!("../data/models/xai.toml")),
+];
+
+/// How many models may be said to be as another in a row.
+const MAX_SAME: usize = 4;
 
 /// One of the six wire protocols, under the one name it has everywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -110,18 +129,52 @@ pub enum MaxTokensField {
     MaxCompletionTokens,
 }
 
-/// All providers known to this build.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// All providers and models that are known.
+#[derive(Clone, Debug, Default)]
 pub struct Catalog {
-    #[serde(rename = "provider")]
     providers: Vec<Provider>,
+    /// What was read later counts more.
+    layers: Vec<Layer>,
 }
 
-/// The embedded data does not parse; a test keeps this from being released.
+/// What one file says of models.
+#[derive(Clone, Debug, Default)]
+struct Layer {
+    models: Vec<Model>,
+    /// What may stand before an id of all these models to say where it is served.
+    places: Vec<String>,
+}
+
+/// A file of a catalog.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct File {
+    models_of: Option<String>,
+    places: Vec<String>,
+    provider: Vec<Provider>,
+    model: Vec<Model>,
+}
+
+/// The data cannot be used; of the embedded data a test keeps this from being released.
 #[derive(Debug, thiserror::Error)]
-#[error("the embedded catalog is broken: {0}")]
-pub struct Broken(#[from] toml::de::Error);
+pub enum Broken {
+    /// It is not TOML of this grammar.
+    #[error("the catalog `{file}` is broken: {error}")]
+    Syntax {
+        /// The file.
+        file: String,
+        /// What is wrong, and where.
+        error: Box<toml::de::Error>,
+    },
+    /// It says something that cannot be.
+    #[error("the catalog `{file}` is broken: {message}")]
+    Meaning {
+        /// The file.
+        file: String,
+        /// What.
+        message: String,
+    },
+}
 
 impl Catalog {
     /// Reads the data this build carries.
@@ -129,10 +182,48 @@ impl Catalog {
     /// # Errors
     /// [`Broken`] when the embedded data does not parse.
     pub fn embedded() -> Result<Self, Broken> {
-        Ok(toml::from_str(PROVIDERS)?)
+        let mut catalog = Catalog::default();
+        for (file, text) in DATA {
+            catalog.add(file, text)?;
+        }
+        Ok(catalog)
     }
 
-    /// All providers, sorted by name.
+    /// Reads more: what it says of a provider or model counts more than what is known so far.
+    ///
+    /// # Errors
+    /// [`Broken`], naming `file`; the catalog is as it was then.
+    pub fn add(&mut self, file: &str, text: &str) -> Result<(), Broken> {
+        let read: File = toml::from_str(text)
+            .map_err(|error| Broken::Syntax { file: file.to_owned(), error: Box::new(error) })?;
+        let meaning = |message: String| Broken::Meaning { file: file.to_owned(), message };
+        let mut models = read.model;
+        for model in &mut models {
+            if model.provider.is_empty() {
+                model.provider = read.models_of.clone().unwrap_or_default();
+            }
+            let named = model.ids.first().or(model.prefixes.first());
+            let Some(named) = named.filter(|named| !named.is_empty()) else {
+                return Err(meaning("a model has neither `ids` nor `prefixes`".to_owned()));
+            };
+            if model.provider.is_empty() {
+                return Err(meaning(format!("the model `{named}` has no `provider`")));
+            }
+        }
+        for provider in read.provider {
+            if provider.protocols.is_empty() {
+                return Err(meaning(format!("the provider `{}` has no protocols", provider.name)));
+            }
+            match self.providers.iter_mut().find(|known| known.name == provider.name) {
+                Some(known) => *known = provider,
+                None => self.providers.push(provider),
+            }
+        }
+        self.layers.push(Layer { models, places: read.places });
+        Ok(())
+    }
+
+    /// All providers; those of this build are sorted by name.
     pub fn providers(&self) -> &[Provider] {
         &self.providers
     }
@@ -140,6 +231,40 @@ impl Catalog {
     /// The provider of that name.
     pub fn provider(&self, name: &str) -> Option<&Provider> {
         self.providers.iter().find(|provider| provider.name == name)
+    }
+
+    /// All models, as they were written down.
+    pub fn models(&self) -> impl Iterator<Item = &Model> {
+        self.layers.iter().flat_map(|layer| &layer.models)
+    }
+
+    /// What is known of a provider's model.
+    pub fn model(&self, provider: &str, id: &str) -> Option<Model> {
+        self.known(provider, id, MAX_SAME)
+    }
+
+    fn known(&self, provider: &str, id: &str, same: usize) -> Option<Model> {
+        let found = self.layers.iter().rev().filter_map(|layer| layer.best(provider, id));
+        let mut known = found.reduce(|over, under| over.or(&under))?;
+        if let Some((provider, id)) = known.same_as.as_deref().and_then(|same| same.split_once('/'))
+            && same > 0
+            && let Some(other) = self.known(provider, id, same - 1)
+        {
+            // What it costs depends on where it is bought.
+            known = known.or(&Model { price: None, ..other });
+        }
+        Some(known)
+    }
+}
+
+impl Layer {
+    /// The model that an id fits best.
+    fn best(&self, provider: &str, id: &str) -> Option<Model> {
+        let fits = self.models.iter().filter(|model| model.provider == provider);
+        let fits = fits.filter_map(|model| Some((model.fit(id, &self.places)?, model)));
+        let (fit, model) = fits.max_by_key(|(fit, _)| *fit)?;
+        let price = model.price.filter(|_| fit != model::Fit::Elsewhere);
+        Some(Model { price, ..model.clone() })
     }
 }
 
@@ -160,6 +285,88 @@ mod tests {
             assert!(!provider.base_url.ends_with('/'), "{}", provider.name);
             assert!(!provider.name.contains('/'), "{} can stand before a slash", provider.name);
         }
+    }
+
+    #[test]
+    fn models_are_sound() {
+        let catalog = Catalog::embedded().unwrap();
+        let mut ids = std::collections::HashSet::new();
+        for model in catalog.models() {
+            assert!(catalog.provider(&model.provider).is_some(), "{}", model.provider);
+            for id in &model.ids {
+                assert!(ids.insert((&model.provider, id)), "{id} is there twice");
+                let known = catalog.model(&model.provider, id).unwrap();
+                assert!(known.context_window.is_some(), "{id} has no window");
+                let fits = known.max_output_tokens <= known.context_window;
+                assert!(fits, "{id} answers with more than fits");
+            }
+            if let Some(price) = model.price {
+                assert!(price.input <= price.output, "{:?}", model.ids);
+                assert!(price.cache_read <= Some(price.input), "{:?}", model.ids);
+                assert!(price.long.is_none_or(|long| long.input > price.input), "{:?}", model.ids);
+            }
+            if let Some(same) = &model.same_as {
+                let (provider, id) = same.split_once('/').unwrap();
+                assert!(catalog.model(provider, id).is_some(), "{same}");
+            }
+        }
+        assert!(ids.len() > 60, "{}", ids.len());
+    }
+
+    #[test]
+    fn a_model_served_elsewhere_is_the_same_at_another_price() {
+        let catalog = Catalog::embedded().unwrap();
+        let home = catalog.model("anthropic", "claude-sonnet-4-5").unwrap();
+        let there = catalog.model("bedrock", "global.anthropic.claude-sonnet-4-5-20250929-v1:0").unwrap();
+        assert_eq!(there.context_window, home.context_window);
+        assert_eq!(there.sampling_together, Some(false));
+        assert!(there.price.is_some());
+        let europe = catalog.model("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0").unwrap();
+        assert_eq!((europe.context_window, europe.price), (home.context_window, None));
+        assert_eq!(catalog.model("bedrock", "claude-sonnet-4-5"), None);
+        assert_eq!(catalog.model("openai", "gpt-5.2-2027-01-01").unwrap().name.unwrap(), "GPT-5.2");
+    }
+
+    #[test]
+    fn a_file_of_the_users_own_counts_more() {
+        let mut catalog = Catalog::embedded().unwrap();
+        let own = r#"
+            [[provider]]
+            name = "groq"
+            protocols = ["openai_chat"]
+            base_url = "https://groq.example/v1"
+            key_env = []
+            [[model]]
+            provider = "anthropic"
+            ids = ["claude-sonnet-4-5"]
+            max_output_tokens = 1000
+            price = { input = 1.0, output = 2.0 }
+            [[model]]
+            provider = "own"
+            prefixes = ["big-"]
+            same_as = "anthropic/claude-sonnet-4-5"
+            vision = false
+        "#;
+        catalog.add("own.toml", own).unwrap();
+        assert_eq!(catalog.provider("groq").unwrap().base_url, "https://groq.example/v1");
+        let known = catalog.model("anthropic", "claude-sonnet-4-5").unwrap();
+        assert_eq!((known.max_output_tokens, known.context_window), (Some(1000), Some(200_000)));
+        assert_eq!(known.price.unwrap().output, Rate(2_000_000));
+        let big = catalog.model("own", "big-1").unwrap();
+        assert_eq!((big.vision, big.documents, big.price), (Some(false), Some(true), None));
+    }
+
+    #[test]
+    fn a_broken_file_names_itself() {
+        let broken = |text: &str| Catalog::default().add("own.toml", text).unwrap_err().to_string();
+        assert!(broken("[[model]]\nidz = []").contains("own.toml"));
+        assert!(broken("[[model]]\nprovider = \"a\"").contains("neither `ids` nor `prefixes`"));
+        assert!(broken("[[model]]\nids = [\"a\"]").contains("has no `provider`"));
+        // Models that are said to be each other's twins end somewhere.
+        let twins = "models_of = \"p\"\n[[model]]\nids = [\"a\"]\nsame_as = \"p/b\"\n[[model]]\nids = [\"b\"]\nsame_as = \"p/a\"";
+        let mut catalog = Catalog::default();
+        catalog.add("own.toml", twins).unwrap();
+        assert!(catalog.model("p", "a").is_some());
     }
 
     #[test]

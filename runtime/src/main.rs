@@ -33,6 +33,8 @@ enum Command {
     Check,
     /// Print the JSON Schema of the configuration.
     Schema,
+    /// Print what is known of the configured models.
+    Catalog,
     /// Serve the strict simulator of the six providers alone, until a signal ends it.
     Simulator {
         /// Where it listens.
@@ -73,6 +75,10 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 settings.lanes.len(),
                 settings.pools.len()
             )?;
+        }
+        Some(Command::Catalog) => {
+            let settings = config::load(file.as_deref(), &environment)?;
+            write!(std::io::stdout(), "{}", config::known::text(&settings))?;
         }
         Some(Command::Simulator { listen }) => simulate(listen)?,
         Some(Command::Serve) | None => serve(file.as_deref(), &environment)?,

@@ -1,5 +1,6 @@
 //! The configuration: found, read strictly, resolved once.
 
+pub mod known;
 pub mod raw;
 mod resolve;
 mod settings;
@@ -12,8 +13,8 @@ use serde_saphyr::Location;
 
 pub use resolve::{Environment, SIMULATOR, resolve, with_simulator};
 pub use settings::{
-    BaseUrl, Credential, Facts, FetchSettings, Lane, Limits, LogSettings, Member, Named, Pool, Provider,
-    Settings,
+    BaseUrl, Capabilities, Credential, Facts, FetchSettings, Lane, Limits, LogSettings, Member, Named, Pool,
+    Provider, Settings,
 };
 
 /// The largest configuration file that is read, in bytes.
@@ -51,7 +52,7 @@ pub enum ConfigError {
         /// What is wrong, naming the field.
         message: String,
     },
-    /// The catalog of this build is broken.
+    /// A catalog is broken.
     #[error(transparent)]
     Catalog(#[from] busbar_catalog::Broken),
 }
@@ -83,18 +84,28 @@ pub fn find(named: Option<&Path>, environment: &Environment) -> Option<PathBuf> 
 /// # Errors
 /// [`ConfigError`], with line and column when the text is at fault.
 pub fn load(path: Option<&Path>, environment: &Environment) -> Result<Settings, ConfigError> {
-    let catalog = Catalog::embedded()?;
+    let mut catalog = Catalog::embedded()?;
     let Some(path) = path else {
         return resolve(raw::Config::default(), NO_FILE, &catalog, environment);
     };
+    let text = read(path)?;
+    let file = path.display().to_string();
+    let config = parse(&text, &file)?;
+    if let Some(more) = &config.catalog {
+        // As an operator reads it: from where the configuration is, not from where the gateway was started.
+        let more = path.parent().unwrap_or(Path::new("")).join(more);
+        catalog.add(&more.display().to_string(), &read(&more)?)?;
+    }
+    resolve(config, &file, &catalog, environment)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
     let unreadable = |reason: String| ConfigError::Unreadable { path: path.to_owned(), reason };
     let length = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
     if length > MAX_FILE {
         return Err(unreadable(format!("the file has {length} bytes, more than {MAX_FILE}")));
     }
-    let text = std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))?;
-    let file = path.display().to_string();
-    resolve(parse(&text, &file)?, &file, &catalog, environment)
+    std::fs::read_to_string(path).map_err(|error| unreadable(error.to_string()))
 }
 
 /// Reads a configuration's text.

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_saphyr::Spanned;
 
-use super::units::{Size, Span};
+use super::units::{Dollars, Size, Span};
 
 /// The configuration of a gateway.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -28,6 +28,9 @@ pub struct Config {
     /// `open` allows a data port without keys on an address that others can reach.
     #[serde(default)]
     pub auth: Option<Auth>,
+    /// File of more that is known of providers and models, in the form of the built-in catalog; what it says counts more.
+    #[serde(default)]
+    pub catalog: Option<PathBuf>,
     /// Number of worker threads; one for each core when absent.
     #[serde(default)]
     #[schemars(range(min = 1, max = 1024))]
@@ -215,6 +218,9 @@ pub struct Provider {
     /// The one protocol it speaks.
     #[serde(default)]
     pub protocol: Option<ProtocolName>,
+    /// The catalog's provider whose models it serves; the one of its own name when absent.
+    #[serde(default)]
+    pub catalog: Option<String>,
     /// The protocols it speaks, the preferred one first.
     #[serde(default)]
     pub protocols: Option<Vec<ProtocolName>>,
@@ -282,6 +288,10 @@ pub struct Model {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max_output_tokens: Option<u64>,
+    /// Most tokens that a prompt and its answer have together; from the catalog when absent.
+    #[serde(default)]
+    #[schemars(range(min = 1))]
+    pub context_window: Option<u64>,
     /// Under which name its chat server reads the bound of an answer; the provider's when absent.
     #[serde(default)]
     pub max_tokens_field: Option<MaxTokensField>,
@@ -303,6 +313,43 @@ pub struct Model {
     /// Whether it goes on with an answer that is begun for it; true when absent.
     #[serde(default)]
     pub prefill: Option<bool>,
+    /// Whether it can be made to call a tool; true when absent.
+    #[serde(default)]
+    pub forced_tools: Option<bool>,
+    /// Whether it sees pictures; from the catalog when absent, as the rest.
+    #[serde(default)]
+    pub vision: Option<bool>,
+    /// Whether it reads documents such as PDF.
+    #[serde(default)]
+    pub documents: Option<bool>,
+    /// Whether it hears.
+    #[serde(default)]
+    pub audio: Option<bool>,
+    /// Whether it can be held to a schema of its answer.
+    #[serde(default)]
+    pub schema: Option<bool>,
+    /// Whether it calls tools.
+    #[serde(default)]
+    pub tools: Option<bool>,
+    /// What it costs.
+    #[serde(default)]
+    pub price: Option<Price>,
+}
+
+/// What a million tokens cost, in dollars.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Price {
+    /// Of the prompt.
+    pub input: Dollars,
+    /// Of the answer.
+    pub output: Dollars,
+    /// Of the prompt, taken from the provider's cache; as `input` when absent.
+    #[serde(default)]
+    pub cache_read: Option<Dollars>,
+    /// Of the prompt, put into the provider's cache; as `input` when absent.
+    #[serde(default)]
+    pub cache_write: Option<Dollars>,
 }
 
 /// The name under which a chat server reads the bound of its answer.
@@ -324,6 +371,8 @@ pub enum Reasoning {
     Budget,
     /// By a word for the effort; the model decides how much.
     Adaptive,
+    /// As `adaptive`, and it cannot be kept from it.
+    Always,
     /// Not at all.
     None,
 }
@@ -379,3 +428,27 @@ impl From<ProtocolName> for crate::Protocol {
         }
     }
 }
+
+/// Words that the configuration and the catalog share; each may only be said in both.
+macro_rules! same_words {
+    ($name:ident: $($word:ident),+) => {
+        impl From<busbar_catalog::$name> for $name {
+            fn from(word: busbar_catalog::$name) -> Self {
+                match word {
+                    $(busbar_catalog::$name::$word => Self::$word,)+
+                }
+            }
+        }
+
+        impl From<$name> for busbar_catalog::$name {
+            fn from(word: $name) -> Self {
+                match word {
+                    $($name::$word => Self::$word,)+
+                }
+            }
+        }
+    };
+}
+
+same_words!(MaxTokensField: MaxTokens, MaxCompletionTokens);
+same_words!(Reasoning: Budget, Adaptive, Always, None);

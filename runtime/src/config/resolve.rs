@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
-use busbar_catalog::Catalog;
+use busbar_catalog::{Catalog, Model};
 use secrecy::SecretString;
 use serde_saphyr::{Location, Spanned};
 
@@ -66,6 +67,7 @@ pub fn resolve(
         lanes,
         pools,
         names,
+        catalog: Arc::new(catalog.clone()),
     })
 }
 
@@ -86,7 +88,9 @@ pub fn with_simulator(settings: &mut Settings, address: SocketAddr) {
         },
         credential: Credential::Key(SecretString::from("simulator")),
         ca_file: None,
+        catalog: SIMULATOR.into(),
         facts: Facts { max_tokens_field: raw::MaxTokensField::MaxCompletionTokens, ..Facts::default() },
+        said: Box::default(),
     });
 }
 
@@ -223,13 +227,22 @@ impl Resolver<'_> {
         let base = parse_base_url(&base_url)
             .map_err(|reason| self.error(at, format!("{path}.base_url: `{base_url}` {reason}")))?;
         let credential = self.credential(&path, raw, known, region.as_deref(), &base, at)?;
+        let catalog = raw.catalog.as_deref().unwrap_or(name);
+        let like = self.catalog.provider(catalog);
+        if raw.catalog.is_some() && like.is_none() && self.catalog.models().all(|m| m.provider != catalog) {
+            let names = self.catalog.providers().iter().map(|known| known.name.as_str());
+            let message = format!("{path}.catalog: {}", no_such("provider", catalog, names, "the catalog"));
+            return Err(self.error(at, message));
+        }
         Ok(Provider {
             name: name.to_owned(),
             protocols,
             base,
             credential,
             ca_file: raw.ca_file.clone(),
-            facts: provider_facts(raw, known),
+            catalog: catalog.to_owned(),
+            facts: provider_facts(like),
+            said: Box::new(said_of_provider(raw)),
         })
     }
 
@@ -352,12 +365,22 @@ impl Resolver<'_> {
             if model.max_output_tokens == Some(0) {
                 return Err(self.error(at, format!("models.{name}.max_output_tokens: must be 1 or more")));
             }
+            if model.context_window == Some(0) {
+                return Err(self.error(at, format!("models.{name}.context_window: must be 1 or more")));
+            }
+            let upstream_model = model.upstream_model.clone().unwrap_or_else(|| name.clone());
+            let at_provider = &providers[provider];
+            let mut known = said_of_model(model).or(&at_provider.said);
+            if let Some(more) = self.catalog.model(&at_provider.catalog, &upstream_model) {
+                known = known.or(&more);
+            }
             lanes.push(Lane {
                 name: name.clone(),
                 provider,
-                upstream_model: model.upstream_model.clone().unwrap_or_else(|| name.clone()),
+                upstream_model,
                 max_concurrent: model.max_concurrent,
-                facts: model_facts(model, providers[provider].facts),
+                facts: Facts::of(&known, at_provider.facts),
+                title: known.name,
             });
         }
         Ok(lanes)
@@ -401,32 +424,51 @@ impl Resolver<'_> {
     }
 }
 
-/// What the configuration says of a provider's models, else the catalog.
-fn provider_facts(raw: &raw::Provider, known: Option<&busbar_catalog::Provider>) -> Facts {
+/// What the catalog says of all models of a provider.
+fn provider_facts(known: Option<&busbar_catalog::Provider>) -> Facts {
     let mut facts = Facts::default();
     if let Some(known) = known {
-        facts.max_tokens_field = match known.max_tokens_field {
-            busbar_catalog::MaxTokensField::MaxTokens => raw::MaxTokensField::MaxTokens,
-            busbar_catalog::MaxTokensField::MaxCompletionTokens => raw::MaxTokensField::MaxCompletionTokens,
-        };
+        facts.max_tokens_field = known.max_tokens_field.into();
         facts.reasoning_history = known.reasoning_history;
     }
-    facts.max_tokens_field = raw.max_tokens_field.unwrap_or(facts.max_tokens_field);
-    facts.reasoning_history = raw.reasoning_history.unwrap_or(facts.reasoning_history);
     facts
 }
 
-/// What the configuration says of a model, else what is known of its provider.
-fn model_facts(raw: &raw::Model, provider: Facts) -> Facts {
-    Facts {
-        max_output_tokens: raw.max_output_tokens.or(provider.max_output_tokens),
-        max_tokens_field: raw.max_tokens_field.unwrap_or(provider.max_tokens_field),
-        reasoning: raw.reasoning.unwrap_or(provider.reasoning),
-        reasoning_off: raw.reasoning_off.unwrap_or(provider.reasoning_off),
-        reasoning_history: raw.reasoning_history.unwrap_or(provider.reasoning_history),
-        sampling: raw.sampling.unwrap_or(provider.sampling),
-        sampling_together: raw.sampling_together.unwrap_or(provider.sampling_together),
-        prefill: raw.prefill.unwrap_or(provider.prefill),
+/// What the configuration says of all models of a provider.
+fn said_of_provider(raw: &raw::Provider) -> Model {
+    Model {
+        max_tokens_field: raw.max_tokens_field.map(Into::into),
+        reasoning_history: raw.reasoning_history,
+        ..Model::default()
+    }
+}
+
+/// What the configuration says of a model.
+fn said_of_model(raw: &raw::Model) -> Model {
+    Model {
+        context_window: raw.context_window,
+        max_output_tokens: raw.max_output_tokens,
+        max_tokens_field: raw.max_tokens_field.map(Into::into),
+        reasoning: raw.reasoning.map(Into::into),
+        reasoning_off: raw.reasoning_off,
+        reasoning_history: raw.reasoning_history,
+        sampling: raw.sampling,
+        sampling_together: raw.sampling_together,
+        prefill: raw.prefill,
+        forced_tools: raw.forced_tools,
+        vision: raw.vision,
+        documents: raw.documents,
+        audio: raw.audio,
+        schema: raw.schema,
+        tools: raw.tools,
+        price: raw.price.map(|price| busbar_catalog::Price {
+            input: price.input.0,
+            output: price.output.0,
+            cache_read: price.cache_read.map(|rate| rate.0),
+            cache_write: price.cache_write.map(|rate| rate.0),
+            long: None,
+        }),
+        ..Model::default()
     }
 }
 

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::Protocol;
+use busbar_catalog::{Catalog, Model, Price};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
@@ -36,6 +38,20 @@ pub struct Settings {
     pub pools: Vec<Pool>,
     /// What a client's model name means.
     pub names: HashMap<String, Named>,
+    /// What is known of models.
+    pub catalog: Arc<Catalog>,
+}
+
+impl Settings {
+    /// What is known of a model that a provider serves and no lane is configured for.
+    pub fn facts_of(&self, provider: usize, upstream_model: &str) -> Facts {
+        let provider = &self.providers[provider];
+        let said = &provider.said;
+        match self.catalog.model(&provider.catalog, upstream_model) {
+            Some(known) => Facts::of(&said.clone().or(&known), provider.facts),
+            None => Facts::of(said, provider.facts),
+        }
+    }
 }
 
 /// What is logged.
@@ -122,8 +138,12 @@ pub struct Provider {
     pub credential: Credential,
     /// Certificates that are trusted besides the public ones.
     pub ca_file: Option<PathBuf>,
-    /// What is known about those of its models that are not configured.
+    /// The catalog's provider whose models it serves.
+    pub catalog: String,
+    /// What holds of its models where nothing more is known of them.
     pub facts: Facts,
+    /// What the configuration says of all its models.
+    pub said: Box<Model>,
 }
 
 impl Provider {
@@ -168,9 +188,11 @@ pub enum Credential {
     },
 }
 
-/// What translation must know about a model: data, never a guess by its name.
+/// What is known about a model: data, never a guess by its name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Facts {
+    /// Most tokens of a prompt and its answer together, if that is known.
+    pub context_window: Option<u64>,
     /// Most tokens that it answers with, if that is known.
     pub max_output_tokens: Option<u64>,
     /// Under which name its chat server reads the bound of an answer.
@@ -187,12 +209,61 @@ pub struct Facts {
     pub sampling_together: bool,
     /// Whether it goes on with an answer that is begun for it.
     pub prefill: bool,
+    /// Whether it can be made to call a tool.
+    pub forced_tools: bool,
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// What it costs, if that is known.
+    pub price: Option<Price>,
+}
+
+/// What a model can do; none where that is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capabilities {
+    /// It sees pictures.
+    pub vision: Option<bool>,
+    /// It reads documents such as PDF.
+    pub documents: Option<bool>,
+    /// It hears.
+    pub audio: Option<bool>,
+    /// It can be held to a schema of its answer.
+    pub schema: Option<bool>,
+    /// It calls tools.
+    pub tools: Option<bool>,
+}
+
+impl Facts {
+    /// What is known, and where nothing is, what holds otherwise.
+    pub fn of(known: &Model, otherwise: Facts) -> Facts {
+        let can = otherwise.capabilities;
+        Facts {
+            context_window: known.context_window.or(otherwise.context_window),
+            max_output_tokens: known.max_output_tokens.or(otherwise.max_output_tokens),
+            max_tokens_field: known.max_tokens_field.map_or(otherwise.max_tokens_field, Into::into),
+            reasoning: known.reasoning.map_or(otherwise.reasoning, Into::into),
+            reasoning_off: known.reasoning_off.unwrap_or(otherwise.reasoning_off),
+            reasoning_history: known.reasoning_history.unwrap_or(otherwise.reasoning_history),
+            sampling: known.sampling.unwrap_or(otherwise.sampling),
+            sampling_together: known.sampling_together.unwrap_or(otherwise.sampling_together),
+            prefill: known.prefill.unwrap_or(otherwise.prefill),
+            forced_tools: known.forced_tools.unwrap_or(otherwise.forced_tools),
+            capabilities: Capabilities {
+                vision: known.vision.or(can.vision),
+                documents: known.documents.or(can.documents),
+                audio: known.audio.or(can.audio),
+                schema: known.schema.or(can.schema),
+                tools: known.tools.or(can.tools),
+            },
+            price: known.price.or(otherwise.price),
+        }
+    }
 }
 
 /// What holds of a model of whose server nothing is known but that it follows a protocol.
 impl Default for Facts {
     fn default() -> Self {
         Self {
+            context_window: None,
             max_output_tokens: None,
             max_tokens_field: MaxTokensField::MaxTokens,
             reasoning: Reasoning::Budget,
@@ -201,6 +272,9 @@ impl Default for Facts {
             sampling: true,
             sampling_together: true,
             prefill: true,
+            forced_tools: true,
+            capabilities: Capabilities::default(),
+            price: None,
         }
     }
 }
@@ -216,7 +290,9 @@ pub struct Lane {
     pub upstream_model: String,
     /// Most requests to it at a time.
     pub max_concurrent: Option<usize>,
-    /// What translation must know about it.
+    /// What its provider calls it towards people, if that is known.
+    pub title: Option<String>,
+    /// What is known about it.
     pub facts: Facts,
 }
 

@@ -80,6 +80,80 @@ models:
 }
 
 #[test]
+fn what_the_catalog_knows_of_a_model_holds_unless_the_configuration_says_otherwise() {
+    let text = r#"
+providers:
+  anthropic: { api_key_env: KEY }
+  mine:      { catalog: anthropic, protocol: anthropic, base_url: "http://127.0.0.1:1", reasoning_history: false }
+  openai:    { api_key_env: KEY, max_tokens_field: max_tokens }
+models:
+  claude: { provider: anthropic, upstream_model: claude-sonnet-4-5 }
+  other:  { provider: mine, upstream_model: claude-opus-5-5, price: { input: 1, output: 2.5 }, vision: false }
+  gpt:    { provider: openai, upstream_model: gpt-5-mini, context_window: 1000, sampling: true }
+"#;
+    let settings = settings(text).unwrap();
+    let lane = |name: &str| settings.lanes.iter().find(|lane| lane.name == name).unwrap();
+    let claude = lane("claude");
+    assert_eq!(claude.title.as_deref(), Some("Claude Sonnet 4.5"));
+    let facts = claude.facts;
+    assert_eq!((facts.context_window, facts.max_output_tokens), (Some(200_000), Some(64_000)));
+    assert_eq!((facts.sampling, facts.sampling_together, facts.prefill), (true, false, true));
+    assert_eq!((facts.capabilities.documents, facts.capabilities.audio), (Some(true), None));
+    let price = facts.price.unwrap();
+    assert_eq!((price.input.0, price.cache_read.unwrap().0), (3_000_000, 300_000));
+    let other = lane("other").facts;
+    assert_eq!((other.reasoning, other.forced_tools, other.prefill), (raw::Reasoning::Always, false, false));
+    assert_eq!((other.price.unwrap().output.0, other.capabilities.vision), (2_500_000, Some(false)));
+    assert!(!other.reasoning_history);
+    let gpt = lane("gpt").facts;
+    assert_eq!((gpt.context_window, gpt.sampling), (Some(1000), true));
+    assert_eq!(gpt.max_tokens_field, raw::MaxTokensField::MaxTokens);
+    // A model that is not configured is known as well.
+    let anthropic = settings.providers.iter().position(|provider| provider.name == "anthropic").unwrap();
+    assert_eq!(settings.facts_of(anthropic, "claude-haiku-4-5").max_output_tokens, Some(64_000));
+    assert_eq!(settings.facts_of(anthropic, "nobody"), settings.providers[anthropic].facts);
+}
+
+#[test]
+fn a_catalog_of_the_users_own_is_read_beside_the_configuration() {
+    let folder = std::env::temp_dir().join(format!("busbar-catalog-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("busbar.yaml");
+    std::fs::write(
+        &file,
+        "catalog: own.toml\nproviders:\n  local: { base_url: \"http://127.0.0.1:1/v1\" }\nmodels:\n  m: { provider: local, upstream_model: big-1 }\n",
+    )
+    .unwrap();
+    let own = "[[provider]]\nname = \"local\"\nprotocols = [\"openai_chat\"]\nbase_url = \"http://127.0.0.1:2/v1\"\nkey_env = []\n[[model]]\nprovider = \"local\"\nprefixes = [\"big-\"]\ncontext_window = 4096\n";
+    std::fs::write(folder.join("own.toml"), own).unwrap();
+    let settings = load(Some(&file), &Environment::new()).unwrap();
+    assert_eq!(settings.lanes[0].facts.context_window, Some(4096));
+    std::fs::write(folder.join("own.toml"), "[[model]]\nids = [\"x\"]").unwrap();
+    let broken = load(Some(&file), &Environment::new()).unwrap_err().to_string();
+    assert!(broken.contains("own.toml") && broken.contains("`x` has no `provider`"), "{broken}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_price_or_a_catalog_that_is_none_is_told() {
+    let model = |more: &str| {
+        error(&format!(
+            "providers:\n  openai: {{ api_key_env: KEY }}\nmodels:\n  m: {{ provider: openai, {more} }}\n"
+        ))
+    };
+    let price = model("price: { input: -1, output: 1 }");
+    assert!(price.contains("busbar.yaml:4:") && price.contains("-1 is not a price"), "{price}");
+    assert!(model("context_window: 0").contains("models.m.context_window: must be 1 or more"));
+    let catalog = error(
+        "providers:\n  a: { catalog: openia, protocol: openai_chat, base_url: \"http://127.0.0.1:1\" }\n",
+    );
+    assert!(
+        catalog.contains("providers.a.catalog") && catalog.contains("did you mean `openai`"),
+        "{catalog}"
+    );
+}
+
+#[test]
 fn errors_name_line_column_and_field() {
     let unknown = error("listen: 127.0.0.1:1\nlimits:\n  bodi: 3\n");
     assert!(unknown.starts_with("busbar.yaml:3:3: "), "{unknown}");

@@ -16,6 +16,17 @@ pub struct Span(pub Duration);
 #[schemars(with = "String")]
 pub struct Size(pub usize);
 
+/// An amount of money: `3`, `0.25`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, schemars::JsonSchema)]
+#[schemars(with = "f64")]
+pub struct Dollars(pub busbar_catalog::Rate);
+
+impl<'de> Deserialize<'de> for Dollars {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        busbar_catalog::Rate::deserialize(deserializer).map(Dollars)
+    }
+}
+
 const TIME_UNITS: [(&str, u64); 4] = [("ms", 1), ("s", 1_000), ("m", 60_000), ("h", 3_600_000)];
 const SIZE_UNITS: [(&str, u64); 5] =
     [("KiB", 1 << 10), ("MiB", 1 << 20), ("KB", 1_000), ("MB", 1_000_000), ("B", 1)];

@@ -223,7 +223,7 @@ pub(super) fn facts<'a>(
 ) -> TargetFacts<'a> {
     let known = match choice.lane {
         Some(lane) => settings.lanes[lane].facts,
-        None => settings.providers[choice.provider].facts,
+        None => settings.facts_of(choice.provider, &choice.upstream_model),
     };
     TargetFacts {
         upstream_model: &choice.upstream_model,
@@ -232,6 +232,7 @@ pub(super) fn facts<'a>(
         reasoning: match known.reasoning {
             Reasoning::Budget => ReasoningForm::Budget,
             Reasoning::Adaptive => ReasoningForm::Adaptive,
+            Reasoning::Always => ReasoningForm::Always,
             Reasoning::None => ReasoningForm::None,
         },
         reasoning_off: known.reasoning_off,
@@ -239,6 +240,7 @@ pub(super) fn facts<'a>(
         sampling: known.sampling,
         sampling_together: known.sampling_together,
         prefill: known.prefill,
+        forced_tools: known.forced_tools,
         asked_model: call.model.as_deref(),
         asked_stream: call.operation == Operation::GenerateStream,
         now: std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),

@@ -23,6 +23,8 @@ pub struct TargetFacts<'a> {
     pub sampling_together: bool,
     /// Whether the model goes on with an answer that is begun for it.
     pub prefill: bool,
+    /// Whether the model can be made to call a tool.
+    pub forced_tools: bool,
     /// The model as the caller named it in the path, where its protocol has it there and not in the body.
     pub asked_model: Option<&'a str>,
     /// The path asked for a stream, where the caller's protocol does so there and not in the body.
@@ -49,6 +51,7 @@ impl Default for TargetFacts<'_> {
             sampling: true,
             sampling_together: true,
             prefill: true,
+            forced_tools: true,
             asked_model: None,
             asked_stream: false,
             now: 0,
@@ -85,6 +88,8 @@ pub enum ReasoningForm {
     Budget,
     /// By a word for the effort; the model decides how much.
     Adaptive,
+    /// As `Adaptive`, and it cannot be kept from it.
+    Always,
     /// Not at all.
     None,
 }

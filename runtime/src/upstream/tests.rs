@@ -24,7 +24,9 @@ async fn upstream(change: impl FnOnce(&mut Limits)) -> (Arc<Upstream>, TcpListen
         },
         credential: Credential::Key(SecretString::from("k")),
         ca_file: None,
+        catalog: "test".into(),
         facts: crate::config::Facts::default(),
+        said: Box::default(),
     };
     let mut limits = Limits::default();
     change(&mut limits);

@@ -42,6 +42,13 @@ pub(super) fn fit_tool_choice(request: &mut ir::Request<'_>, shape: &mut Shape<'
     if request.tool_choice.mode == Some(ir::ChoiceMode::Allowed) && !shape.to.tools.allowed {
         offer_allowed(request, shape);
     }
+    let forced = matches!(request.tool_choice.mode, Some(ir::ChoiceMode::Required | ir::ChoiceMode::Named));
+    if forced && !shape.facts.forced_tools {
+        request.tool_choice.mode = Some(ir::ChoiceMode::Auto);
+        request.tool_choice.name = None;
+        request.tool_choice.kind = None;
+        shape.report.lose_request("tool_choice.mode", "the model cannot be made to call a tool");
+    }
     fit_mode(request, shape);
     if !shape.to.tools.parallel {
         one_at_a_time(request, shape);

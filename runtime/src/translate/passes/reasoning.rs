@@ -21,6 +21,10 @@ pub(super) fn fit_reasoning(request: &mut ir::Request<'_>, shape: &mut Shape<'_>
 fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let rules = shape.to.reasoning;
     let effort = request.reasoning.effort.clone();
+    let off = request.reasoning.mode == Some(ir::ReasoningMode::Off) || effort == Some(ir::Effort::None);
+    if off && shape.facts.reasoning == ReasoningForm::Always {
+        return turn_off(request, shape, "the model cannot be kept from reasoning");
+    }
     if effort == Some(ir::Effort::None) {
         request.reasoning = ir::ReasoningAsk {
             mode: Some(ir::ReasoningMode::Off),
@@ -48,7 +52,7 @@ fn by_budget(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
             "the target cannot reason when a tool is forced, and the tool counts more",
         );
     }
-    if shape.facts.reasoning == ReasoningForm::Adaptive {
+    if matches!(shape.facts.reasoning, ReasoningForm::Adaptive | ReasoningForm::Always) {
         request.reasoning.display = fit_display(request.reasoning.display.take(), false, shape);
         let word = request.reasoning.effort.take().map(|effort| fit_word(&effort, shape));
         request.reasoning.effort = word;

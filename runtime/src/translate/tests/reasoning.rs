@@ -193,3 +193,30 @@ fn reasoning_of_another_provider_is_text() {
     let up = try_up(Anthropic, &body, &deaf, &Carriage::default()).unwrap();
     assert_eq!(up.body["messages"][1].get("reasoning_content"), None);
 }
+
+#[test]
+fn what_always_reasons_is_not_told_to_stop() {
+    let always = TargetFacts { reasoning: ReasoningForm::Always, ..facts() };
+    let send = |effort: &str| {
+        let body = with(json!({ "reasoning_effort": effort }), json!({ "model": "x", "max_tokens": 50 }));
+        try_up(OpenaiChat, &body, &always, &Carriage::default()).unwrap()
+    };
+    let up = send("none");
+    assert_eq!((up.body.get("thinking"), up.effects), (None, vec!["dropped reasoning_effort".to_owned()]));
+    assert_eq!(send("low").body["thinking"], json!({ "type": "adaptive" }));
+}
+
+#[test]
+fn what_cannot_be_made_to_call_a_tool_is_not_asked_to() {
+    let free = TargetFacts { forced_tools: false, ..facts() };
+    let body = json!({ "model": "x", "max_tokens": 50, "tools": tool(), "tool_choice": "required" });
+    let refusal =
+        try_up(OpenaiChat, &with(body.clone(), json!({})), &free, &Carriage::default()).err().unwrap();
+    assert!(refusal.semantic && refusal.path == "tool_choice.type", "{refusal:?}");
+    let allowed = TargetFacts { allow_semantic_loss: true, ..free };
+    let up = try_up(OpenaiChat, &with(body, json!({})), &allowed, &Carriage::default()).unwrap();
+    assert_eq!(
+        (&up.body["tool_choice"]["type"], up.effects),
+        (&json!("auto"), vec!["dropped tool_choice.type".to_owned()])
+    );
+}
