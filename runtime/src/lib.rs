@@ -1,6 +1,7 @@
 //! A self-hosted LLM gateway: six wire protocols in, six out, nothing lost in silence.
 
 pub mod admin;
+pub mod breaker;
 pub mod config;
 pub mod dialect;
 pub mod fault;
