@@ -276,6 +276,8 @@ pub struct ErrorRule {
     pub status: u16,
     /// The provider's word for the kind of error, or its code; empty fits any.
     pub word: &'static str,
+    /// A part of the provider's message, in lower case; empty fits any.
+    pub message: &'static str,
     /// The class, in the terms that all protocols share.
     pub class: &'static str,
 }

@@ -7,11 +7,14 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 
 /// Classes of error that all protocols share.
-const CLASSES: [&str; 12] = [
+const CLASSES: [&str; 15] = [
     "invalid_request",
     "context_length",
+    "content_filter",
     "authentication",
     "permission",
+    "quota",
+    "model_not_found",
     "not_found",
     "too_large",
     "rate_limited",
@@ -19,7 +22,7 @@ const CLASSES: [&str; 12] = [
     "unsupported",
     "overloaded",
     "timeout",
-    "internal",
+    "server_error",
 ];
 
 /// One protocol's rules: for each part its members, all of which must be there.
@@ -47,6 +50,9 @@ pub struct ErrorRule {
     /// Kind or code; empty fits any.
     #[serde(default)]
     pub word: String,
+    /// A part of the message, in lower case; empty fits any.
+    #[serde(default)]
+    pub message: String,
     /// The class.
     pub class: String,
 }
@@ -77,7 +83,8 @@ impl Rules {
                 bail!("{:?} is no class of error", rule.class);
             }
         }
-        if let Some(pattern) = raw.overflow.iter().find(|p| **p != p.to_lowercase()) {
+        let messages = raw.error.iter().map(|rule| &rule.message);
+        if let Some(pattern) = raw.overflow.iter().chain(messages).find(|p| **p != p.to_lowercase()) {
             bail!("{pattern:?}: patterns are compared in lower case");
         }
         Ok(Self {

@@ -30,8 +30,8 @@ pub(crate) fn module(rules: &Rules, shape: &Shape) -> Result<TokenStream> {
         parts.push(quote!(#field: #ty { #(#values),* }));
     }
     let errors = rules.errors.iter().map(|rule| {
-        let (status, word, class) = (rule.status, &rule.word, &rule.class);
-        quote!(ErrorRule { status: #status, word: #word, class: #class })
+        let (status, word, message, class) = (rule.status, &rule.word, &rule.message, &rule.class);
+        quote!(ErrorRule { status: #status, word: #word, message: #message, class: #class })
     });
     let overflow = &rules.overflow;
     Ok(quote! {

@@ -168,18 +168,33 @@ pub const RULES: Rules = Rules {
     },
     errors: &[
         ErrorRule {
+            status: 404u16,
+            word: "",
+            message: "model",
+            class: "model_not_found",
+        },
+        ErrorRule {
+            status: 429u16,
+            word: "",
+            message: "/ month",
+            class: "quota",
+        },
+        ErrorRule {
             status: 498u16,
             word: "",
+            message: "",
             class: "authentication",
         },
         ErrorRule {
             status: 499u16,
             word: "",
+            message: "",
             class: "timeout",
         },
         ErrorRule {
             status: 422u16,
             word: "",
+            message: "",
             class: "invalid_request",
         },
     ],

@@ -1,14 +1,18 @@
 //! What went wrong and who is to blame, decided where it is known and rendered once, in the caller's own form.
 //!
-//! Rank 0: every module may raise a [`Fault`]; [`render`] and [`stream_error`] are the only places that know
-//! how each protocol spells an error.
+//! Rank 0: every module may raise a [`Fault`]; [`Class::verdict`] says what each kind means to the lane that it came
+//! from, and [`render`] and [`stream_error`] are the only places that know how each protocol spells an error.
 
+mod class;
 mod render;
+mod verdict;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+pub use class::Class;
 pub use render::{Rendered, StreamError, render, stream_error};
+pub use verdict::{Penalty, Told, Verdict};
 
 /// The longest message that a fault carries to a client, in bytes.
 pub const MAX_MESSAGE: usize = 4096;
@@ -35,99 +39,6 @@ impl Blame {
     }
 }
 
-/// What kind of failure it is, in terms that all protocols share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// The request is malformed or says something that is not allowed.
-    InvalidRequest,
-    /// The prompt does not fit the model's context.
-    ContextLength,
-    /// No key, or not a valid one.
-    Authentication,
-    /// A valid key without the right.
-    Permission,
-    /// No such model or path.
-    NotFound,
-    /// The path exists, with another method.
-    MethodNotAllowed,
-    /// The body or the headers are larger than a limit.
-    TooLarge,
-    /// Too many requests or tokens.
-    RateLimited,
-    /// The request conflicts with another.
-    Conflict,
-    /// What was asked for exists, but not here.
-    Unsupported,
-    /// No capacity at the moment.
-    Overloaded,
-    /// A deadline passed.
-    Timeout,
-    /// The provider could not be reached or answered nonsense.
-    BadGateway,
-    /// Anything else that is not the caller's doing.
-    Internal,
-}
-
-impl Class {
-    /// The name in logs and metrics.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Class::InvalidRequest => "invalid_request",
-            Class::ContextLength => "context_length",
-            Class::Authentication => "authentication",
-            Class::Permission => "permission",
-            Class::NotFound => "not_found",
-            Class::MethodNotAllowed => "method_not_allowed",
-            Class::TooLarge => "too_large",
-            Class::RateLimited => "rate_limited",
-            Class::Conflict => "conflict",
-            Class::Unsupported => "unsupported",
-            Class::Overloaded => "overloaded",
-            Class::Timeout => "timeout",
-            Class::BadGateway => "bad_gateway",
-            Class::Internal => "internal",
-        }
-    }
-
-    /// The status a failure of this class has when no upstream gave one.
-    pub const fn status(self) -> u16 {
-        match self {
-            Class::InvalidRequest | Class::ContextLength => 400,
-            Class::Authentication => 401,
-            Class::Permission => 403,
-            Class::NotFound => 404,
-            Class::MethodNotAllowed => 405,
-            Class::Conflict => 409,
-            Class::TooLarge => 413,
-            Class::RateLimited => 429,
-            Class::Internal => 500,
-            Class::Unsupported => 501,
-            Class::BadGateway => 502,
-            Class::Overloaded => 503,
-            Class::Timeout => 504,
-        }
-    }
-
-    /// The class that an upstream's status alone stands for.
-    pub const fn of_status(status: u16) -> Self {
-        match status {
-            401 => Class::Authentication,
-            403 => Class::Permission,
-            404 => Class::NotFound,
-            405 => Class::MethodNotAllowed,
-            408 | 504 => Class::Timeout,
-            409 => Class::Conflict,
-            413 => Class::TooLarge,
-            429 => Class::RateLimited,
-            501 => Class::Unsupported,
-            502 => Class::BadGateway,
-            503 | 529 => Class::Overloaded,
-            400..=499 => Class::InvalidRequest,
-            _ => Class::Internal,
-        }
-    }
-}
-
 /// One failure of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
@@ -142,13 +53,15 @@ pub struct Fault {
     /// The request field that is at fault, as a JSON path.
     pub param: Option<String>,
     /// The upstream's own machine-readable code.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     /// The upstream's own name for the type of error.
-    pub kind: Option<String>,
+    pub kind: Option<Box<str>>,
     /// How long the caller should wait.
     pub retry_after: Option<Duration>,
     /// Whether another lane may be tried: the request was not acted upon and is not itself at fault.
     pub retry_safe: bool,
+    /// What the provider said, where it is about the gateway's own credential: for the operator, never for a caller.
+    pub said: Option<Box<str>>,
 }
 
 impl Fault {
@@ -157,9 +70,10 @@ impl Fault {
         Self::new(Blame::Client, class, message, false)
     }
 
-    /// A failure that the provider is to blame for; another lane may be tried.
+    /// A failure of an attempt on a lane; its class says who is to blame and whether another lane may be tried.
     pub fn upstream(class: Class, message: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(Blame::Upstream, class, message, true)
+        let verdict = class.verdict();
+        Self::new(verdict.blame, class, message, verdict.elsewhere)
     }
 
     /// A failure that the gateway is to blame for, or raises to protect itself.
@@ -186,6 +100,19 @@ impl Fault {
             kind: None,
             retry_after: None,
             retry_safe,
+            said: None,
+        }
+    }
+
+    /// What the failure means to the lane on which it happened.
+    ///
+    /// What another than the lane is to blame for harms no lane: a limit of the gateway's own, a caller's wrong key.
+    pub fn verdict(&self) -> Verdict {
+        let verdict = self.class.verdict();
+        if self.blame == verdict.blame {
+            Verdict { elsewhere: self.retry_safe, ..verdict }
+        } else {
+            Verdict { blame: self.blame, elsewhere: self.retry_safe, ..Verdict::HARMLESS }
         }
     }
 
@@ -206,14 +133,14 @@ impl Fault {
     /// The same failure with a machine-readable code.
     #[must_use]
     pub fn with_code(mut self, code: impl Into<String>) -> Self {
-        self.code = Some(code.into());
+        self.code = Some(code.into().into());
         self
     }
 
     /// The same failure with the upstream's own name for its type.
     #[must_use]
     pub fn with_kind(mut self, kind: impl Into<String>) -> Self {
-        self.kind = Some(kind.into());
+        self.kind = Some(kind.into().into());
         self
     }
 
@@ -238,13 +165,24 @@ mod tests {
     }
 
     #[test]
-    fn a_status_keeps_its_class() {
-        for class in
-            [Class::Authentication, Class::NotFound, Class::RateLimited, Class::Overloaded, Class::Timeout]
-        {
-            assert_eq!(Class::of_status(class.status()), class);
-        }
-        assert_eq!(Class::of_status(529), Class::Overloaded);
-        assert_eq!(Class::of_status(418), Class::InvalidRequest);
+    fn what_another_is_to_blame_for_harms_no_lane() {
+        let told = Fault::upstream(Class::RateLimited, "slow").verdict();
+        assert_eq!((told.penalty, told.elsewhere), (Penalty::RateLimit, true));
+        let own = Fault::gateway(Class::RateLimited, "slow").verdict();
+        assert_eq!(own, Verdict { blame: Blame::Gateway, ..Verdict::HARMLESS });
+        let late = Fault::client(Class::Timeout, "the body is late").verdict();
+        assert_eq!(late, Verdict { blame: Blame::Client, ..Verdict::HARMLESS });
+        let wrong = Fault::client(Class::Authentication, "no such key").verdict();
+        assert!(!wrong.benches && wrong.told == Told::AsItIs);
+        assert!(Fault::upstream(Class::Authentication, "no").verdict().benches);
+    }
+
+    #[test]
+    fn a_fault_may_say_more_than_its_class() {
+        let mut refused = Fault::client(Class::InvalidRequest, "a document would be lost");
+        assert!(!refused.verdict().elsewhere);
+        refused.retry_safe = true;
+        let verdict = refused.verdict();
+        assert!(verdict.elsewhere && !verdict.counts && verdict.penalty == Penalty::None);
     }
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::Protocol;
 use serde_json::json;
 
-use super::{Class, Fault};
+use super::{Blame, Class, Fault};
 
 /// A fault as a protocol's clients expect it over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Rendered {
 
 /// Renders a fault as the whole answer to a request.
 pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
-    let status = match (protocol, fault.class, fault.status) {
+    let status = match (protocol, spoken(fault), fault.status) {
         (Protocol::Anthropic, Class::Overloaded, 503) => 529,
         // Their SDKs have no class for it.
         (Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere, Class::Overloaded, 529) => 503,
@@ -46,6 +46,19 @@ pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
     }
 }
 
+/// The class as a caller's SDK is to understand it.
+///
+/// What is said of the gateway's own credential or of its address of a provider is no news about the caller's.
+const fn spoken(fault: &Fault) -> Class {
+    match (fault.blame, fault.class) {
+        (
+            Blame::Gateway | Blame::Upstream,
+            Class::Authentication | Class::Permission | Class::NotFound | Class::MethodNotAllowed,
+        ) => Class::Connection,
+        (_, class) => class,
+    }
+}
+
 /// A fault as the last event of a stream, before it is framed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamError {
@@ -63,7 +76,7 @@ pub fn stream_error(protocol: Protocol, fault: &Fault, request_id: &str) -> Stre
             let code = fault
                 .code
                 .clone()
-                .unwrap_or_else(|| openai_code(fault.class).unwrap_or("server_error").into());
+                .unwrap_or_else(|| openai_code(spoken(fault)).unwrap_or("server_error").into());
             let data = json!({
                 "type": "error", "code": code, "message": fault.message, "param": fault.param, "sequence_number": 0,
             });
@@ -79,7 +92,7 @@ pub fn stream_error(protocol: Protocol, fault: &Fault, request_id: &str) -> Stre
             (Some("message-end"), data)
         }
         Protocol::Bedrock => {
-            let name = bedrock_exception(fault.class);
+            let name = bedrock_exception(spoken(fault));
             let mut data = json!({ "message": message(protocol, fault) });
             if name == MODEL_STREAM_ERROR {
                 data["originalStatusCode"] = fault.status.into();
@@ -97,18 +110,28 @@ const MODEL_STREAM_ERROR: &str = "modelStreamErrorException";
 /// The exceptions that a stream of Bedrock's can end with; its SDKs know these five and no other.
 const fn bedrock_exception(class: Class) -> &'static str {
     match class {
-        Class::RateLimited => "throttlingException",
+        Class::RateLimited | Class::Quota => "throttlingException",
         Class::Overloaded => "serviceUnavailableException",
-        Class::BadGateway | Class::Timeout => MODEL_STREAM_ERROR,
+        Class::Connection
+        | Class::Malformed
+        | Class::Cut
+        | Class::Timeout
+        | Class::ConnectTimeout
+        | Class::FirstByteTimeout
+        | Class::IdleTimeout
+        | Class::TotalTimeout => MODEL_STREAM_ERROR,
         Class::InvalidRequest
         | Class::ContextLength
+        | Class::ContentFilter
         | Class::TooLarge
+        | Class::ModelNotFound
         | Class::NotFound
         | Class::Conflict => "validationException",
         Class::Authentication
         | Class::Permission
         | Class::MethodNotAllowed
         | Class::Unsupported
+        | Class::ServerError
         | Class::Internal => "internalServerException",
     }
 }
@@ -119,26 +142,33 @@ const OPENAI_KINDS: [&str; 5] =
 
 fn openai(fault: &Fault) -> serde_json::Value {
     let own = fault.kind.as_deref().filter(|kind| OPENAI_KINDS.contains(kind));
-    let kind = own.unwrap_or(match fault.class {
+    let class = spoken(fault);
+    let kind = own.unwrap_or(match class {
         Class::Authentication => "authentication_error",
         Class::Permission => "permission_error",
         Class::RateLimited => "rate_limit_error",
-        Class::Overloaded | Class::Timeout | Class::BadGateway | Class::Internal | Class::Unsupported => {
-            "server_error"
-        }
+        Class::Quota => "insufficient_quota",
+        _ if class.status() >= 500 => "server_error",
         _ => "invalid_request_error",
     });
-    let code = fault.code.as_deref().or(openai_code(fault.class));
+    let code = fault.code.as_deref().or(openai_code(class));
     json!({ "error": { "message": fault.message, "type": kind, "param": fault.param, "code": code } })
 }
 
 const fn openai_code(class: Class) -> Option<&'static str> {
     match class {
         Class::ContextLength => Some("context_length_exceeded"),
+        Class::ContentFilter => Some("content_filter"),
         Class::Authentication => Some("invalid_api_key"),
+        Class::ModelNotFound => Some("model_not_found"),
         Class::RateLimited => Some("rate_limit_exceeded"),
+        Class::Quota => Some("insufficient_quota"),
         Class::Overloaded => Some("server_overloaded"),
-        Class::Timeout => Some("timeout"),
+        Class::Timeout
+        | Class::ConnectTimeout
+        | Class::FirstByteTimeout
+        | Class::IdleTimeout
+        | Class::TotalTimeout => Some("timeout"),
         _ => None,
     }
 }
@@ -168,15 +198,16 @@ fn message(protocol: Protocol, fault: &Fault) -> Cow<'static, str> {
 }
 
 fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
-    let kind = match fault.class {
+    let class = spoken(fault);
+    let kind = match class {
         Class::Authentication => "authentication_error",
         Class::Permission => "permission_error",
-        Class::NotFound => "not_found_error",
+        Class::NotFound | Class::ModelNotFound => "not_found_error",
         Class::TooLarge => "request_too_large",
-        Class::RateLimited => "rate_limit_error",
+        Class::RateLimited | Class::Quota => "rate_limit_error",
         Class::Overloaded => "overloaded_error",
-        Class::Timeout => "timeout_error",
-        Class::BadGateway | Class::Internal | Class::Unsupported => "api_error",
+        _ if class.status() == Class::Timeout.status() => "timeout_error",
+        _ if class.status() >= 500 => "api_error",
         _ => "invalid_request_error",
     };
     json!({
@@ -187,17 +218,23 @@ fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
 }
 
 fn gemini(fault: &Fault) -> serde_json::Value {
-    let status = match fault.class {
+    let status = match spoken(fault) {
         Class::Authentication => "UNAUTHENTICATED",
         Class::Permission => "PERMISSION_DENIED",
-        Class::NotFound => "NOT_FOUND",
-        Class::RateLimited => "RESOURCE_EXHAUSTED",
+        Class::NotFound | Class::ModelNotFound => "NOT_FOUND",
+        Class::RateLimited | Class::Quota => "RESOURCE_EXHAUSTED",
         Class::Conflict => "ABORTED",
         Class::MethodNotAllowed | Class::Unsupported => "UNIMPLEMENTED",
-        Class::Overloaded | Class::BadGateway => "UNAVAILABLE",
-        Class::Timeout => "DEADLINE_EXCEEDED",
-        Class::Internal => "INTERNAL",
-        Class::InvalidRequest | Class::ContextLength | Class::TooLarge => "INVALID_ARGUMENT",
+        Class::Overloaded | Class::Connection | Class::Malformed | Class::Cut => "UNAVAILABLE",
+        Class::Timeout
+        | Class::ConnectTimeout
+        | Class::FirstByteTimeout
+        | Class::IdleTimeout
+        | Class::TotalTimeout => "DEADLINE_EXCEEDED",
+        Class::ServerError | Class::Internal => "INTERNAL",
+        Class::InvalidRequest | Class::ContextLength | Class::ContentFilter | Class::TooLarge => {
+            "INVALID_ARGUMENT"
+        }
     };
     let code = match (fault.class, fault.status) {
         (Class::Overloaded, 529) => 503,
@@ -207,17 +244,27 @@ fn gemini(fault: &Fault) -> serde_json::Value {
 }
 
 fn bedrock_type(fault: &Fault) -> String {
-    match fault.class {
+    match spoken(fault) {
         Class::Authentication => "UnrecognizedClientException",
         Class::Permission => "AccessDeniedException",
-        Class::NotFound => "ResourceNotFoundException",
+        Class::NotFound | Class::ModelNotFound => "ResourceNotFoundException",
         Class::MethodNotAllowed | Class::Unsupported => "UnknownOperationException",
         Class::RateLimited => "ThrottlingException",
+        // Its SDKs send a throttled request again, which is of no use here.
+        Class::Quota => "ServiceQuotaExceededException",
         Class::Conflict => "ConflictException",
         Class::Overloaded => "ServiceUnavailableException",
-        Class::Timeout => "ModelTimeoutException",
-        Class::BadGateway | Class::Internal => "InternalServerException",
-        Class::InvalidRequest | Class::ContextLength | Class::TooLarge => "ValidationException",
+        Class::Timeout
+        | Class::ConnectTimeout
+        | Class::FirstByteTimeout
+        | Class::IdleTimeout
+        | Class::TotalTimeout => "ModelTimeoutException",
+        Class::Connection | Class::Malformed | Class::Cut | Class::ServerError | Class::Internal => {
+            "InternalServerException"
+        }
+        Class::InvalidRequest | Class::ContextLength | Class::ContentFilter | Class::TooLarge => {
+            "ValidationException"
+        }
     }
     .to_owned()
 }
@@ -271,6 +318,30 @@ mod tests {
     }
 
     #[test]
+    fn a_refused_credential_of_the_gateway_is_no_news_about_the_callers() {
+        let ours = Fault::upstream(Class::Authentication, "the gateway's own").with_status(502);
+        let expected = [
+            r#""type":"server_error","param":null,"code":null"#,
+            r#""type":"server_error","param":null,"code":null"#,
+            r#""type":"api_error""#,
+            r#""code":502,"message":"the gateway's own","status":"UNAVAILABLE""#,
+            r#"{"message":"the gateway's own"}"#,
+            r#""message":"the gateway's own""#,
+        ];
+        for (protocol, expected) in Protocol::ALL.into_iter().zip(expected) {
+            let rendered = render(protocol, &ours, "r");
+            assert!(text(&rendered).contains(expected), "{protocol}: {}", text(&rendered));
+            assert_eq!(rendered.status, 502, "{protocol}");
+        }
+        let error_type = render(Protocol::Bedrock, &ours, "r").error_type;
+        assert_eq!(error_type.as_deref(), Some("InternalServerException"));
+        assert_eq!(stream_error(Protocol::Bedrock, &ours, "r").name, Some("modelStreamErrorException"));
+        let callers = Fault::client(Class::Authentication, "no such key");
+        assert!(text(&render(Protocol::Anthropic, &callers, "r")).contains("authentication_error"));
+        assert_eq!(render(Protocol::OpenaiChat, &callers, "r").status, 401);
+    }
+
+    #[test]
     fn an_overflow_is_told_in_the_words_that_clients_look_for() {
         let fault = Fault::client(Class::ContextLength, "9 tokens are more than 8");
         let anthropic = text(&render(Protocol::Anthropic, &fault, "r"));
@@ -291,7 +362,7 @@ mod tests {
 
     #[test]
     fn a_cut_stream_ends_with_a_native_event() {
-        let fault = Fault::upstream(Class::BadGateway, "cut");
+        let fault = Fault::upstream(Class::Cut, "cut");
         let told = |protocol| {
             let error = stream_error(protocol, &fault, "r");
             (error.name.unwrap_or_default(), String::from_utf8(error.data).unwrap())

@@ -134,8 +134,7 @@ impl Settlement {
     pub(super) fn upstream_failed(&mut self, status: u16) {
         let fault = Fault::upstream(Class::of_status(status), "");
         metrics::count_fault(&fault);
-        self.failure =
-            Some((if status < 500 && status != 429 { Blame::Client } else { fault.blame }, fault.class));
+        self.failure = Some((fault.blame, fault.class));
     }
 
     /// Notes that an answer told of an error after it had begun.

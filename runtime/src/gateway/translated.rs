@@ -350,14 +350,14 @@ pub(super) async fn answer(
     if !streamed {
         if is_of_type(answer, dialect::stream_type(state.backend)) {
             let message = "the provider sent a stream where a whole answer was asked for";
-            return Err(Fault::upstream(Class::BadGateway, message));
+            return Err(Fault::upstream(Class::Malformed, message));
         }
         let body = whole(&mut answer.body, limits.response).await?;
         let tokens = watch::tokens_of(state.backend, &body);
         let (body, ledger) = translate::response(&body, &state, carriage).map_err(|malformed| {
             // Some servers tell of a failure under a status that says the contrary.
             stream::error_within(state.backend, &body)
-                .unwrap_or_else(|| Fault::upstream(Class::BadGateway, malformed.to_string()))
+                .unwrap_or_else(|| Fault::upstream(Class::Malformed, malformed.to_string()))
         })?;
         return Ok(Answer::Whole(body, ledger, tokens));
     }
@@ -393,7 +393,7 @@ async fn whole(body: &mut upstream::Body, limit: usize) -> Result<Bytes, Fault> 
     let too_large = || {
         let message =
             format!("the provider's answer has more than {limit} bytes, the gateway's `response` limit");
-        Fault::upstream(Class::BadGateway, message)
+        Fault::upstream(Class::Malformed, message)
     };
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();

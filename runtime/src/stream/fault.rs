@@ -58,7 +58,8 @@ impl StreamFault {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Upstream(fault) => (**fault).clone(),
-            _ => Fault::upstream(Class::BadGateway, self.to_string()),
+            Self::Cut => Fault::upstream(Class::Cut, self.to_string()),
+            _ => Fault::upstream(Class::Malformed, self.to_string()),
         }
     }
 }

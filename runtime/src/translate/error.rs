@@ -3,11 +3,12 @@
 use std::time::{Duration, SystemTime};
 
 use busbar_protocols::Rules;
+use busbar_protocols::prelude::rules::ErrorRule;
 use http::HeaderMap;
 use serde_json::Value;
 
 use crate::Protocol;
-use crate::fault::{Class, Fault};
+use crate::fault::{Blame, Class, Fault, Told};
 
 /// Longest excerpt of a body that is no error document, in characters.
 const MAX_EXCERPT: usize = 300;
@@ -38,23 +39,50 @@ pub struct UpstreamError {
 impl UpstreamError {
     /// The failure as the gateway passes it on.
     pub fn into_fault(self) -> Fault {
-        let at_fault = matches!(
-            self.class,
-            Class::InvalidRequest | Class::ContextLength | Class::TooLarge | Class::Unsupported
-        );
-        let mut fault = if at_fault {
-            Fault::client(self.class, self.message)
-        } else {
-            Fault::upstream(self.class, self.message)
-        };
-        // Google answers a wrong key with 400; callers' SDKs tell a fault of theirs from others by the status.
-        let is_misnamed = !at_fault && self.status == Class::InvalidRequest.status();
-        fault = fault.with_status(if is_misnamed { self.class.status() } else { self.status });
+        if self.class.verdict().told == Told::Ours {
+            let mut fault = Fault::upstream(self.class, own_fault(self.class, self.status));
+            fault.said = Some(self.message.into());
+            return fault.with_status(OWN_STATUS);
+        }
+        let mut fault = Fault::upstream(self.class, self.message);
+        fault = fault.with_status(status_told(self.class, self.status));
         fault.param = self.param;
-        fault.code = self.code;
-        fault.kind = self.kind;
+        fault.code = self.code.map(Into::into);
+        fault.kind = self.kind.map(Into::into);
         fault.retry_after = self.retry_after;
         fault
+    }
+}
+
+/// The status of a failure that is about the gateway's own credential or its address of a provider.
+const OWN_STATUS: u16 = 502;
+
+/// What the caller is told of it.
+fn own_fault(class: Class, status: u16) -> String {
+    match class {
+        Class::NotFound | Class::MethodNotAllowed => format!(
+            "the provider has nothing at the address that the gateway has of it (status {status}); the request is \
+             not at fault"
+        ),
+        _ => format!(
+            "the provider refuses the gateway's own credential (status {status}); the key of this request is not at \
+             fault"
+        ),
+    }
+}
+
+/// The status by which a caller's SDK tells whose fault it is and whether to try again.
+fn status_told(class: Class, status: u16) -> u16 {
+    match (class, class.verdict().blame) {
+        // Providers say it with 400, 402, 403 or 429, and the caller can but wait; a missing model with 400 or 403.
+        (Class::Quota | Class::ModelNotFound, _) => class.status(),
+        // A throttled request is 400 to some.
+        (_, blame) if blame != Blame::Client && status == Class::InvalidRequest.status() => class.status(),
+        // What is wrong with a request stays wrong when it is sent again.
+        (Class::InvalidRequest | Class::ContextLength | Class::ContentFilter, _) if status >= 500 => {
+            class.status()
+        }
+        _ => status,
     }
 }
 
@@ -143,15 +171,14 @@ fn class(backend: Protocol, error: &UpstreamError, reason: Option<&str>) -> Clas
     if is_overflow(rules, error) {
         return Class::ContextLength;
     }
-    let fits = |word: &str| {
-        let said = [error.kind.as_deref(), error.code.as_deref(), reason];
-        word.is_empty() || said.contains(&Some(word))
+    let words = [error.kind.as_deref(), error.code.as_deref(), reason];
+    let said = error.message.to_lowercase();
+    let fits = |rule: &&ErrorRule| {
+        (rule.status == 0 || rule.status == error.status)
+            && (rule.word.is_empty() || words.contains(&Some(rule.word)))
+            && said.contains(rule.message)
     };
-    rules
-        .errors
-        .iter()
-        .find(|rule| (rule.status == 0 || rule.status == error.status) && fits(rule.word))
-        .map_or(by_status, |rule| named(rule.class))
+    rules.errors.iter().find(fits).and_then(|rule| Class::of_name(rule.class)).unwrap_or(by_status)
 }
 
 /// Whether the provider says that the prompt does not fit the model.
@@ -161,23 +188,6 @@ fn is_overflow(rules: &Rules, error: &UpstreamError) -> bool {
     }
     let said = error.message.to_lowercase();
     rules.overflow.iter().any(|pattern| said.contains(pattern))
-}
-
-fn named(class: &str) -> Class {
-    match class {
-        "invalid_request" => Class::InvalidRequest,
-        "context_length" => Class::ContextLength,
-        "authentication" => Class::Authentication,
-        "permission" => Class::Permission,
-        "not_found" => Class::NotFound,
-        "too_large" => Class::TooLarge,
-        "rate_limited" => Class::RateLimited,
-        "conflict" => Class::Conflict,
-        "unsupported" => Class::Unsupported,
-        "overloaded" => Class::Overloaded,
-        "timeout" => Class::Timeout,
-        _ => Class::Internal,
-    }
 }
 
 /// The wait that the headers ask for: milliseconds, seconds, or a date.
@@ -269,7 +279,7 @@ mod tests {
             parse(Protocol::OpenaiResponses, 401, r#"{"error":{"message":"no","code":"invalid_api_key"}}"#);
         assert_eq!(error.class, Class::Authentication);
         let error = parse(Protocol::OpenaiChat, 500, r#"{"error":"boom"}"#);
-        assert_eq!((error.class, error.message.as_str()), (Class::Internal, "boom"));
+        assert_eq!((error.class, error.message.as_str()), (Class::ServerError, "boom"));
     }
 
     #[test]
@@ -311,22 +321,41 @@ mod tests {
         };
         let (class, code, fault) = refused("API_KEY_INVALID");
         assert_eq!((class, code), (Class::Authentication, None), "the word of another protocol is no code");
-        assert_eq!((fault.status, fault.blame, fault.retry_safe), (401, Blame::Upstream, true));
+        assert_eq!((fault.status, fault.blame, fault.retry_safe), (502, Blame::Gateway, true));
+        assert!(fault.message.contains("the gateway's own credential (status 400)"), "{}", fault.message);
+        assert_eq!((fault.said.as_deref(), fault.code), (Some("refused"), None));
         let (class, _, fault) = refused("SOMETHING_ELSE");
         assert_eq!((class, fault.status, fault.blame), (Class::InvalidRequest, 400, Blame::Client));
+    }
+
+    #[test]
+    fn every_rule_names_a_class_and_is_reached() {
+        for protocol in Protocol::ALL {
+            let rules = busbar_protocols::rules(protocol).unwrap();
+            for (at, rule) in rules.errors.iter().enumerate() {
+                assert!(Class::of_name(rule.class).is_some(), "{protocol}: {rule:?}");
+                let hides = |earlier: &&ErrorRule| {
+                    (earlier.status == 0 || earlier.status == rule.status)
+                        && (earlier.word.is_empty() || earlier.word == rule.word)
+                        && rule.message.contains(earlier.message)
+                };
+                let hidden = rules.errors[..at].iter().find(hides);
+                assert_eq!(hidden, None, "{protocol}: {rule:?} is never reached");
+            }
+        }
     }
 
     #[test]
     fn garbage_becomes_a_bounded_excerpt() {
         let error = parse(Protocol::OpenaiChat, 502, "<html>secret</html>");
         assert_eq!(error.message, "the provider answered with status 502 and no error document");
-        assert_eq!(error.class, Class::BadGateway);
+        assert_eq!(error.class, Class::ServerError);
         let error = parse(Protocol::OpenaiChat, 503, &"x\n".repeat(10_000));
         assert!(error.message.len() < 400 && !error.message.contains('\n'));
         let error =
             upstream_error(Protocol::Cohere, 500, &HeaderMap::new(), b"\xff\xfe", SystemTime::UNIX_EPOCH);
-        assert_eq!(error.class, Class::Internal);
-        assert_eq!(parse(Protocol::Gemini, 500, "[]").class, Class::Internal);
+        assert_eq!(error.class, Class::ServerError);
+        assert_eq!(parse(Protocol::Gemini, 500, "[]").class, Class::ServerError);
     }
 
     #[test]

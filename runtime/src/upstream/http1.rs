@@ -45,7 +45,18 @@ pub enum Broken {
     /// The peer does not speak HTTP/1.1.
     Malformed(&'static str),
     /// Nothing came in time.
-    Late,
+    Late(Wait),
+}
+
+/// What was waited for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wait {
+    /// The head of an answer.
+    FirstByte,
+    /// The next piece of an answer.
+    Idle,
+    /// The end, before the request's whole time was used up.
+    Total,
 }
 
 impl From<io::Error> for Broken {
@@ -210,7 +221,7 @@ impl Connection {
                 return Poll::Ready(Err((error.into(), seen)));
             }
             ready!(self.timer.as_mut().poll(cx));
-            Poll::Ready(Err((Broken::Late, seen)))
+            Poll::Ready(Err((Broken::Late(Wait::FirstByte), seen)))
         })
         .await
     }
@@ -497,7 +508,8 @@ impl Reader {
             connection.timer.as_mut().reset((Instant::now() + self.idle).min(self.deadline));
         }
         ready!(connection.timer.as_mut().poll(cx));
-        self.fail(Broken::Late)
+        let wait = if Instant::now() < self.deadline { Wait::Idle } else { Wait::Total };
+        self.fail(Broken::Late(wait))
     }
 
     fn fail(&mut self, broken: Broken) -> Poll<Option<Result<Bytes, Broken>>> {

@@ -20,7 +20,7 @@ use secrecy::ExposeSecret as _;
 use tokio::net::TcpStream;
 use tokio::time::Instant;
 
-use self::http1::{Broken, Connection, Io, Outgoing, Reader};
+use self::http1::{Broken, Connection, Io, Outgoing, Reader, Wait};
 use crate::config::{BaseUrl, Credential, Limits, Provider};
 use crate::fault::{Class, Fault};
 
@@ -183,7 +183,7 @@ impl Upstream {
                     return Ok(Answer { status: head.status, headers: head.headers, body });
                 }
                 Err((Broken::Closed | Broken::Io(_), false)) if reused => {}
-                Err((broken, _)) => return Err(fault(broken)),
+                Err((broken, _)) => return Err(unanswered(broken, request.deadline)),
             }
         }
     }
@@ -219,14 +219,14 @@ impl Upstream {
 
     async fn connect(&self, deadline: Instant) -> Result<Connection, Fault> {
         let deadline = (Instant::now() + self.deadlines.connect).min(deadline);
-        let late = || Fault::upstream(Class::Timeout, "the provider could not be reached in time");
+        let late = || Fault::upstream(Class::ConnectTimeout, "the provider could not be reached in time");
         let addresses = tokio::net::lookup_host((self.base.host.as_str(), self.base.port));
         let addresses = tokio::time::timeout_at(deadline, addresses)
             .await
             .map_err(|_| late())?
-            .map_err(|_| Fault::upstream(Class::BadGateway, "the provider's name could not be resolved"))?;
+            .map_err(|_| Fault::upstream(Class::Connection, "the provider's name could not be resolved"))?;
         let addresses: Vec<_> = addresses.take(MAX_ADDRESSES).collect();
-        let mut failure = Fault::upstream(Class::BadGateway, "the provider's name has no address");
+        let mut failure = Fault::upstream(Class::Connection, "the provider's name has no address");
         for (at, address) in addresses.iter().enumerate() {
             // An address that swallows packets must not use up the time of those behind it.
             let share = (deadline - Instant::now()) / u32::try_from(addresses.len() - at).unwrap_or(1);
@@ -241,7 +241,7 @@ impl Upstream {
 
     async fn connect_to(&self, address: std::net::SocketAddr) -> Result<Io, Fault> {
         let unreachable = |error: std::io::Error| {
-            Fault::upstream(Class::BadGateway, format!("the provider could not be reached: {}", error.kind()))
+            Fault::upstream(Class::Connection, format!("the provider could not be reached: {}", error.kind()))
         };
         let socket = TcpStream::connect(address).await.map_err(unreachable)?;
         socket.set_nodelay(true).map_err(unreachable)?;
@@ -249,26 +249,46 @@ impl Upstream {
             None => Ok(Io::Plain(socket)),
             Some(trust) => Ok(Io::Tls(Box::new(trust.connect(socket).await.map_err(|error| {
                 tracing::warn!(host = %self.base.host, %error, "TLS handshake with a provider failed");
-                Fault::upstream(Class::BadGateway, "the TLS handshake with the provider failed")
+                Fault::upstream(Class::Connection, "the TLS handshake with the provider failed")
             })?))),
         }
     }
 }
 
-/// What a broken exchange means to the caller.
+/// What an exchange that broke before the head of an answer means to the caller.
+fn unanswered(broken: Broken, deadline: Instant) -> Fault {
+    match broken {
+        Broken::Closed => {
+            Fault::upstream(Class::Connection, "the provider closed the connection before it answered")
+        }
+        Broken::Io(kind) => {
+            Fault::upstream(Class::Connection, format!("the connection to the provider broke: {kind}"))
+        }
+        Broken::Late(_) if Instant::now() >= deadline => fault(Broken::Late(Wait::Total)),
+        Broken::Malformed(_) | Broken::Late(_) => fault(broken),
+    }
+}
+
+/// What an answer that broke means to the caller.
 pub fn fault(broken: Broken) -> Fault {
     match broken {
-        Broken::Closed => Fault::upstream(
-            Class::BadGateway,
-            "the provider closed the connection before its answer was complete",
-        ),
+        Broken::Closed => {
+            Fault::upstream(Class::Cut, "the provider closed the connection before its answer was complete")
+        }
         Broken::Io(kind) => {
-            Fault::upstream(Class::BadGateway, format!("the connection to the provider broke: {kind}"))
+            Fault::upstream(Class::Cut, format!("the connection to the provider broke: {kind}"))
         }
         Broken::Malformed(what) => {
-            Fault::upstream(Class::BadGateway, format!("the provider's answer could not be read: {what}"))
+            Fault::upstream(Class::Malformed, format!("the provider's answer could not be read: {what}"))
         }
-        Broken::Late => Fault::upstream(Class::Timeout, "the provider did not answer in time"),
+        Broken::Late(wait) => {
+            let (class, message) = match wait {
+                Wait::FirstByte => (Class::FirstByteTimeout, "the provider did not answer in time"),
+                Wait::Idle => (Class::IdleTimeout, "the provider fell silent within its answer"),
+                Wait::Total => (Class::TotalTimeout, "the time for the whole request is used up"),
+            };
+            Fault::upstream(class, message)
+        }
     }
 }
 

@@ -73,7 +73,7 @@ fn signature(
     let token = session_token.as_ref().map(|token| token.expose_secret().to_owned());
     let credentials = Credentials::new(access_key, secret_key.expose_secret(), token, None, "busbar");
     let identity = credentials.into();
-    let failed = |_| Fault::gateway(Class::Internal, "the request to the provider could not be signed");
+    let failed = |_| Fault::upstream(Class::Internal, "the request to the provider could not be signed");
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
@@ -86,7 +86,7 @@ fn signature(
     let url = format!("{scheme}://{}{}{}", base.authority, base.path, request.path);
     let body = request.body.concat();
     let fields = [("host", base.authority.as_str())];
-    let unsigned = |_| Fault::gateway(Class::Internal, "the request to the provider could not be signed");
+    let unsigned = |_| Fault::upstream(Class::Internal, "the request to the provider could not be signed");
     let signable = SignableRequest::new("POST", &url, fields.into_iter(), SignableBody::Bytes(&body))
         .map_err(unsigned)?;
     let (instructions, _) = sign(signable, &parameters.into()).map_err(unsigned)?.into_parts();

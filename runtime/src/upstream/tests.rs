@@ -155,7 +155,7 @@ async fn a_fresh_connection_that_closes_is_a_fault_and_not_tried_again() {
     };
     let ((), answer) = tokio::join!(peer, send(&upstream));
     let fault = answer.unwrap_err();
-    assert_eq!((fault.class, fault.status, fault.retry_safe), (Class::BadGateway, 502, true));
+    assert_eq!((fault.class, fault.status, fault.retry_safe), (Class::Connection, 502, true));
     let again = tokio::time::timeout(Duration::from_millis(50), listener.accept()).await;
     assert!(again.is_err(), "a second attempt was made");
 }
@@ -173,7 +173,8 @@ async fn silence_is_bounded_before_and_within_an_answer() {
         socket
     };
     let (_socket, answer) = tokio::join!(silent, send(&upstream));
-    assert_eq!(answer.unwrap_err().status, 504);
+    let fault = answer.unwrap_err();
+    assert_eq!((fault.class, fault.status), (Class::FirstByteTimeout, 504));
     let halting = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;
@@ -184,7 +185,7 @@ async fn silence_is_bounded_before_and_within_an_answer() {
         let mut answer = send(&upstream).await.unwrap();
         whole(&mut answer).await
     });
-    assert_eq!(body, Err(Broken::Late));
+    assert_eq!(body, Err(Broken::Late(Wait::Idle)));
 }
 
 #[tokio::test]

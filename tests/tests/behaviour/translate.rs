@@ -139,7 +139,22 @@ fn an_error_of_the_provider_is_told_in_the_clients_words() {
             "no such field",
         ),
         (OpenaiChat, 400, anthropic("invalid_request_error", long), 400, "context_length_exceeded", "250000"),
-        (OpenaiChat, 403, anthropic("permission_error", "not yours"), 403, "permission_error", "not yours"),
+        (
+            OpenaiChat,
+            403,
+            anthropic("permission_error", "not yours"),
+            502,
+            "server_error",
+            "the gateway's own credential (status 403)",
+        ),
+        (
+            OpenaiChat,
+            401,
+            anthropic("authentication_error", "invalid x-api-key"),
+            502,
+            "server_error",
+            "the gateway's own credential (status 401)",
+        ),
         (OpenaiChat, 404, anthropic("not_found_error", "model: x"), 404, "", ""),
         (
             OpenaiChat,
@@ -353,7 +368,7 @@ fn signs_of_life_do_not_stretch_a_deadline() {
         let answer = post(&gateway, client, &request(client, backend, true));
         assert!(answer.text().matches("ping").count() >= 2, "{}", answer.text());
         let last = data(&answer.text()).pop().unwrap();
-        assert_eq!(last["error"]["message"], "the provider did not answer in time");
+        assert_eq!(last["error"]["message"], "the provider fell silent within its answer");
     }
 }
 

@@ -92,7 +92,7 @@ mod tests {
         let long = fault(
             r#"{"error":{"message":"m","type":"invalid_request_error","param":"messages","code":"context_length_exceeded"}}"#,
         );
-        assert_eq!((long.class, long.status, long.retry_safe), (Class::ContextLength, 400, false));
+        assert_eq!((long.class, long.status, long.retry_safe), (Class::ContextLength, 400, true));
         assert_eq!(long.param.as_deref(), Some("messages"));
     }
 
@@ -101,6 +101,6 @@ mod tests {
         assert_eq!(fault(r#"{"error":"boom"}"#).message, "boom");
         assert_eq!(fault(r#"{"error":{"message":"x","code":503}}"#).class, Class::Overloaded);
         assert_eq!(fault(r#"{"message":"x"}"#).status, 500);
-        assert_eq!(fault("{}").class, Class::Internal);
+        assert_eq!(fault("{}").class, Class::ServerError);
     }
 }

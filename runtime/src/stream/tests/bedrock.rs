@@ -352,15 +352,15 @@ fn exceptions_have_their_class_and_status() {
         ("throttlingException", Class::RateLimited, 429),
         ("serviceUnavailableException", Class::Overloaded, 503),
         ("modelTimeoutException", Class::Timeout, 408),
-        ("internalServerException", Class::Internal, 500),
+        ("internalServerException", Class::ServerError, 500),
         ("validationException", Class::InvalidRequest, 400),
-        ("modelStreamErrorException", Class::Internal, 424),
+        ("modelStreamErrorException", Class::ServerError, 424),
     ] {
         let mut stream = converse(&[begin()]);
         write_exception(&mut stream, kind, br#"{"message":"no"}"#.to_vec());
         let fault = fault(&run(&from_bedrock(Protocol::OpenaiChat), &stream));
         assert_eq!((fault.class, fault.status, fault.message.as_ref()), (class, status, "no"), "{kind}");
-        assert_eq!(fault.retry_safe, class != Class::InvalidRequest, "{kind}");
+        assert_eq!(fault.retry_safe, class.verdict().elsewhere, "{kind}");
     }
 }
 
@@ -370,7 +370,7 @@ fn a_body_in_place_of_a_stream() {
     let body =
         br#"{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}"#;
     let unknown = fault(&run(&call, body));
-    assert_eq!(unknown.kind.as_deref(), Some("UnknownOperationException"));
+    assert_eq!((unknown.class, unknown.status), (Class::NotFound, 502));
     let slow = fault(&run(&call, br#"{"__type":"ThrottlingException","message":"slow"}"#));
     assert_eq!((slow.class, slow.status, slow.message.as_ref()), (Class::RateLimited, 429, "slow"));
     let answer = json!({

@@ -159,7 +159,7 @@ fn the_end_and_failures() {
         let run = run(&from_cohere(Protocol::Anthropic), &stream);
         assert_eq!(run.meaningful_after, None);
         let fault = run.result.unwrap_err().fault();
-        assert_eq!((fault.class, &*fault.message), (Class::Internal, "it broke"));
+        assert_eq!((fault.class, &*fault.message), (Class::ServerError, "it broke"));
     }
     let lost = json!({"type": "content-delta", "index": 0, "delta": {"message": {"content": {"text": "a"}}}});
     assert!(matches!(

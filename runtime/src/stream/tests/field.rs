@@ -302,7 +302,7 @@ fn forms_that_are_not_quite_a_stream() {
     assert_eq!(message["content"][1]["input"], json!({"a": 1}));
     assert_eq!((&message["stop_reason"], &message["usage"]["input_tokens"]), (&json!("tool_use"), &json!(3)));
     let failed = run(&to_anthropic(), br#"{"error":{"message":"m","type":"server_error"}}"#);
-    assert_eq!(failed.result.unwrap_err().fault().class, Class::Internal);
+    assert_eq!(failed.result.unwrap_err().fault().class, Class::ServerError);
 }
 
 #[test]

@@ -241,7 +241,7 @@ fn a_failure_is_told_with_its_class() {
             "slow down",
         ),
         (json!({"type": "error", "error": limited}), Class::RateLimited, "slow down"),
-        (failed(json!({"code": "server_error", "message": "boom"})), Class::Internal, "boom"),
+        (failed(json!({"code": "server_error", "message": "boom"})), Class::ServerError, "boom"),
         (failed(json!({"code": "invalid_prompt", "message": "bad"})), Class::InvalidRequest, "bad"),
     ] {
         let run = chat(&events(&[created(), event.clone()]));
