@@ -1,9 +1,12 @@
 //! From the model a client names to the lane that serves it.
 
+pub mod policy;
+
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::config::{Named, Settings};
+use policy::Turns;
 
 /// A lane that was chosen for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,13 +25,13 @@ pub struct Choice<'a> {
 #[derive(Debug)]
 pub struct Router {
     settings: Arc<Settings>,
-    turns: Vec<Mutex<Vec<i64>>>,
+    turns: Vec<Mutex<Turns>>,
 }
 
 impl Router {
     /// A router that has not chosen yet.
     pub fn new(settings: Arc<Settings>) -> Self {
-        let turns = settings.pools.iter().map(|pool| Mutex::new(vec![0; pool.members.len()])).collect();
+        let turns = settings.pools.iter().map(|pool| Mutex::new(Turns::new(pool.members.len()))).collect();
         Self { settings, turns }
     }
 
@@ -39,7 +42,7 @@ impl Router {
             Some(Named::Pool(pool)) => {
                 let members = &self.settings.pools[*pool].members;
                 let mut turns = self.turns[*pool].lock().unwrap_or_else(PoisonError::into_inner);
-                let at = smooth(members.iter().map(|member| member.weight), &mut turns)?;
+                let at = turns.next(members.iter().map(|member| member.weight).enumerate())?;
                 Some(self.lane(members[at].lane, Some(*pool)))
             }
             None => {
@@ -80,43 +83,5 @@ impl Router {
             upstream_model: Cow::Borrowed(&found.upstream_model),
             pool,
         }
-    }
-}
-
-/// Smooth weighted round robin: each one's turn grows by its weight, the largest serves and pays the sum.
-///
-/// None when no weight is above zero.
-fn smooth(weights: impl Iterator<Item = u32>, turns: &mut [i64]) -> Option<usize> {
-    let mut total = 0;
-    let mut best: Option<usize> = None;
-    for (at, weight) in weights.enumerate().filter(|(_, weight)| *weight > 0) {
-        total += i64::from(weight);
-        turns[at] += i64::from(weight);
-        if best.is_none_or(|best| turns[at] > turns[best]) {
-            best = Some(at);
-        }
-    }
-    turns[best?] -= total;
-    best
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn shares_are_exact_and_spread() {
-        let mut turns = [0; 3];
-        let picks: Vec<_> = (0..7).map(|_| smooth([5, 1, 1].into_iter(), &mut turns).unwrap()).collect();
-        assert_eq!(picks, [0, 0, 1, 0, 2, 0, 0]);
-        assert_eq!(turns, [0, 0, 0]);
-    }
-
-    #[test]
-    fn no_weight_no_turn() {
-        let mut turns = [0; 2];
-        assert_eq!(smooth([0, 3].into_iter(), &mut turns), Some(1));
-        assert_eq!(smooth([0, 0].into_iter(), &mut turns), None);
-        assert_eq!(smooth(std::iter::empty(), &mut []), None);
     }
 }
