@@ -7,6 +7,7 @@ pub mod dialect;
 pub mod fault;
 pub mod fetch;
 pub mod gateway;
+pub mod lists;
 pub mod observe;
 pub mod route;
 pub mod server;

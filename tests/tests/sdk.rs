@@ -67,5 +67,6 @@ sdk! {
     anthropic_sdk_over_openai_endings: "translate_anthropic", ["stop_reasons", "usage_with_cache", "structured_output"];
     anthropic_sdk_over_openai_errors: "translate_anthropic", ["errors", "broken_streams"];
     anthropic_sdk_over_openai_losses: "translate_anthropic", ["losses", "what_the_backend_gets"];
+    every_sdk_lists_models: "lists", ["openai_models", "anthropic_models", "gemini_models", "cohere_models", "bedrock_models"];
     cohere_sdk: "forward_cohere", ["text", "stream", "errors", "refused_by_the_gateway"];
 }

@@ -5,6 +5,7 @@
 
 pub mod carriers;
 pub mod headers;
+mod lists;
 pub mod sniff;
 
 use std::borrow::Cow;
@@ -25,15 +26,28 @@ pub enum Operation {
     GenerateStream,
     /// The size of a prompt in tokens.
     CountTokens,
+    /// The models that may be named, or one of them.
+    Models,
+    /// The same as what Bedrock calls inference profiles.
+    Profiles,
 }
 
 impl Operation {
+    /// The method by which it is called.
+    pub const fn method(self) -> &'static str {
+        match self {
+            Operation::Generate | Operation::GenerateStream | Operation::CountTokens => "POST",
+            Operation::Models | Operation::Profiles => "GET",
+        }
+    }
+
     /// The name in logs and metrics.
     pub const fn name(self) -> &'static str {
         match self {
             Operation::Generate => "generate",
             Operation::GenerateStream => "generate_stream",
             Operation::CountTokens => "count_tokens",
+            Operation::Models | Operation::Profiles => "models",
         }
     }
 }
@@ -64,13 +78,21 @@ pub enum Recognised<'a> {
 
 /// Recognises protocol and operation by method and raw path.
 pub fn recognise<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Recognised<'a> {
-    let Some(call) = by_path(path) else {
+    // What is below `/v1/models/` is a model of any name to who gets it, and may be a call to everybody else.
+    let listed = || lists::by_path(path, headers);
+    let call = if method == Method::GET {
+        listed().or_else(|| by_path(path))
+    } else {
+        by_path(path).or_else(listed)
+    };
+    let Some(call) = call else {
         return Recognised::Unknown(guess(path, headers));
     };
-    if method == Method::POST {
+    let allowed = call.operation.method();
+    if method.as_str() == allowed {
         Recognised::Call(call)
     } else {
-        Recognised::WrongMethod(call.protocol, "POST")
+        Recognised::WrongMethod(call.protocol, allowed)
     }
 }
 
@@ -159,6 +181,7 @@ pub fn upstream_path(
     version: &str,
 ) -> Cow<'static, str> {
     match (protocol, operation) {
+        (_, Operation::Models | Operation::Profiles) => lists::path(protocol, version),
         (Protocol::OpenaiChat, _) => "/chat/completions".into(),
         (Protocol::OpenaiResponses, _) => "/responses".into(),
         (Protocol::Anthropic, Operation::CountTokens) => "/v1/messages/count_tokens".into(),
@@ -167,9 +190,9 @@ pub fn upstream_path(
         (Protocol::Gemini, operation) => {
             let version = if version.is_empty() { "v1beta" } else { version };
             let verb = match operation {
-                Operation::Generate => "generateContent",
                 Operation::GenerateStream => "streamGenerateContent",
                 Operation::CountTokens => "countTokens",
+                _ => "generateContent",
             };
             format!("/{version}/models/{}:{verb}", utf8_percent_encode(model, GEMINI_MODEL)).into()
         }

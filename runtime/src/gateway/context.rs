@@ -82,6 +82,16 @@ impl Ctx {
         response
     }
 
+    /// An answer of the gateway's own, in the caller's form.
+    pub(super) fn own(mut self, body: Vec<u8>) -> Response<Body> {
+        self.settlement.status = StatusCode::OK.as_u16();
+        self.settlement.outcome = Outcome::Complete;
+        self.settlement.bytes_out = body.len() as u64;
+        let mut response = super::json(StatusCode::OK, body);
+        self.stamp(&mut response);
+        response
+    }
+
     /// A provider's answer, handed on as it is.
     pub(super) fn forward(self, answer: upstream::Answer, first: Option<Bytes>) -> Response<Body> {
         let mut response = Response::new(Body::Empty);

@@ -30,6 +30,7 @@ use crate::config::{Limits, Settings};
 use crate::dialect::{self, Call, Operation, Recognised, headers, sniff};
 use crate::fault::{Class, Fault};
 use crate::fetch::Fetcher;
+use crate::lists;
 use crate::route::{Choice, Router};
 use crate::translate::carriage::CarriageLimits;
 use crate::translate::{CallState, Carriage, Fetched, Wanted};
@@ -109,6 +110,7 @@ impl Gateway {
         match self.walk(&mut ctx, request).await {
             Ok(Committed::Forwarded(answer, first)) => ctx.forward(answer, first),
             Ok(Committed::Translated(answer, made, ledger)) => ctx.translate(answer, made, ledger),
+            Ok(Committed::Own(body)) => ctx.own(body),
             Err(fault) => ctx.refuse(&fault),
         }
     }
@@ -253,6 +255,10 @@ impl Gateway {
         ctx.caller = Caller::of(&parts);
         let fidelity = lane::asked_fidelity(&parts.headers)?;
 
+        if matches!(call.operation, Operation::Models | Operation::Profiles) {
+            return lists::answer(&self.shared.settings, &call, parts.uri.query()).map(Committed::Own);
+        }
+
         // 3. Read the body; find model and streaming, where the body and not the path names them.
         let body = read::body(incoming, &parts.headers, &self.limits).await?;
         ctx.settlement.bytes_in = body.len() as u64;
@@ -385,6 +391,8 @@ enum Committed {
     Forwarded(upstream::Answer, Option<Bytes>),
     /// Made from the provider's answer; what was changed on both ways.
     Translated(upstream::Answer, translated::Answer, Ledger),
+    /// The gateway's own, of which no provider knows.
+    Own(Vec<u8>),
 }
 
 /// The size of a request's head as it stood on the wire, near enough.
