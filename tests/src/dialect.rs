@@ -92,6 +92,60 @@ impl Dialect {
         }
     }
 
+    /// The head of a provider's streamed answer, in chunks.
+    pub fn stream_head(self) -> Vec<u8> {
+        let kind = match self {
+            Self::Bedrock => "application/vnd.amazon.eventstream",
+            _ => "text/event-stream",
+        };
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\ntransfer-encoding: chunked\r\n\r\n").into_bytes()
+    }
+
+    /// What a stream says by these words, without what begins and ends it.
+    pub fn words(self, text: &str) -> Vec<u8> {
+        let text = Value::from(text);
+        let data = match self {
+            Self::OpenaiChat => format!(
+                r#"{{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{{"index":0,"delta":{{"content":{text}}},"finish_reason":null}}]}}"#
+            ),
+            Self::OpenaiResponses => format!(
+                r#"{{"type":"response.output_text.delta","item_id":"i","output_index":0,"content_index":0,"delta":{text},"logprobs":[],"sequence_number":4}}"#
+            ),
+            Self::Anthropic => format!(
+                r#"{{"type":"content_block_delta","index":0,"delta":{{"type":"text_delta","text":{text}}}}}"#
+            ),
+            Self::Gemini => {
+                format!(
+                    r#"{{"candidates":[{{"content":{{"role":"model","parts":[{{"text":{text}}}]}},"index":0}}]}}"#
+                )
+            }
+            Self::Bedrock => {
+                let payload = format!(r#"{{"contentBlockIndex":0,"delta":{{"text":{text}}}}}"#);
+                return frame("contentBlockDelta", payload.as_bytes());
+            }
+            Self::Cohere => format!(
+                r#"{{"type":"content-delta","index":0,"delta":{{"message":{{"content":{{"text":{text}}}}}}}}}"#
+            ),
+        };
+        event(&data)
+    }
+
+    /// What says that a stream is complete.
+    pub fn end(self) -> Vec<u8> {
+        event(match self {
+            Self::OpenaiChat => {
+                r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}"#
+            }
+            Self::OpenaiResponses => {
+                r#"{"type":"response.completed","sequence_number":9,"response":{"id":"r","object":"response","created_at":1,"model":"m","status":"completed","output":[]}}"#
+            }
+            Self::Anthropic => r#"{"type":"message_stop"}"#,
+            Self::Gemini => r#"{"candidates":[{"finishReason":"STOP","index":0}]}"#,
+            Self::Bedrock => return frame("messageStop", br#"{"stopReason":"end_turn"}"#),
+            Self::Cohere => r#"{"type":"message-end","delta":{"finish_reason":"COMPLETE"}}"#,
+        })
+    }
+
     /// Reads an error as this protocol's clients do.
     ///
     /// # Errors
@@ -134,6 +188,43 @@ impl Dialect {
             param,
         })
     }
+}
+
+fn event(data: &str) -> Vec<u8> {
+    format!("data: {data}\n\n").into_bytes()
+}
+
+/// An event in an AWS event stream.
+pub fn frame(event: &str, payload: &[u8]) -> Vec<u8> {
+    message(&[(":message-type", "event"), (":event-type", event)], payload)
+}
+
+/// An exception in an AWS event stream.
+pub fn exception(kind: &str, payload: &[u8]) -> Vec<u8> {
+    message(&[(":message-type", "exception"), (":exception-type", kind)], payload)
+}
+
+fn message(fields: &[(&str, &str)], payload: &[u8]) -> Vec<u8> {
+    /// The prelude, its checksum and the one of the whole.
+    const AROUND: usize = 16;
+    /// A header's value is text.
+    const TEXT: u8 = 7;
+    let mut headers = Vec::new();
+    for (name, value) in fields.iter().chain([&(":content-type", "application/json")]) {
+        headers.push(u8::try_from(name.len()).expect("a short name"));
+        headers.extend_from_slice(name.as_bytes());
+        headers.push(TEXT);
+        headers.extend_from_slice(&u16::try_from(value.len()).expect("a short value").to_be_bytes());
+        headers.extend_from_slice(value.as_bytes());
+    }
+    let length = u32::try_from(AROUND + headers.len() + payload.len()).expect("a short frame");
+    let mut frame = length.to_be_bytes().to_vec();
+    frame.extend_from_slice(&u32::try_from(headers.len()).expect("short headers").to_be_bytes());
+    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
+    frame.extend_from_slice(&headers);
+    frame.extend_from_slice(payload);
+    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
+    frame
 }
 
 /// An error as a client sees it.

@@ -14,7 +14,7 @@ use serde_saphyr::Location;
 pub use resolve::{Environment, SIMULATOR, resolve, with_simulator};
 pub use settings::{
     BaseUrl, Capabilities, Credential, Facts, FetchSettings, Lane, Limits, LogSettings, Member, Named, Pool,
-    Provider, Settings,
+    Provider, Settings, Timeouts,
 };
 
 /// The largest configuration file that is read, in bytes.

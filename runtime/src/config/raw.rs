@@ -172,6 +172,9 @@ pub struct Limits {
     /// Time from the request to the first byte of the answer; 10m when absent.
     #[serde(default)]
     pub first_byte: Option<Span>,
+    /// Time from the request to the first content of the answer; 10m when absent.
+    #[serde(default)]
+    pub first_content: Option<Span>,
     /// Longest pause in a provider's answer; 10m when absent.
     #[serde(default)]
     pub idle: Option<Span>,
@@ -187,6 +190,27 @@ pub struct Limits {
     /// How long running requests may go on after a signal to stop; 30s when absent.
     #[serde(default)]
     pub drain: Option<Span>,
+}
+
+/// Deadlines of an attempt; what is absent is decided further out: pool, model, provider, `limits`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// Time to connect, name lookup and TLS included.
+    #[serde(default)]
+    pub connect: Option<Span>,
+    /// Time from the request to the first byte of the answer.
+    #[serde(default)]
+    pub first_byte: Option<Span>,
+    /// Time from the request to the first content of the answer: of a stream its first words, otherwise all of it.
+    #[serde(default)]
+    pub first_content: Option<Span>,
+    /// Longest pause in the answer.
+    #[serde(default)]
+    pub idle: Option<Span>,
+    /// Longest time of an attempt from first to last.
+    #[serde(default)]
+    pub total: Option<Span>,
 }
 
 /// What is fetched of what callers name by address.
@@ -251,6 +275,9 @@ pub struct Provider {
     /// Whether its chat servers take reasoning of earlier turns back; from the catalog, else true.
     #[serde(default)]
     pub reasoning_history: Option<bool>,
+    /// Deadlines of its answers; those of `limits` when absent.
+    #[serde(default)]
+    pub timeouts: Option<Timeouts>,
 }
 
 /// A protocol, by the name it has everywhere.
@@ -334,6 +361,9 @@ pub struct Model {
     /// What it costs.
     #[serde(default)]
     pub price: Option<Price>,
+    /// Deadlines of its answers; the provider's when absent.
+    #[serde(default)]
+    pub timeouts: Option<Timeouts>,
 }
 
 /// What a million tokens cost, in dollars.
@@ -387,6 +417,19 @@ pub struct Pool {
     /// How much of a request may be lost where the caller says nothing; the gateway's when absent.
     #[serde(default)]
     pub fidelity: Option<Fidelity>,
+    /// Most models that one request may be sent to, one after the other; 3 when absent.
+    #[serde(default)]
+    #[schemars(range(min = 1, max = 16))]
+    pub attempts: Option<usize>,
+    /// Time in which an answer must have begun, all attempts together; no bound of its own when absent.
+    #[serde(default)]
+    pub deadline: Option<Span>,
+    /// Deadlines of each attempt; the model's when absent.
+    #[serde(default)]
+    pub timeouts: Option<Timeouts>,
+    /// The pool that serves when no member of this one can.
+    #[serde(default)]
+    pub fallback: Option<String>,
     /// Its models.
     #[schemars(with = "Vec<Member>")]
     pub members: Vec<Spanned<Member>>,

@@ -10,13 +10,18 @@ use serde_saphyr::{Location, Spanned};
 
 use super::settings::{
     BaseUrl, Credential, Facts, FetchSettings, Lane, Limits, LogSettings, Member, Named, Pool, Provider,
-    Settings,
+    Settings, Timeouts,
 };
 use super::{ConfigError, raw};
 use crate::Protocol;
 
 /// Most worker threads.
 const MAX_WORKERS: usize = 1024;
+
+/// Lanes that one request may be sent to where a pool does not say.
+const DEFAULT_ATTEMPTS: usize = 3;
+/// Most lanes that one request may be sent to.
+const MAX_ATTEMPTS: usize = 16;
 
 /// The variables that a configuration may refer to.
 pub type Environment = HashMap<String, String>;
@@ -31,7 +36,8 @@ pub fn resolve(
     catalog: &Catalog,
     environment: &Environment,
 ) -> Result<Settings, ConfigError> {
-    let resolver = Resolver { file, catalog, environment };
+    let limits = limits(&config.limits.unwrap_or_default());
+    let resolver = Resolver { file, catalog, environment, timeouts: Timeouts::of(&limits) };
     if let Some(version) = config.version.filter(|version| *version != 1) {
         let message = format!("version: {version} is not known to this build; the grammar it knows is 1");
         return Err(ConfigError::at(file, Location::UNKNOWN, message));
@@ -61,7 +67,7 @@ pub fn resolve(
         workers: workers(config.workers),
         fidelity: config.fidelity.unwrap_or_default(),
         log: log(config.log.as_ref()),
-        limits: limits(&config.limits.unwrap_or_default()),
+        limits,
         fetch: fetch(config.fetch.unwrap_or_default()),
         providers,
         lanes,
@@ -91,6 +97,7 @@ pub fn with_simulator(settings: &mut Settings, address: SocketAddr) {
         catalog: SIMULATOR.into(),
         facts: Facts { max_tokens_field: raw::MaxTokensField::MaxCompletionTokens, ..Facts::default() },
         said: Box::default(),
+        timeouts: Timeouts::of(&settings.limits),
     });
 }
 
@@ -134,6 +141,7 @@ fn limits(raw: &raw::Limits) -> Limits {
         body_read: raw.body_read.map_or(default.body_read, |span| span.0),
         connect: raw.connect.map_or(default.connect, |span| span.0),
         first_byte: raw.first_byte.map_or(default.first_byte, |span| span.0),
+        first_content: raw.first_content.map_or(default.first_content, |span| span.0),
         idle: raw.idle.map_or(default.idle, |span| span.0),
         keep_alive: raw.keep_alive.map_or(default.keep_alive, |span| span.0),
         client_stall: raw.client_stall.map_or(default.client_stall, |span| span.0),
@@ -157,6 +165,7 @@ struct Resolver<'a> {
     file: &'a str,
     catalog: &'a Catalog,
     environment: &'a Environment,
+    timeouts: Timeouts,
 }
 
 impl Resolver<'_> {
@@ -243,6 +252,7 @@ impl Resolver<'_> {
             catalog: catalog.to_owned(),
             facts: provider_facts(like),
             said: Box::new(said_of_provider(raw)),
+            timeouts: self.timeouts.but(raw.timeouts.as_ref()),
         })
     }
 
@@ -381,6 +391,7 @@ impl Resolver<'_> {
                 max_concurrent: model.max_concurrent,
                 facts: Facts::of(&known, at_provider.facts),
                 title: known.name,
+                timeouts: providers[provider].timeouts.but(model.timeouts.as_ref()),
             });
         }
         Ok(lanes)
@@ -418,9 +429,64 @@ impl Resolver<'_> {
                 return Err(self.error(pool.referenced, message));
             }
             members.sort_by_key(|member| member.weight == 0);
-            pools.push(Pool { name: name.clone(), fidelity: pool.value.fidelity, members });
+            let attempts = pool.value.attempts.unwrap_or(DEFAULT_ATTEMPTS);
+            if !(1..=MAX_ATTEMPTS).contains(&attempts) {
+                let message = format!("pools.{name}.attempts: must be 1 to {MAX_ATTEMPTS}");
+                return Err(self.error(pool.referenced, message));
+            }
+            pools.push(Pool {
+                name: name.clone(),
+                fidelity: pool.value.fidelity,
+                attempts,
+                deadline: pool.value.deadline.map(|span| span.0),
+                timeouts: pool.value.timeouts,
+                fallback: self.fallback(name, &pool.value, pool.referenced, raw)?,
+                members,
+            });
         }
+        self.no_circles(raw, &pools)?;
         Ok(pools)
+    }
+
+    /// The pool behind a pool, by its place among all.
+    fn fallback(
+        &self,
+        name: &str,
+        pool: &raw::Pool,
+        at: Location,
+        all: &BTreeMap<String, Spanned<raw::Pool>>,
+    ) -> Result<Option<usize>, ConfigError> {
+        let Some(fallback) = &pool.fallback else { return Ok(None) };
+        let place = all.keys().position(|known| known == fallback);
+        place.map(Some).ok_or_else(|| {
+            let names = all.keys().map(String::as_str);
+            let message = format!("pools.{name}.fallback: {}", no_such("pool", fallback, names, "pools"));
+            self.error(at, message)
+        })
+    }
+
+    /// A request that goes from fallback to fallback must come to an end.
+    fn no_circles(
+        &self,
+        raw: &BTreeMap<String, Spanned<raw::Pool>>,
+        pools: &[Pool],
+    ) -> Result<(), ConfigError> {
+        for (start, pool) in pools.iter().enumerate() {
+            let mut way = vec![pool.name.as_str()];
+            let mut next = pool.fallback;
+            while let Some(at) = next {
+                way.push(&pools[at].name);
+                if at == start {
+                    let message =
+                        format!("pools.{}.fallback: goes in a circle: {}", pool.name, way.join(" > "));
+                    let location = raw.get(&pool.name).map_or(Location::UNKNOWN, |pool| pool.referenced);
+                    return Err(self.error(location, message));
+                }
+                // A circle further on is found when it is started from.
+                next = pools[at].fallback.filter(|_| way.len() <= pools.len());
+            }
+        }
+        Ok(())
     }
 }
 

@@ -11,7 +11,8 @@ use busbar_catalog::{Catalog, Model, Price};
 use ipnet::IpNet;
 use secrecy::SecretString;
 
-use super::raw::{Fidelity, LogFormat, LogLevel, MaxTokensField, Reasoning};
+use super::raw::{self, Fidelity, LogFormat, LogLevel, MaxTokensField, Reasoning};
+use super::units::Span;
 
 /// All that a gateway needs to know.
 #[derive(Clone, Debug)]
@@ -90,6 +91,8 @@ pub struct Limits {
     pub connect: Duration,
     /// Time to the first byte of an answer.
     pub first_byte: Duration,
+    /// Time to the first content of an answer.
+    pub first_content: Duration,
     /// Longest pause in an answer.
     pub idle: Duration,
     /// Longest silence in a translated stream before the client is sent a sign of life; zero for none.
@@ -116,11 +119,49 @@ impl Default for Limits {
             body_read: Duration::from_secs(30),
             connect: Duration::from_secs(10),
             first_byte: Duration::from_secs(600),
+            first_content: Duration::from_secs(600),
             idle: Duration::from_secs(600),
             keep_alive: Duration::from_secs(15),
             client_stall: Duration::from_secs(120),
             total: Duration::from_secs(3600),
             drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Deadlines of one attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Time to connect.
+    pub connect: Duration,
+    /// Time to the first byte of the answer.
+    pub first_byte: Duration,
+    /// Time to the first content of the answer.
+    pub first_content: Duration,
+    /// Longest pause in the answer.
+    pub idle: Duration,
+    /// Longest time of it all.
+    pub total: Duration,
+}
+
+impl Timeouts {
+    /// Those that hold where nothing narrower is said.
+    pub const fn of(limits: &Limits) -> Self {
+        let Limits { connect, first_byte, first_content, idle, total, .. } = *limits;
+        Self { connect, first_byte, first_content, idle, total }
+    }
+
+    /// These, but for what is said nearer to the request.
+    #[must_use]
+    pub fn but(self, nearer: Option<&raw::Timeouts>) -> Self {
+        let Some(nearer) = nearer else { return self };
+        let or = |said: Option<Span>, own: Duration| said.map_or(own, |said| said.0);
+        Self {
+            connect: or(nearer.connect, self.connect),
+            first_byte: or(nearer.first_byte, self.first_byte),
+            first_content: or(nearer.first_content, self.first_content),
+            idle: or(nearer.idle, self.idle),
+            total: or(nearer.total, self.total),
         }
     }
 }
@@ -144,6 +185,8 @@ pub struct Provider {
     pub facts: Facts,
     /// What the configuration says of all its models.
     pub said: Box<Model>,
+    /// Deadlines of its answers.
+    pub timeouts: Timeouts,
 }
 
 impl Provider {
@@ -294,6 +337,8 @@ pub struct Lane {
     pub title: Option<String>,
     /// What is known about it.
     pub facts: Facts,
+    /// Deadlines of its answers.
+    pub timeouts: Timeouts,
 }
 
 /// A group of lanes.
@@ -303,6 +348,14 @@ pub struct Pool {
     pub name: String,
     /// How much of a request may be lost where the caller does not say.
     pub fidelity: Option<Fidelity>,
+    /// Most lanes that one request may be sent to.
+    pub attempts: usize,
+    /// Time in which an answer must have begun.
+    pub deadline: Option<Duration>,
+    /// Deadlines of each attempt, where they are not the lane's.
+    pub timeouts: Option<raw::Timeouts>,
+    /// Index of the pool that serves when no member of this one can; never in a circle.
+    pub fallback: Option<usize>,
     /// Its members, those that serve before those on standby.
     pub members: Vec<Member>,
 }

@@ -6,11 +6,14 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use hyper::body::{Frame, SizeHint};
 
+use super::forwarded::Pieces;
 use super::settle::Settlement;
 use super::translated::Transcoding;
 use super::watch::Watch;
+use crate::fault::Fault;
 use crate::observe::metrics::Outcome;
-use crate::stream::error_event;
+use crate::stream::event_stream::Boundary;
+use crate::stream::{StreamFault, error_event};
 use crate::upstream;
 
 /// The answer cannot be completed; the connection is cut, so that nobody takes it for a whole one.
@@ -40,10 +43,12 @@ impl Body {
 #[derive(Debug)]
 pub struct Pump {
     /// What was read before the answer was committed.
-    pub(super) first: Option<Bytes>,
+    pub(super) held: Pieces,
     pub(super) body: upstream::Body,
-    /// Whether the client can be told within the stream that it broke: in server-sent events alone.
-    pub(super) is_events: bool,
+    /// How the client can be told that a stream broke that is handed on as it is.
+    pub(super) teller: Teller,
+    /// Whether the connection is to be cut as soon as what was sent before is out.
+    pub(super) cutting: bool,
     /// What makes the caller's stream of the provider's; none where they speak the same.
     pub(super) transcoding: Option<Box<Transcoding>>,
     /// What looks at an answer that passes unread.
@@ -51,49 +56,75 @@ pub struct Pump {
     pub(super) settlement: Settlement,
 }
 
+/// How the client of a stream that is handed on can be told that it broke.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Teller {
+    /// By one more event.
+    Event,
+    /// By one more message, between two others.
+    Message(Boundary),
+    /// Not at all, but by a cut.
+    Cut,
+}
+
 impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        if self.cutting {
+            return Poll::Ready(Some(Err(Aborted)));
+        }
         let settlement = &mut self.settlement;
         if let Some(transcoding) = &mut self.transcoding {
-            let piece = match self.first.take() {
-                Some(first) => Some(first),
+            let piece = match self.held.pop_front() {
+                Some(held) => Some(held),
                 None => std::task::ready!(transcoding.poll(cx, &mut self.body, settlement)),
             };
             settlement.bytes_out += piece.as_ref().map_or(0, Bytes::len) as u64;
             return Poll::Ready(piece.map(Ok));
         }
-        let piece = match self.first.take() {
-            Some(first) => Some(Ok(first)),
+        let piece = match self.held.pop_front() {
+            Some(held) => Some(Ok(held)),
             None => std::task::ready!(self.body.poll(cx)),
         };
-        if self.first.is_none() && self.body.is_done() {
+        if self.held.is_empty() && self.body.is_done() {
             settlement.outcome = Outcome::Complete;
         }
-        Poll::Ready(match piece {
+        match piece {
             Some(Ok(bytes)) => {
                 if let Some(watch) = &mut self.watch {
                     watch.push(&bytes);
+                }
+                if let Teller::Message(boundary) = &mut self.teller {
+                    boundary.push(&bytes);
                 }
                 if settlement.first_byte.is_none() {
                     settlement.first_byte = Some(settlement.started.elapsed());
                 }
                 settlement.bytes_out += bytes.len() as u64;
-                Some(Ok(bytes))
+                Poll::Ready(Some(Ok(bytes)))
             }
-            Some(Err(broken)) => {
-                let fault = upstream::fault(broken);
-                settlement.failed(Outcome::Cut, &fault);
-                if self.is_events {
-                    // The blank line ends an event that was cut in the middle.
-                    let mut told = b"\n\n".to_vec();
-                    error_event(settlement.protocol, &fault, &settlement.request_id, &mut told);
-                    Some(Ok(Bytes::from(told)))
-                } else {
-                    Some(Err(Aborted))
-                }
+            Some(Err(broken)) => self.cut(&upstream::fault(broken), cx),
+            None if self.watch.as_mut().is_some_and(Watch::is_cut) => self.cut(&StreamFault::Cut.fault(), cx),
+            None => Poll::Ready(None),
+        }
+    }
+
+    /// Tells the client that the answer broke off, in the stream where that is possible.
+    fn cut(&mut self, fault: &Fault, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
+        self.settlement.failed(Outcome::Cut, fault);
+        let mut told = Vec::new();
+        match self.teller {
+            // The blank line ends an event that was cut in the middle.
+            Teller::Event => told.extend_from_slice(b"\n\n"),
+            Teller::Message(boundary) if boundary.is_between() => {}
+            Teller::Message(_) | Teller::Cut => {
+                // Polled again once what was sent before has left: a cut would take it along.
+                self.cutting = true;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
             }
-            None => None,
-        })
+        }
+        error_event(self.settlement.protocol, fault, &self.settlement.request_id, &mut told);
+        Poll::Ready(Some(Ok(Bytes::from(told))))
     }
 }
 
@@ -127,7 +158,7 @@ impl hyper::body::Body for Body {
             }
             Body::Pump(pump) => {
                 let frame = std::task::ready!(pump.poll(cx));
-                let over = !matches!(frame, Some(Ok(_))) || matches!(pump.settlement.outcome, Outcome::Cut);
+                let over = !matches!(frame, Some(Ok(_))) || pump.settlement.outcome == Outcome::Cut;
                 if over {
                     *this = Body::Empty;
                 }
@@ -140,7 +171,11 @@ impl hyper::body::Body for Body {
         match self {
             Body::Empty => true,
             Body::Full(_) => false,
-            Body::Pump(pump) => pump.first.is_none() && pump.transcoding.is_none() && pump.body.is_done(),
+            Body::Pump(pump) => {
+                // A stream that has to end itself is asked whether it did.
+                let is_judged = pump.transcoding.is_some() || pump.watch.as_ref().is_some_and(Watch::judges);
+                pump.held.is_empty() && !is_judged && pump.body.is_done()
+            }
         }
     }
 

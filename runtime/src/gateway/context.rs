@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use busbar_protocols::Ledger;
-use bytes::Bytes;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
-use super::body::{Body, Pump};
+use super::body::{Body, Pump, Teller};
 use super::caller::Caller;
+use super::forwarded::{Held, Pieces};
 use super::lane::FIDELITY_HEADER;
 use super::settle::Settlement;
 use super::translated;
 use super::watch::Watch;
-use super::{LANE_HEADER, REQUEST_ID_HEADER, Shared};
+use super::{ATTEMPTS_HEADER, LANE_HEADER, REQUEST_ID_HEADER, Shared};
+use crate::Protocol;
 use crate::dialect::{Operation, headers, request_id_header, stream_type};
 use crate::fault::{Fault, render};
 use crate::observe::metrics::Outcome;
+use crate::stream::event_stream::Boundary;
 use crate::upstream;
 
 /// The most of a caller's text that an answer or a log repeats, in bytes.
@@ -93,7 +95,7 @@ impl Ctx {
     }
 
     /// A provider's answer, handed on as it is.
-    pub(super) fn forward(self, answer: upstream::Answer, first: Option<Bytes>) -> Response<Body> {
+    pub(super) fn forward(self, answer: upstream::Answer, held: Held) -> Response<Body> {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = answer.status;
         let is_events = is_event_stream(&answer);
@@ -105,11 +107,18 @@ impl Ctx {
         if !answer.status.is_success() {
             settlement.upstream_failed(answer.status.as_u16());
         } else if settlement.operation != Some(Operation::CountTokens) {
-            watch = Some(Watch::new(settlement.protocol, is_events, answer.body.length()));
+            let length = answer.body.length();
+            watch = Some(Watch::new(settlement.protocol, is_events, held.ends_itself, length));
         }
-        let (body, transcoding) = (answer.body, None);
+        let teller = match settlement.protocol {
+            _ if is_events => Teller::Event,
+            Protocol::Bedrock if held.ends_itself => Teller::Message(Boundary::default()),
+            _ => Teller::Cut,
+        };
+        let Held { pieces: held, .. } = held;
+        let (body, transcoding, cutting) = (answer.body, None, false);
         *response.body_mut() =
-            Body::Pump(Box::new(Pump { first, body, is_events, transcoding, watch, settlement }));
+            Body::Pump(Box::new(Pump { held, body, teller, cutting, transcoding, watch, settlement }));
         response
     }
 
@@ -145,9 +154,10 @@ impl Ctx {
             translated::Answer::Stream(first, mut transcoding) => {
                 transcoding.ledger = ledger;
                 Body::Pump(Box::new(Pump {
-                    first: Some(first.into()),
+                    held: Pieces::from([first.into()]),
                     body: answer.body,
-                    is_events: true,
+                    teller: Teller::Event,
+                    cutting: false,
                     transcoding: Some(transcoding),
                     watch: None,
                     settlement,
@@ -168,6 +178,9 @@ impl Ctx {
         if let Some(lane) = HeaderValue::from_str(&self.settlement.lane).ok().filter(|lane| !lane.is_empty())
         {
             headers.insert(LANE_HEADER, lane);
+        }
+        if self.settlement.attempts > 1 {
+            headers.insert(ATTEMPTS_HEADER, HeaderValue::from(self.settlement.attempts));
         }
         let fidelity = HeaderValue::from_str(&self.settlement.fidelity);
         if let Some(fidelity) = fidelity.ok().filter(|fidelity| !fidelity.is_empty()) {

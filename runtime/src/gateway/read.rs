@@ -9,14 +9,13 @@ use http::HeaderMap;
 use http::header::CONTENT_LENGTH;
 use hyper::body::{Body as _, Incoming};
 
-use super::context;
 use crate::config::Limits;
 use crate::fault::{Class, Fault};
 use crate::upstream;
 
 /// Most bytes that are set aside on the caller's word.
 const TRUSTED_LENGTH: usize = 4 << 20;
-/// Most bytes that are held back: of comments at the beginning of a stream, of a failure's words.
+/// Most bytes that are held back of a failure's words.
 const MAX_HELD: usize = 64 << 10;
 
 /// The whole body as one piece; a body that came as one piece is not copied.
@@ -56,25 +55,6 @@ pub(super) async fn body(
     Ok(rest.map(BytesMut::freeze).or(first).unwrap_or_default())
 }
 
-/// The first bytes of a stream: all that came up to the first that are more than comments and blank lines.
-///
-/// A stream that is over before is handed on as it is, and one that is not of events at once.
-pub(super) async fn first_event(answer: &mut upstream::Answer) -> Result<Option<Bytes>, Fault> {
-    let is_events = context::is_event_stream(answer);
-    let mut held = BytesMut::new();
-    while let Some(piece) = answer.body.next().await {
-        let piece = piece.map_err(upstream::fault)?;
-        if held.is_empty() && (!is_events || carries_event(&piece)) {
-            return Ok(Some(piece));
-        }
-        held.extend_from_slice(&piece);
-        if held.len() > MAX_HELD || carries_event(&held) {
-            break;
-        }
-    }
-    Ok((!held.is_empty()).then(|| held.freeze()))
-}
-
 /// The words of a failure, as far as they are looked at before they are passed on.
 ///
 /// The error is that they broke off: then they cannot be passed on, and only what the status says is true.
@@ -86,13 +66,6 @@ pub(super) async fn failure(answer: &mut upstream::Answer) -> Result<Option<Byte
         words.extend_from_slice(&piece?);
     }
     Ok((!words.is_empty()).then(|| words.freeze()))
-}
-
-/// Whether any line is more than a comment.
-fn carries_event(bytes: &[u8]) -> bool {
-    bytes
-        .split(|byte| matches!(byte, b'\n' | b'\r'))
-        .any(|line| line.first().is_some_and(|byte| *byte != b':'))
 }
 
 /// The next piece of data; a timer runs only while nothing comes.
@@ -124,19 +97,4 @@ async fn next(incoming: &mut Incoming, limits: &Limits) -> Result<Option<Bytes>,
         Poll::Ready(Err(fault.with_status(408)))
     })
     .await
-}
-
-#[cfg(test)]
-mod tests {
-    use super::carries_event;
-
-    #[test]
-    fn comments_and_blank_lines_carry_nothing() {
-        for nothing in ["", "\n\n", ": ping\n\n", ": a\r\n\r\n: b", ":"] {
-            assert!(!carries_event(nothing.as_bytes()), "{nothing:?}");
-        }
-        for something in ["data: x", ": ping\n\nevent: a", "\r\nid: 1\n"] {
-            assert!(carries_event(something.as_bytes()), "{something:?}");
-        }
-    }
 }

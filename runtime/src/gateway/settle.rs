@@ -40,6 +40,8 @@ pub(super) struct Settlement {
     pub(super) bytes_out: u64,
     pub(super) first_byte: Option<Duration>,
     pub(super) tokens: Tokens,
+    /// How many lanes the request was sent to.
+    pub(super) attempts: u32,
     /// Whether a provider has answered, so that a failure's words may be the provider's.
     pub(super) answered: bool,
     failure: Option<(Blame, Class)>,
@@ -67,6 +69,7 @@ impl Settlement {
             bytes_out: 0,
             first_byte: None,
             tokens: Tokens::default(),
+            attempts: 0,
             answered: false,
             failure: None,
             error: String::new(),
@@ -173,6 +176,7 @@ impl Drop for Settlement {
                 backend: self.backend.map_or("", Protocol::name),
                 stream: self.streamed,
                 status: self.status,
+                attempts: self.attempts,
                 outcome: self.outcome.name(),
                 blame: self.failure.map_or("", |(blame, _)| blame.name()),
                 class: self.failure.map_or("", |(_, class)| class.name()),

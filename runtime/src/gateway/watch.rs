@@ -15,13 +15,15 @@ pub(super) struct Watch {
     scanner: Scanner,
     /// Bytes that pass before it is worth to look.
     skip: u64,
+    /// Whether it is a stream that says itself when it is complete.
+    ends_itself: bool,
 }
 
 impl Watch {
     /// A watch of a stream of events, or of a whole answer, whose length may be known.
-    pub(super) fn new(protocol: Protocol, is_events: bool, length: Option<u64>) -> Self {
+    pub(super) fn new(protocol: Protocol, is_events: bool, ends_itself: bool, length: Option<u64>) -> Self {
         let skip = if is_events { 0 } else { length.map_or(0, |length| length.saturating_sub(TAIL)) };
-        Self { scanner: Scanner::new(protocol, is_events), skip }
+        Self { scanner: Scanner::new(protocol, is_events), skip, ends_itself }
     }
 
     /// Looks at the next piece.
@@ -29,6 +31,23 @@ impl Watch {
         let skipped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(piece.len());
         self.skip -= skipped as u64;
         self.scanner.push(&piece[skipped..]);
+    }
+
+    /// Whether the answer's end is judged.
+    pub(super) const fn judges(&self) -> bool {
+        self.ends_itself
+    }
+
+    /// Whether a stream whose bytes are over had more to say.
+    ///
+    /// One that said nothing its protocol knows is beyond judgement.
+    pub(super) fn is_cut(&mut self) -> bool {
+        if !self.ends_itself {
+            return false;
+        }
+        self.scanner.finish();
+        let seen = self.scanner.seen();
+        seen.content && !seen.complete && !seen.failed
     }
 
     /// Tells the settlement at the answer's end.
@@ -43,7 +62,7 @@ impl Watch {
 
 /// The counts of a provider's whole answer.
 pub(super) fn tokens_of(protocol: Protocol, body: &[u8]) -> Tokens {
-    let mut watch = Watch::new(protocol, false, Some(body.len() as u64));
+    let mut watch = Watch::new(protocol, false, false, Some(body.len() as u64));
     watch.push(body);
     watch.scanner.finish();
     tokens(watch.scanner.counts())
@@ -69,7 +88,7 @@ mod tests {
         let usage = r#"","usage":{"prompt_tokens":5,"completion_tokens":2}}"#;
         let body = format!(r#"{{"usage":{{"prompt_tokens":1}},"text":"{}{usage}"#, "x".repeat(1 << 20));
         for size in [1000, body.len()] {
-            let mut watch = Watch::new(Protocol::OpenaiChat, false, Some(body.len() as u64));
+            let mut watch = Watch::new(Protocol::OpenaiChat, false, false, Some(body.len() as u64));
             for piece in body.as_bytes().chunks(size) {
                 watch.push(piece);
             }

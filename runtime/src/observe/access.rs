@@ -40,6 +40,8 @@ pub struct Record<'a> {
     pub stream: bool,
     /// The status of the answer; 0 when there was none.
     pub status: u16,
+    /// How many lanes the request was sent to.
+    pub attempts: u32,
     /// How it ended.
     pub outcome: &'static str,
     /// Who is to blame for a failure.
@@ -147,6 +149,9 @@ fn text(out: &mut Vec<u8>, record: &Record<'_>) -> std::io::Result<()> {
             write!(out, " {name}={value:?}")?;
         }
     }
+    if record.attempts > 1 {
+        write!(out, " attempts={}", record.attempts)?;
+    }
     for (kind, count) in Tokens::KINDS.into_iter().zip(record.tokens.counts()) {
         if let Some(count) = count {
             write!(out, " {kind}_tokens={count}")?;
@@ -171,6 +176,7 @@ mod tests {
             backend: "",
             stream: false,
             status: 404,
+            attempts: 0,
             outcome: "refused",
             blame: "client",
             class: "not_found",

@@ -28,6 +28,7 @@ struct Metrics {
     duration: HistogramVec,
     first_byte: HistogramVec,
     faults: IntCounterVec,
+    failed_attempts: IntCounterVec,
     tokens: IntCounterVec,
     effects: IntCounterVec,
     dropped_records: IntCounter,
@@ -64,6 +65,11 @@ impl Metrics {
                 "busbar_faults_total",
                 "Failures, by who is to blame and their class.",
                 &["blame", "class"],
+            ),
+            failed_attempts: counters(
+                "busbar_failed_attempts_total",
+                "Attempts at a lane that failed before the caller was sent anything, by the class of the failure.",
+                &["lane", "class"],
             ),
             tokens: counters(
                 "busbar_tokens_total",
@@ -237,6 +243,11 @@ fn resolve(counted: &Counted<'_>) -> Handles {
 /// Counts a failure.
 pub fn count_fault(fault: &Fault) {
     METRICS.faults.with_label_values(&[fault.blame.name(), fault.class.name()]).inc();
+}
+
+/// Counts an attempt at a lane that failed before the caller was sent anything.
+pub fn count_failed_attempt(lane: &str, class: &str) {
+    METRICS.failed_attempts.with_label_values(&[lane, class]).inc();
 }
 
 /// Counts what a translation changed.

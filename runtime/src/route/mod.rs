@@ -4,6 +4,7 @@ pub mod policy;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::config::{Named, Settings};
 use policy::Turns;
@@ -21,6 +22,31 @@ pub struct Choice<'a> {
     pub pool: Option<usize>,
 }
 
+/// The lanes that a request may go to, best first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ladder<'a> {
+    /// A pool, and the pools behind it.
+    pub rungs: Vec<Rung<'a>>,
+    /// Time in which an answer must have begun.
+    pub deadline: Option<Duration>,
+}
+
+/// The lanes of one pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rung<'a> {
+    /// The lanes, best first.
+    pub lanes: Vec<Choice<'a>>,
+    /// Most of them that are sent to.
+    pub attempts: usize,
+}
+
+impl<'a> Ladder<'a> {
+    /// A ladder of one lane.
+    fn of(choice: Choice<'a>) -> Self {
+        Self { rungs: vec![Rung { lanes: vec![choice], attempts: 1 }], deadline: None }
+    }
+}
+
 /// Chooses lanes; holds what the weighted choice must remember.
 #[derive(Debug)]
 pub struct Router {
@@ -35,39 +61,43 @@ impl Router {
         Self { settings, turns }
     }
 
-    /// The lane for a model that a client named: a pool, a model, or `provider/model`.
-    pub fn choose<'a>(&'a self, model: &'a str) -> Option<Choice<'a>> {
+    /// The lanes for a model that a client named, best first: a pool, a model, or `provider/model`.
+    pub fn ladder<'a>(&'a self, model: &'a str) -> Option<Ladder<'a>> {
         match self.settings.names.get(model) {
-            Some(Named::Lane(lane)) => Some(self.lane(*lane, None)),
-            Some(Named::Pool(pool)) => {
-                let members = &self.settings.pools[*pool].members;
-                let mut turns = self.turns[*pool].lock().unwrap_or_else(PoisonError::into_inner);
-                let at = turns.next(members.iter().map(|member| member.weight).enumerate())?;
-                Some(self.lane(members[at].lane, Some(*pool)))
-            }
+            Some(Named::Lane(lane)) => Some(Ladder::of(self.lane(*lane, None))),
+            Some(Named::Pool(pool)) => Some(self.pool(*pool)),
             None => {
                 let (provider, upstream_model) = model.split_once('/')?;
                 let provider = self.settings.providers.iter().position(|known| known.name == provider)?;
                 let upstream_model = Cow::Borrowed(upstream_model);
-                (!upstream_model.is_empty()).then_some(Choice {
+                (!upstream_model.is_empty()).then_some(Ladder::of(Choice {
                     lane: None,
                     provider,
                     upstream_model,
                     pool: None,
-                })
+                }))
             }
         }
     }
 
-    /// The other members of the pool that a lane was chosen from: those with a weight, then those on standby.
-    pub fn others<'a>(&'a self, choice: &Choice<'_>) -> impl Iterator<Item = Choice<'a>> {
-        let (taken, pool) = (choice.lane, choice.pool);
-        let members = pool.map_or(&[][..], |pool| &self.settings.pools[pool].members[..]);
-        members
-            .iter()
-            .map(|member| member.lane)
-            .filter(move |lane| Some(*lane) != taken)
-            .map(move |lane| self.lane(lane, pool))
+    /// The lanes of a pool, and of those behind it.
+    fn pool(&self, pool: usize) -> Ladder<'_> {
+        let mut rungs = Vec::with_capacity(1);
+        let mut next = Some(pool);
+        while let Some(at) = next {
+            let pool = &self.settings.pools[at];
+            let mut turns = self.turns[at].lock().unwrap_or_else(PoisonError::into_inner);
+            let first = turns.next(pool.members.iter().map(|member| member.weight).enumerate());
+            drop(turns);
+            let first = first.map(|first| pool.members[first].lane);
+            // Those with a weight stand before those on standby.
+            let others = pool.members.iter().map(|member| member.lane).filter(|lane| Some(*lane) != first);
+            let lanes = first.into_iter().chain(others).map(|lane| self.lane(lane, Some(at))).collect();
+            rungs.push(Rung { lanes, attempts: pool.attempts });
+            // No circles: the configuration is refused that has one.
+            next = pool.fallback;
+        }
+        Ladder { rungs, deadline: self.settings.pools[pool].deadline }
     }
 
     /// Every configured lane.

@@ -151,6 +151,43 @@ pub fn write_event(out: &mut Vec<u8>, name: &'static str, data: impl FnOnce(&mut
     );
 }
 
+/// Knows where the messages of a stream that passes unread begin and end, by their lengths alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Boundary {
+    /// The bytes of a length that have come so far, and how many.
+    length: [u8; 4],
+    known: usize,
+    /// Bytes that are still to come of the message.
+    left: usize,
+}
+
+impl Boundary {
+    /// Takes the next piece.
+    pub fn push(&mut self, mut piece: &[u8]) {
+        while !piece.is_empty() {
+            if self.left > 0 {
+                let count = self.left.min(piece.len());
+                self.left -= count;
+                piece = &piece[count..];
+                continue;
+            }
+            self.length[self.known] = piece[0];
+            self.known += 1;
+            piece = &piece[1..];
+            if self.known == self.length.len() {
+                let length = usize::try_from(u32::from_be_bytes(self.length)).unwrap_or(usize::MAX);
+                self.left = length.saturating_sub(self.known);
+                self.known = 0;
+            }
+        }
+    }
+
+    /// Whether no message is open.
+    pub const fn is_between(&self) -> bool {
+        self.left == 0 && self.known == 0
+    }
+}
+
 /// Appends an error that the service's model has.
 pub fn write_exception(out: &mut Vec<u8>, kind: &'static str, data: Vec<u8>) {
     write(
@@ -177,6 +214,29 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { line: 64, event: 256, body: 128, held: 64, blocks: 8 };
+
+    #[test]
+    fn a_boundary_is_known_however_the_bytes_are_cut() {
+        let mut bytes = Vec::new();
+        write_exception(&mut bytes, "validationException", b"{}".to_vec());
+        let one = bytes.len();
+        bytes.extend_from_within(..);
+        for size in [1, 3, 50, bytes.len()] {
+            let mut boundary = Boundary::default();
+            let mut between = Vec::new();
+            let mut at = 0;
+            for piece in bytes.chunks(size) {
+                boundary.push(piece);
+                at += piece.len();
+                if boundary.is_between() {
+                    between.push(at);
+                }
+            }
+            let expected: Vec<_> =
+                [one, 2 * one].into_iter().filter(|end| end % size == 0 || *end == bytes.len()).collect();
+            assert_eq!(between, expected, "{size}");
+        }
+    }
 
     fn decode(pieces: &[&[u8]]) -> (Vec<String>, Result<(), StreamFault>) {
         let mut seen = Vec::new();

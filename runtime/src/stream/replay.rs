@@ -51,7 +51,7 @@ pub fn error_within(backend: Protocol, body: &[u8]) -> Option<Fault> {
 }
 
 /// The error that a document tells of, if it does.
-fn error_of(backend: Protocol, document: Checked<'_>) -> Option<StreamFault> {
+pub(super) fn error_of(backend: Protocol, document: Checked<'_>) -> Option<StreamFault> {
     // A list is no envelope, though it could be read as one by position.
     if document.as_str().trim_start().starts_with('[') {
         return None;

@@ -197,14 +197,19 @@ impl Pipe {
             *counts = Counts::of(usage);
         }
         shaper.event(event, &mut |event| {
-            match &event {
-                Event::Delta(_) | Event::Stop(_) => progress.meaningful = true,
-                Event::BlockStart(start) => progress.meaningful |= is_content(start.block.as_deref()),
-                Event::End(_) => progress.done = true,
-                _ => {}
-            }
+            progress.meaningful |= is_meaningful(&event);
+            progress.done |= matches!(event, Event::End(_));
             writer.event(&event, &mut WriteState { call, counts, ledger }, out)
         })
+    }
+}
+
+/// Whether an event is content, or the reason why there is no more of it.
+pub(super) fn is_meaningful(event: &Event<'_>) -> bool {
+    match event {
+        Event::Delta(_) | Event::Stop(_) => true,
+        Event::BlockStart(start) => is_content(start.block.as_deref()),
+        _ => false,
     }
 }
 

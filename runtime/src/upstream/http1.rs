@@ -53,6 +53,8 @@ pub enum Broken {
 pub enum Wait {
     /// The head of an answer.
     FirstByte,
+    /// The first content of an answer whose head has come.
+    Content,
     /// The next piece of an answer.
     Idle,
     /// The end, before the request's whole time was used up.
@@ -472,14 +474,23 @@ pub struct Reader {
     framing: Framing,
     reusable: bool,
     idle: Duration,
+    /// When something must have been said, until it has.
+    content_by: Instant,
     deadline: Instant,
     armed: bool,
 }
 
 impl Reader {
-    pub(super) fn new(connection: Box<Connection>, head: &Head, idle: Duration, deadline: Instant) -> Self {
+    pub(super) fn new(
+        connection: Box<Connection>,
+        head: &Head,
+        idle: Duration,
+        content_by: Instant,
+        deadline: Instant,
+    ) -> Self {
         let connection = Some(connection);
-        Self { connection, framing: head.framing, reusable: head.reusable, idle, deadline, armed: false }
+        let Head { framing, reusable, .. } = *head;
+        Self { connection, framing, reusable, idle, content_by, deadline, armed: false }
     }
 
     /// The next piece: all that is there, or else what the next read brings; none at the end.
@@ -505,10 +516,15 @@ impl Reader {
         }
         if !self.armed {
             self.armed = true;
-            connection.timer.as_mut().reset((Instant::now() + self.idle).min(self.deadline));
+            connection.timer.as_mut().reset((Instant::now() + self.idle).min(self.content_by));
         }
         ready!(connection.timer.as_mut().poll(cx));
-        let wait = if Instant::now() < self.deadline { Wait::Idle } else { Wait::Total };
+        let now = Instant::now();
+        let wait = match () {
+            () if now >= self.deadline => Wait::Total,
+            () if now >= self.content_by => Wait::Content,
+            () => Wait::Idle,
+        };
         self.fail(Broken::Late(wait))
     }
 
@@ -517,8 +533,14 @@ impl Reader {
         Poll::Ready(Some(Err(broken)))
     }
 
+    pub(super) fn settle_down(&mut self) {
+        self.content_by = self.deadline;
+        self.armed = false;
+    }
+
     pub(super) fn hurry(&mut self, wait: Duration) {
         self.deadline = self.deadline.min(Instant::now() + wait);
+        self.content_by = self.content_by.min(self.deadline);
         self.armed = false;
     }
 

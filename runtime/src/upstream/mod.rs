@@ -21,7 +21,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use self::http1::{Broken, Connection, Io, Outgoing, Reader, Wait};
-use crate::config::{BaseUrl, Credential, Limits, Provider};
+use crate::config::{BaseUrl, Credential, Provider, Timeouts};
 use crate::fault::{Class, Fault};
 
 pub use tls::{TlsError, Trust, client_config};
@@ -40,14 +40,6 @@ pub struct Upstream {
     credential: Credential,
     trust: Option<Trust>,
     idle: Mutex<VecDeque<Box<Connection>>>,
-    deadlines: Deadlines,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Deadlines {
-    connect: Duration,
-    first_byte: Duration,
-    idle: Duration,
 }
 
 /// A call, ready to be addressed and sent.
@@ -67,6 +59,10 @@ pub struct Request<'a> {
     pub body: [Bytes; 3],
     /// When the whole must be over.
     pub deadline: Instant,
+    /// When the answer must have begun to say something; [`Body::settle_down`] ends that.
+    pub content_by: Instant,
+    /// How long each step may take.
+    pub timeouts: Timeouts,
     /// Which header fields of the answer are of use.
     pub keep: fn(&str) -> bool,
 }
@@ -107,6 +103,11 @@ impl Body {
         std::future::poll_fn(|cx| self.poll(cx)).await
     }
 
+    /// The answer has said something: from now on its pauses and its whole length are bounded, not its beginning.
+    pub fn settle_down(&mut self) {
+        self.reader.settle_down();
+    }
+
     /// Ends it after that long, if it has not ended by itself.
     pub fn hurry(&mut self, wait: Duration) {
         self.reader.hurry(wait);
@@ -140,7 +141,7 @@ impl Upstream {
     ///
     /// # Errors
     /// [`TlsError`] when its certificates or its host name cannot be used.
-    pub fn new(provider: &Provider, limits: &Limits) -> Result<Self, TlsError> {
+    pub fn new(provider: &Provider) -> Result<Self, TlsError> {
         let trust = if provider.base.tls {
             Some(Trust::new(&provider.base.host, provider.ca_file.as_deref())?)
         } else {
@@ -151,11 +152,6 @@ impl Upstream {
             credential: provider.credential.clone(),
             trust,
             idle: Mutex::new(VecDeque::new()),
-            deadlines: Deadlines {
-                connect: limits.connect,
-                first_byte: limits.first_byte,
-                idle: limits.idle,
-            },
         })
     }
 
@@ -165,20 +161,21 @@ impl Upstream {
     ///
     /// # Errors
     /// A [`Fault`] that says who is to blame and whether another lane may be tried.
-    pub async fn send(self: &Arc<Self>, request: Request<'_>) -> Result<Answer, Fault> {
+    pub async fn send(self: &Arc<Self>, mut request: Request<'_>) -> Result<Answer, Fault> {
         let head = sign::head(&self.base, &self.credential, &request)?;
-        let outgoing = Outgoing { head, body: request.body };
+        let outgoing = Outgoing { head, body: std::mem::take(&mut request.body) };
         let mut kept = self.checkout();
         loop {
             let reused = kept.is_some();
             let mut connection = match kept.take() {
                 Some(connection) => connection,
-                None => Box::new(self.connect(request.deadline).await?),
+                None => Box::new(self.connect(&request).await?),
             };
-            let deadline = (Instant::now() + self.deadlines.first_byte).min(request.deadline);
+            let deadline = (Instant::now() + request.timeouts.first_byte).min(request.content_by);
             match connection.exchange(&outgoing, deadline, request.keep).await {
                 Ok(head) => {
-                    let reader = Reader::new(connection, &head, self.deadlines.idle, request.deadline);
+                    let idle = request.timeouts.idle;
+                    let reader = Reader::new(connection, &head, idle, request.content_by, request.deadline);
                     let body = Body { reader, length: head.length, upstream: Arc::clone(self) };
                     return Ok(Answer { status: head.status, headers: head.headers, body });
                 }
@@ -217,8 +214,8 @@ impl Upstream {
         });
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<Connection, Fault> {
-        let deadline = (Instant::now() + self.deadlines.connect).min(deadline);
+    async fn connect(&self, request: &Request<'_>) -> Result<Connection, Fault> {
+        let deadline = (Instant::now() + request.timeouts.connect).min(request.content_by);
         let late = || Fault::upstream(Class::ConnectTimeout, "the provider could not be reached in time");
         let addresses = tokio::net::lookup_host((self.base.host.as_str(), self.base.port));
         let addresses = tokio::time::timeout_at(deadline, addresses)
@@ -284,6 +281,7 @@ pub fn fault(broken: Broken) -> Fault {
         Broken::Late(wait) => {
             let (class, message) = match wait {
                 Wait::FirstByte => (Class::FirstByteTimeout, "the provider did not answer in time"),
+                Wait::Content => (Class::FirstByteTimeout, "the provider did not begin to answer in time"),
                 Wait::Idle => (Class::IdleTimeout, "the provider fell silent within its answer"),
                 Wait::Total => (Class::TotalTimeout, "the time for the whole request is used up"),
             };

@@ -132,6 +132,8 @@ mod tests {
             accept: Some("application/json"),
             body: [Bytes::from_static(b"{}"), Bytes::new(), Bytes::new()],
             deadline: Instant::now(),
+            content_by: Instant::now(),
+            timeouts: crate::config::Timeouts::of(&crate::config::Limits::default()),
             keep: |_| false,
         }
     }

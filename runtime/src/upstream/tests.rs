@@ -8,8 +8,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
+use crate::config::Limits;
 
-async fn upstream(change: impl FnOnce(&mut Limits)) -> (Arc<Upstream>, TcpListener) {
+async fn upstream() -> (Arc<Upstream>, TcpListener) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let provider = Provider {
@@ -27,13 +28,16 @@ async fn upstream(change: impl FnOnce(&mut Limits)) -> (Arc<Upstream>, TcpListen
         catalog: "test".into(),
         facts: crate::config::Facts::default(),
         said: Box::default(),
+        timeouts: Timeouts::of(&Limits::default()),
     };
-    let mut limits = Limits::default();
-    change(&mut limits);
-    (Arc::new(Upstream::new(&provider, &limits).unwrap()), listener)
+    (Arc::new(Upstream::new(&provider).unwrap()), listener)
 }
 
 async fn send(upstream: &Arc<Upstream>) -> Result<Answer, Fault> {
+    send_within(upstream, Timeouts::of(&Limits::default())).await
+}
+
+async fn send_within(upstream: &Arc<Upstream>, timeouts: Timeouts) -> Result<Answer, Fault> {
     let headers = HeaderMap::new();
     let body = [Bytes::from_static(b"{\"a\":"), Bytes::from_static(b"1"), Bytes::from_static(b"}")];
     let deadline = Instant::now() + Duration::from_secs(20);
@@ -45,6 +49,8 @@ async fn send(upstream: &Arc<Upstream>) -> Result<Answer, Fault> {
         goes_up: |_| false,
         body,
         deadline,
+        content_by: deadline.min(Instant::now() + timeouts.first_content),
+        timeouts,
         keep: |name| name.starts_with("x-"),
     };
     upstream.send(request).await
@@ -77,7 +83,7 @@ const CHUNKED: &[u8] =
 #[tokio::test]
 async fn any_split_of_the_bytes_gives_the_same_answer() {
     for split in 1..CHUNKED.len() {
-        let (upstream, listener) = upstream(|_| ()).await;
+        let (upstream, listener) = upstream().await;
         let peer = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             let said = request(&mut socket).await;
@@ -103,7 +109,7 @@ async fn any_split_of_the_bytes_gives_the_same_answer() {
 
 #[tokio::test]
 async fn chunks_that_came_together_leave_together() {
-    let (upstream, listener) = upstream(|_| ()).await;
+    let (upstream, listener) = upstream().await;
     let peer = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;
@@ -118,7 +124,7 @@ async fn chunks_that_came_together_leave_together() {
 
 #[tokio::test]
 async fn a_kept_connection_that_was_closed_is_replaced_once() {
-    let (upstream, listener) = upstream(|_| ()).await;
+    let (upstream, listener) = upstream().await;
     let first = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;
@@ -148,7 +154,7 @@ async fn a_kept_connection_that_was_closed_is_replaced_once() {
 
 #[tokio::test]
 async fn a_fresh_connection_that_closes_is_a_fault_and_not_tried_again() {
-    let (upstream, listener) = upstream(|_| ()).await;
+    let (upstream, listener) = upstream().await;
     let peer = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;
@@ -162,11 +168,13 @@ async fn a_fresh_connection_that_closes_is_a_fault_and_not_tried_again() {
 
 #[tokio::test]
 async fn silence_is_bounded_before_and_within_an_answer() {
-    let (upstream, listener) = upstream(|limits| {
-        limits.first_byte = Duration::from_millis(60);
-        limits.idle = Duration::from_millis(60);
-    })
-    .await;
+    let (upstream, listener) = upstream().await;
+    let timeouts = Timeouts {
+        first_byte: Duration::from_millis(60),
+        idle: Duration::from_millis(60),
+        ..Timeouts::of(&Limits::default())
+    };
+    let send = |upstream| send_within(upstream, timeouts);
     let silent = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;
@@ -189,8 +197,42 @@ async fn silence_is_bounded_before_and_within_an_answer() {
 }
 
 #[tokio::test]
+async fn an_answer_that_says_nothing_is_late_and_one_that_has_spoken_may_pause() {
+    let (upstream, listener) = upstream().await;
+    let timeouts = Timeouts { first_content: Duration::from_millis(60), ..Timeouts::of(&Limits::default()) };
+    for has_spoken in [false, true] {
+        let (go, gate) = tokio::sync::oneshot::channel();
+        let slow = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            request(&mut socket).await;
+            socket.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 8\r\n\r\nhalf").await.unwrap();
+            // The other half comes once the first has been found late, or taken.
+            let _ = gate.await;
+            let _ = socket.write_all(b"half").await;
+            socket
+        };
+        let (_socket, body) = tokio::join!(slow, async {
+            let mut answer = send_within(&upstream, timeouts).await.unwrap();
+            if has_spoken {
+                answer.body.settle_down();
+                tokio::time::sleep(2 * timeouts.first_content).await;
+                go.send(()).unwrap();
+                return whole(&mut answer).await;
+            }
+            let body = whole(&mut answer).await;
+            drop(go);
+            body
+        });
+        assert_eq!(
+            body.map(|body| body.len()),
+            if has_spoken { Ok(8) } else { Err(Broken::Late(Wait::Content)) }
+        );
+    }
+}
+
+#[tokio::test]
 async fn dropping_an_answer_closes_its_connection() {
-    let (upstream, listener) = upstream(|_| ()).await;
+    let (upstream, listener) = upstream().await;
     let peer = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;
@@ -215,7 +257,7 @@ async fn answers_that_could_be_smuggled_are_refused() {
         "HTTP/1.1 101 Switching Protocols\r\n\r\n",
         "SSH-2.0-x\r\n",
     ] {
-        let (upstream, listener) = upstream(|_| ()).await;
+        let (upstream, listener) = upstream().await;
         let peer = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             request(&mut socket).await;
@@ -226,7 +268,7 @@ async fn answers_that_could_be_smuggled_are_refused() {
         assert_eq!(answer.unwrap_err().status, 502, "{head}");
     }
     for body in ["x\r\n", "\r\n", "5\r\nhelloX\r\n", "fffffffffffffffff\r\n"] {
-        let (upstream, listener) = upstream(|_| ()).await;
+        let (upstream, listener) = upstream().await;
         let peer = async {
             let (mut socket, _) = listener.accept().await.unwrap();
             request(&mut socket).await;
@@ -241,7 +283,7 @@ async fn answers_that_could_be_smuggled_are_refused() {
 
 #[tokio::test]
 async fn a_body_without_a_length_ends_with_its_connection() {
-    let (upstream, listener) = upstream(|_| ()).await;
+    let (upstream, listener) = upstream().await;
     let peer = async {
         let (mut socket, _) = listener.accept().await.unwrap();
         request(&mut socket).await;

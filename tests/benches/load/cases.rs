@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use busbar_tests::dialect;
 use serde_json::{Value, json};
 
 /// Chunks of every streamed answer.
@@ -304,26 +305,8 @@ fn events(protocol: Protocol) -> Vec<Vec<u8>> {
     }
 }
 
-/// A frame of AWS's event stream.
 fn frame(kind: &str, body: &Value) -> Vec<u8> {
-    let body = body.to_string();
-    let mut headers = Vec::new();
-    for (name, value) in
-        [(":event-type", kind), (":content-type", "application/json"), (":message-type", "event")]
-    {
-        headers.push(name.len() as u8);
-        headers.extend_from_slice(name.as_bytes());
-        headers.push(7);
-        headers.extend_from_slice(&(value.len() as u16).to_be_bytes());
-        headers.extend_from_slice(value.as_bytes());
-    }
-    let mut frame = ((12 + headers.len() + body.len() + 4) as u32).to_be_bytes().to_vec();
-    frame.extend_from_slice(&(headers.len() as u32).to_be_bytes());
-    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
-    frame.extend_from_slice(&headers);
-    frame.extend_from_slice(body.as_bytes());
-    frame.extend_from_slice(&crc32fast::hash(&frame).to_be_bytes());
-    frame
+    dialect::frame(kind, body.to_string().as_bytes())
 }
 
 fn chunk(payload: &[u8]) -> Vec<u8> {

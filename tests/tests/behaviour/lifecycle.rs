@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[test]
 fn a_client_that_leaves_a_stream_cancels_the_upstream() {
     for dialect in dialect::ALL {
-        let (_go, upstream) = gated_stream();
+        let (_go, upstream) = gated_stream(dialect);
         let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
         let model = model(dialect);
         let body = dialect.request(&model, true);
@@ -46,7 +46,7 @@ fn a_client_that_leaves_before_the_answer_cancels_the_upstream() {
 
 #[test]
 fn sigterm_lets_an_open_stream_finish() {
-    let (go, upstream) = gated_stream();
+    let (go, upstream) = gated_stream(Dialect::OpenaiChat);
     let mut gateway = Gateway::start(&config(upstream.address, "")).unwrap();
     let mut idle = Connection::open(gateway.address).unwrap();
     idle.write(&http::request("GET", "/healthz", &[], b"")).unwrap();
@@ -65,7 +65,7 @@ fn sigterm_lets_an_open_stream_finish() {
 
 #[test]
 fn a_drain_is_bounded() {
-    let (_go, upstream) = gated_stream();
+    let (_go, upstream) = gated_stream(Dialect::OpenaiChat);
     let mut gateway = Gateway::start(&config(upstream.address, "limits: { drain: 500ms }")).unwrap();
     let mut client = Connection::open(gateway.address).unwrap();
     client.write(&stream_request()).unwrap();
@@ -170,14 +170,15 @@ fn without_a_provider_the_simulator_answers_the_line_that_is_printed() {
 }
 
 /// An upstream that sends the beginning of a stream and the rest when told.
-fn gated_stream() -> (Sender<()>, Upstream) {
+fn gated_stream(dialect: Dialect) -> (Sender<()>, Upstream) {
     let (go, gate) = channel::<()>();
     let gate = Mutex::new(gate);
     let upstream = Upstream::start(move |_, connection| {
-        connection.write(&upstream::stream_head())?;
-        connection.write(&upstream::chunk(b"data: {\"text\":\"first\"}\n\n"))?;
+        connection.write(&dialect.stream_head())?;
+        connection.write(&upstream::chunk(&dialect.words("first")))?;
         connection.wait_for_close_or(&gate.lock().unwrap())?;
-        connection.write(&upstream::chunk(b"data: {\"text\":\"last\"}\n\n"))?;
+        connection.write(&upstream::chunk(&dialect.words("last")))?;
+        connection.write(&upstream::chunk(&dialect.end()))?;
         Ok(connection.write(b"0\r\n\r\n")?)
     });
     (go, upstream)

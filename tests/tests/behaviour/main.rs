@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod command;
+mod failover;
 mod fetch;
 mod fidelity;
 mod forward;

@@ -1,0 +1,247 @@
+//! One lane after the other, until one has begun to answer.
+
+use busbar_protocols::Ledger;
+use bytes::Bytes;
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use super::context::{self, Ctx};
+use super::forwarded::{self, Held};
+use super::plan::{Asking, Planned};
+use super::{Gateway, failures::Failures, lane, read, translated};
+use crate::dialect::{self, headers};
+use crate::fault::Fault;
+use crate::observe::metrics;
+use crate::route::{Choice, Ladder};
+use crate::translate::CallState;
+use crate::upstream;
+
+/// An answer that will be sent: from here on its status stands.
+pub(super) enum Committed {
+    /// The provider's own bytes, with those that were read to be sure.
+    Forwarded(upstream::Answer, Held),
+    /// Made from the provider's answer; what was changed on both ways.
+    Translated(upstream::Answer, translated::Answer, Ledger),
+    /// The gateway's own, of which no provider knows.
+    Own(Vec<u8>),
+}
+
+/// An attempt that failed before anything was sent to the caller.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) fault: Fault,
+    /// What the provider said, where it is the caller's own dialect: the rest of its words, and their beginning.
+    pub(super) words: Option<(upstream::Answer, Option<Bytes>)>,
+    /// What its answer said beside its body.
+    pub(super) headers: HeaderMap,
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        Self { fault, words: None, headers: HeaderMap::new() }
+    }
+}
+
+impl Gateway {
+    /// Sends the request to one lane after the other until one begins to answer; then nothing can be taken back.
+    ///
+    /// A lane that cannot express what the request is about, or that is full, is passed over and costs no attempt.
+    /// None is tried twice, though several pools may have it.
+    pub(super) async fn climb(
+        &self,
+        ctx: &mut Ctx,
+        asking: &mut Asking<'_>,
+        ladder: &Ladder<'_>,
+        deadline: Instant,
+    ) -> Result<Committed, Fault> {
+        let mut failures = Failures::default();
+        let mut refused = None;
+        let content_by = ladder.deadline.map_or(deadline, |most| deadline.min(Instant::now() + most));
+        'ladder: for rung in &ladder.rungs {
+            let mut left = rung.attempts;
+            for choice in &rung.lanes {
+                if left == 0 {
+                    break;
+                }
+                if failures.tried(choice) {
+                    continue;
+                }
+                if failures.any() && Instant::now() >= content_by {
+                    break 'ladder;
+                }
+                if let Err(full) = self.enter(ctx, asking, choice) {
+                    failures.passed_over(full);
+                    continue;
+                }
+                let planned = match self.plan(ctx, asking, choice).await {
+                    Ok(planned) => planned,
+                    Err(fault) if fault.retry_safe => {
+                        refused.get_or_insert(fault);
+                        continue;
+                    }
+                    Err(fault) => return Err(fault),
+                };
+                left -= 1;
+                ctx.settlement.attempts += 1;
+                match self.attempt(ctx, asking, choice, planned, deadline, content_by).await {
+                    Ok(committed) => return Ok(committed),
+                    Err(failure) => {
+                        metrics::count_failed_attempt(&ctx.settlement.label, failure.fault.class.name());
+                        let is_last = !failure.fault.verdict().elsewhere;
+                        failures.push(choice.clone(), failure);
+                        if is_last {
+                            break 'ladder;
+                        }
+                    }
+                }
+            }
+        }
+        match failures.tell() {
+            Some((choice, failure)) => {
+                if let Some(choice) = choice {
+                    self.name(ctx, asking, &choice);
+                }
+                match failure.words {
+                    Some((answer, words)) => Ok(Committed::Forwarded(answer, Held::of(words))),
+                    None => {
+                        ctx.upstream_headers = failure.headers;
+                        Err(failure.fault)
+                    }
+                }
+            }
+            None => match refused {
+                Some(fault) => Err(self.with_advice(ctx, asking, ladder, fault)),
+                None => Err(Failures::none_left()),
+            },
+        }
+    }
+
+    /// Notes the lane, and takes a place among the requests that run on it.
+    fn enter(&self, ctx: &mut Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<(), Fault> {
+        ctx.settlement.vacate();
+        self.name(ctx, asking, choice);
+        let limit =
+            choice.lane.and_then(|lane| Some((lane, self.shared.settings.lanes[lane].max_concurrent?)));
+        limit.map_or(Ok(()), |(lane, limit)| ctx.settlement.occupy(lane, limit))
+    }
+
+    /// Notes the lane.
+    fn name(&self, ctx: &mut Ctx, asking: &Asking<'_>, choice: &Choice<'_>) {
+        let settings = &self.shared.settings;
+        let provider = &settings.providers[choice.provider];
+        let settlement = &mut ctx.settlement;
+        settlement.backend = Some(provider.protocol_for(asking.call.protocol));
+        match choice.lane {
+            Some(lane) => {
+                settlement.lane.clone_from(&settings.lanes[lane].name);
+                settlement.label.clone_from(&settings.lanes[lane].name);
+            }
+            None => {
+                settlement.lane.clone_from(&settlement.model);
+                settlement.label = format!("{}/*", provider.name);
+            }
+        }
+    }
+
+    async fn attempt(
+        &self,
+        ctx: &mut Ctx,
+        asking: &Asking<'_>,
+        choice: &Choice<'_>,
+        planned: Planned,
+        deadline: Instant,
+        content_by: Instant,
+    ) -> Result<Committed, Failure> {
+        let Asking { call, parts, streamed, .. } = *asking;
+        let backend = ctx.settlement.backend.unwrap_or(call.protocol);
+        let (plan, translation) = match planned {
+            Planned::Forward(plan) => {
+                ctx.settlement.fidelity.clear();
+                (plan, None)
+            }
+            Planned::Translate(made) => {
+                ctx.settlement.note_effects(&made.ledger);
+                ctx.settlement.fidelity = made.ledger.summary(context::MAX_FIDELITY);
+                // The answer of a provider that speaks the caller's protocol is the caller's as it is.
+                if backend == call.protocol {
+                    (lane::at_home(made.plan, parts), None)
+                } else {
+                    let json_array = dialect::wants_array(call, parts.uri.query());
+                    let state = CallState { json_array, ..made.state };
+                    (made.plan, Some((state, made.ledger)))
+                }
+            }
+        };
+
+        // 6. Send.
+        let timeouts = self.timeouts(choice);
+        let now = Instant::now();
+        let upstream = &self.upstreams[choice.provider];
+        let mut answer = upstream
+            .send(upstream::Request {
+                protocol: backend,
+                path: &plan.path,
+                headers: &parts.headers,
+                goes_up: plan.goes_up,
+                accept: plan.accept,
+                body: plan.body,
+                deadline: deadline.min(now + timeouts.total),
+                content_by: content_by.min(now + timeouts.first_content.min(timeouts.total)),
+                timeouts,
+                keep: headers::comes_back,
+            })
+            .await?;
+        ctx.settlement.answered = true;
+
+        // 7. Commit: of a stream, nothing is sent before its first content, and of a whole answer nothing before
+        // its end. What fails until then can still be another lane's to answer.
+        if !answer.status.is_success() {
+            return Err(match translation {
+                None => {
+                    let (words, fault) = match read::failure(&mut answer).await {
+                        Ok(words) => {
+                            let words = words.map(|words| upstream.masked(words));
+                            let fault =
+                                translated::told(&answer, backend, words.as_deref().unwrap_or_default());
+                            (Some(words), fault)
+                        }
+                        // What the status says is true even if the words about it broke off.
+                        Err(_) => (None, translated::told(&answer, backend, b"")),
+                    };
+                    answer.body.settle_down();
+                    match words {
+                        Some(words) => {
+                            Failure { fault, headers: HeaderMap::new(), words: Some((answer, words)) }
+                        }
+                        None => Failure { fault, headers: answer.headers, words: None },
+                    }
+                }
+                Some(_) => {
+                    let fault = translated::failure(&mut answer, backend, upstream).await;
+                    Failure { fault, headers: answer.headers, words: None }
+                }
+            });
+        }
+        let limits = &self.limits;
+        let committed = match translation {
+            None => match forwarded::begin(&mut answer, call, streamed, limits).await {
+                Ok(held) => Ok(Committed::Forwarded(answer, held)),
+                Err(fault) => Err((fault, answer.headers)),
+            },
+            Some((state, mut ledger)) => {
+                match translated::answer(&mut answer, state, streamed, limits, &self.shared.carriage).await {
+                    Ok(made) => {
+                        answer.body.settle_down();
+                        if let translated::Answer::Whole(_, effects, _) = &made {
+                            ctx.settlement.note_answer_effects(effects);
+                            ledger.extend(effects.clone());
+                        }
+                        Ok(Committed::Translated(answer, made, ledger))
+                    }
+                    Err(fault) => Err((fault, answer.headers)),
+                }
+            }
+        };
+        committed.map_err(|(fault, headers)| Failure { fault, headers, words: None })
+    }
+}

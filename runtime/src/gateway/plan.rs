@@ -1,0 +1,149 @@
+//! A request as a lane gets it: forwarded where the lane speaks the caller's protocol, else translated.
+
+use std::collections::HashMap;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+
+use super::context::{self, Ctx};
+use super::{Gateway, lane, translated};
+use crate::config::Timeouts;
+use crate::config::raw::Fidelity;
+use crate::dialect::{Call, sniff};
+use crate::fault::{Class, Fault};
+use crate::route::{Choice, Ladder};
+use crate::translate::{Fetched, Wanted};
+
+/// A request that looks for a lane.
+pub(super) struct Asking<'a> {
+    pub(super) call: &'a Call<'a>,
+    pub(super) parts: &'a http::request::Parts,
+    pub(super) sniffed: &'a sniff::Sniffed,
+    pub(super) body: &'a Bytes,
+    pub(super) streamed: bool,
+    pub(super) fidelity: Option<Fidelity>,
+    /// What was got from addresses in the body, by address.
+    pub(super) fetched: HashMap<String, Fetched>,
+}
+
+/// A request as a lane gets it.
+pub(super) enum Planned {
+    /// The caller's own bytes.
+    Forward(lane::Plan),
+    /// Its translation.
+    Translate(Box<translated::Translated>),
+}
+
+enum Tried {
+    Planned(Planned),
+    /// Its translation needs what is at these addresses.
+    Wants(Vec<Wanted>),
+}
+
+impl Gateway {
+    /// The request as a lane gets it; what the lane takes as bytes alone is fetched.
+    pub(super) async fn plan(
+        &self,
+        ctx: &Ctx,
+        asking: &mut Asking<'_>,
+        choice: &Choice<'_>,
+    ) -> Result<Planned, Fault> {
+        let wanted = match self.try_plan(ctx, asking, choice)? {
+            Tried::Planned(planned) => return Ok(planned),
+            Tried::Wants(wanted) => wanted,
+        };
+        let fetched = self.fetch(wanted).await?;
+        asking.fetched.extend(fetched);
+        match self.try_plan(ctx, asking, choice)? {
+            Tried::Planned(planned) => Ok(planned),
+            Tried::Wants(_) => {
+                let message = "an address that was fetched is wanted again";
+                Err(Fault::gateway(Class::Internal, message))
+            }
+        }
+    }
+
+    fn try_plan(&self, ctx: &Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<Tried, Fault> {
+        let settings = &self.shared.settings;
+        let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched } = *asking;
+        let backend = settings.providers[choice.provider].protocol_for(call.protocol);
+        if backend == call.protocol && !lane::holds_envelopes(call, body) {
+            let plan = lane::forward(call, parts, choice, sniffed, body.clone())?;
+            return Ok(Tried::Planned(Planned::Forward(plan)));
+        }
+        let pool = choice.pool.and_then(|pool| settings.pools[pool].fidelity);
+        let fidelity = fidelity.or(pool).unwrap_or(settings.fidelity);
+        let scope = ctx.caller.scope();
+        let fetched = self.fetcher.is_enabled().then_some(fetched);
+        let facts = translated::facts(settings, choice, call, &scope, fidelity, fetched);
+        let carriage = &self.shared.carriage;
+        match translated::request(call, backend, &facts, body, streamed, fidelity, carriage) {
+            Ok(made) => Ok(Tried::Planned(Planned::Translate(Box::new(made)))),
+            Err(translated::Refused::Wants(wanted)) => Ok(Tried::Wants(wanted)),
+            Err(translated::Refused::Fault(fault)) => Err(*fault),
+        }
+    }
+
+    /// How long each step of an attempt may take.
+    pub(super) fn timeouts(&self, choice: &Choice<'_>) -> Timeouts {
+        let settings = &self.shared.settings;
+        let own = match choice.lane {
+            Some(lane) => settings.lanes[lane].timeouts,
+            None => settings.providers[choice.provider].timeouts,
+        };
+        own.but(choice.pool.and_then(|pool| settings.pools[pool].timeouts.as_ref()))
+    }
+
+    /// Gets what is at the addresses that a request names.
+    async fn fetch(&self, wanted: Vec<Wanted>) -> Result<HashMap<String, Fetched>, Fault> {
+        let mut addresses: Vec<String> = Vec::new();
+        for one in &wanted {
+            if !addresses.contains(&one.address) {
+                addresses.push(one.address.clone());
+            }
+        }
+        let files = self.fetcher.all(addresses.clone()).await.map_err(|failed| {
+            let at = addresses.get(failed.index);
+            let path = wanted.iter().find(|one| at == Some(&one.address)).or(wanted.last());
+            let path = path.map(|one| one.path.clone()).unwrap_or_default();
+            Fault::client(Class::InvalidRequest, format!("{path}: {failed}")).with_param(path)
+        })?;
+        let encoded = files
+            .into_iter()
+            .map(|file| Fetched { media_type: file.media_type, base64: STANDARD.encode(&file.bytes) });
+        Ok(addresses.into_iter().zip(encoded).collect())
+    }
+
+    /// A refusal of what would be lost, with the name of a model that would keep it.
+    pub(super) fn with_advice(
+        &self,
+        ctx: &Ctx,
+        asking: &Asking<'_>,
+        refused: &Ladder<'_>,
+        mut fault: Fault,
+    ) -> Fault {
+        let settings = &self.shared.settings;
+        // Whatever keeps it does so by its protocol: one lane of each is enough to know.
+        let protocol =
+            |choice: &Choice<'_>| settings.providers[choice.provider].protocol_for(asking.call.protocol);
+        let mut tried: Vec<_> = refused.rungs.iter().flat_map(|rung| &rung.lanes).map(protocol).collect();
+        let keeps = self.shared.router.all().find(|other| {
+            let backend = protocol(other);
+            if tried.contains(&backend) {
+                return false;
+            }
+            tried.push(backend);
+            self.try_plan(ctx, asking, other).is_ok()
+        });
+        let keeps = keeps.and_then(|choice| choice.lane).map(|lane| &settings.lanes[lane].name);
+        let advice = match keeps {
+            Some(name) => {
+                format!("; the model `{}` would keep it", context::excerpt(name, context::MAX_EXCERPT))
+            }
+            None => "; no configured model would keep it".to_owned(),
+        };
+        fault.message = (fault.message.into_owned() + &advice).into();
+        fault
+    }
+}
