@@ -249,9 +249,8 @@ def usage_with_cache():
 
 ERRORS = {
     "error-400": (400, "invalid_request_error", anthropic.BadRequestError),
-    # The gateway's own key is refused, not the caller's.
-    "error-401": (502, "api_error", anthropic.InternalServerError),
-    "error-403": (502, "api_error", anthropic.InternalServerError),
+    "error-401": (401, "authentication_error", anthropic.AuthenticationError),
+    "error-403": (403, "permission_error", anthropic.PermissionDeniedError),
     "error-404": (404, "not_found_error", anthropic.NotFoundError),
     "error-429": (429, "rate_limit_error", anthropic.RateLimitError),
     "error-500": (500, "api_error", anthropic.InternalServerError),

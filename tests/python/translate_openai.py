@@ -349,9 +349,8 @@ def usage_with_cache():
 
 ERRORS = {
     "error-400": (400, openai.BadRequestError),
-    # The gateway's own key is refused, not the caller's.
-    "error-401": (502, openai.InternalServerError),
-    "error-403": (502, openai.InternalServerError),
+    "error-401": (401, openai.AuthenticationError),
+    "error-403": (403, openai.PermissionDeniedError),
     "error-404": (404, openai.NotFoundError),
     "error-429": (429, openai.RateLimitError),
     "error-500": (500, openai.InternalServerError),

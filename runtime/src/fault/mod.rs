@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use class::Class;
 pub use render::{Rendered, StreamError, render, stream_error};
-pub use verdict::{Penalty, Told, Verdict};
+pub use verdict::{Penalty, Verdict};
 
 /// The longest message that a fault carries to a client, in bytes.
 pub const MAX_MESSAGE: usize = 4096;
@@ -60,8 +60,6 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
     /// Whether another lane may be tried: the request was not acted upon and is not itself at fault.
     pub retry_safe: bool,
-    /// What the provider said, where it is about the gateway's own credential: for the operator, never for a caller.
-    pub said: Option<Box<str>>,
 }
 
 impl Fault {
@@ -100,7 +98,6 @@ impl Fault {
             kind: None,
             retry_after: None,
             retry_safe,
-            said: None,
         }
     }
 
@@ -173,7 +170,7 @@ mod tests {
         let late = Fault::client(Class::Timeout, "the body is late").verdict();
         assert_eq!(late, Verdict { blame: Blame::Client, ..Verdict::HARMLESS });
         let wrong = Fault::client(Class::Authentication, "no such key").verdict();
-        assert!(!wrong.benches && wrong.told == Told::AsItIs);
+        assert!(!wrong.benches);
         assert!(Fault::upstream(Class::Authentication, "no").verdict().benches);
     }
 

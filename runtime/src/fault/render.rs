@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::Protocol;
 use serde_json::json;
 
-use super::{Blame, Class, Fault};
+use super::{Class, Fault};
 
 /// A fault as a protocol's clients expect it over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Rendered {
 
 /// Renders a fault as the whole answer to a request.
 pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
-    let status = match (protocol, spoken(fault), fault.status) {
+    let status = match (protocol, fault.class, fault.status) {
         (Protocol::Anthropic, Class::Overloaded, 503) => 529,
         // Their SDKs have no class for it.
         (Protocol::Gemini | Protocol::Bedrock | Protocol::Cohere, Class::Overloaded, 529) => 503,
@@ -46,19 +46,6 @@ pub fn render(protocol: Protocol, fault: &Fault, request_id: &str) -> Rendered {
     }
 }
 
-/// The class as a caller's SDK is to understand it.
-///
-/// What is said of the gateway's own credential or of its address of a provider is no news about the caller's.
-const fn spoken(fault: &Fault) -> Class {
-    match (fault.blame, fault.class) {
-        (
-            Blame::Gateway | Blame::Upstream,
-            Class::Authentication | Class::Permission | Class::NotFound | Class::MethodNotAllowed,
-        ) => Class::Connection,
-        (_, class) => class,
-    }
-}
-
 /// A fault as the last event of a stream, before it is framed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamError {
@@ -76,7 +63,7 @@ pub fn stream_error(protocol: Protocol, fault: &Fault, request_id: &str) -> Stre
             let code = fault
                 .code
                 .clone()
-                .unwrap_or_else(|| openai_code(spoken(fault)).unwrap_or("server_error").into());
+                .unwrap_or_else(|| openai_code(fault.class).unwrap_or("server_error").into());
             let data = json!({
                 "type": "error", "code": code, "message": fault.message, "param": fault.param, "sequence_number": 0,
             });
@@ -92,7 +79,7 @@ pub fn stream_error(protocol: Protocol, fault: &Fault, request_id: &str) -> Stre
             (Some("message-end"), data)
         }
         Protocol::Bedrock => {
-            let name = bedrock_exception(spoken(fault));
+            let name = bedrock_exception(fault.class);
             let mut data = json!({ "message": message(protocol, fault) });
             if name == MODEL_STREAM_ERROR {
                 data["originalStatusCode"] = fault.status.into();
@@ -142,7 +129,7 @@ const OPENAI_KINDS: [&str; 5] =
 
 fn openai(fault: &Fault) -> serde_json::Value {
     let own = fault.kind.as_deref().filter(|kind| OPENAI_KINDS.contains(kind));
-    let class = spoken(fault);
+    let class = fault.class;
     let kind = own.unwrap_or(match class {
         Class::Authentication => "authentication_error",
         Class::Permission => "permission_error",
@@ -198,7 +185,7 @@ fn message(protocol: Protocol, fault: &Fault) -> Cow<'static, str> {
 }
 
 fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
-    let class = spoken(fault);
+    let class = fault.class;
     let kind = match class {
         Class::Authentication => "authentication_error",
         Class::Permission => "permission_error",
@@ -218,7 +205,7 @@ fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
 }
 
 fn gemini(fault: &Fault) -> serde_json::Value {
-    let status = match spoken(fault) {
+    let status = match fault.class {
         Class::Authentication => "UNAUTHENTICATED",
         Class::Permission => "PERMISSION_DENIED",
         Class::NotFound | Class::ModelNotFound => "NOT_FOUND",
@@ -244,7 +231,7 @@ fn gemini(fault: &Fault) -> serde_json::Value {
 }
 
 fn bedrock_type(fault: &Fault) -> String {
-    match spoken(fault) {
+    match fault.class {
         Class::Authentication => "UnrecognizedClientException",
         Class::Permission => "AccessDeniedException",
         Class::NotFound | Class::ModelNotFound => "ResourceNotFoundException",
@@ -315,30 +302,6 @@ mod tests {
             assert_eq!(render(protocol, &told, "r").status, 503, "{protocol}");
         }
         assert!(text(&render(Protocol::Gemini, &told, "r")).contains("\"code\":503"));
-    }
-
-    #[test]
-    fn a_refused_credential_of_the_gateway_is_no_news_about_the_callers() {
-        let ours = Fault::upstream(Class::Authentication, "the gateway's own").with_status(502);
-        let expected = [
-            r#""type":"server_error","param":null,"code":null"#,
-            r#""type":"server_error","param":null,"code":null"#,
-            r#""type":"api_error""#,
-            r#""code":502,"message":"the gateway's own","status":"UNAVAILABLE""#,
-            r#"{"message":"the gateway's own"}"#,
-            r#""message":"the gateway's own""#,
-        ];
-        for (protocol, expected) in Protocol::ALL.into_iter().zip(expected) {
-            let rendered = render(protocol, &ours, "r");
-            assert!(text(&rendered).contains(expected), "{protocol}: {}", text(&rendered));
-            assert_eq!(rendered.status, 502, "{protocol}");
-        }
-        let error_type = render(Protocol::Bedrock, &ours, "r").error_type;
-        assert_eq!(error_type.as_deref(), Some("InternalServerException"));
-        assert_eq!(stream_error(Protocol::Bedrock, &ours, "r").name, Some("modelStreamErrorException"));
-        let callers = Fault::client(Class::Authentication, "no such key");
-        assert!(text(&render(Protocol::Anthropic, &callers, "r")).contains("authentication_error"));
-        assert_eq!(render(Protocol::OpenaiChat, &callers, "r").status, 401);
     }
 
     #[test]

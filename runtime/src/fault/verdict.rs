@@ -5,10 +5,10 @@
 //! | bad request, content filter | caller | - | - | no | no | the provider's status and words |
 //! | context overflow, body too large, unsupported | caller | - | - | yes | no | the same |
 //! | conflict | provider | - | - | yes | yes | the same |
-//! | authentication, permission | gateway | - | lane; every lane of the key for the first | yes | no | 502, which names the gateway's credential |
+//! | authentication, permission | gateway | - | lane; every lane of the key for the first | yes | no | the provider's status and words, after a note that the credential is the gateway's |
 //! | quota | gateway | - | every lane of the key | yes | no | 429 with the provider's words |
 //! | model missing | gateway | - | lane | yes | no | 404 with the provider's words |
-//! | path or method missing | gateway | - | lane | yes | no | 502, which names the gateway's address of the provider |
+//! | path or method missing | gateway | - | lane | yes | no | the same, after a note that the address is the gateway's |
 //! | rate limit | provider | cools | - | yes | no | 429 with the wait |
 //! | overloaded, timeouts, malformed | provider | counts | - | yes | no | the provider's status, or 502, 503, 504 |
 //! | server error, connection, cut | provider | counts | - | yes | yes | the provider's status, or 502 |
@@ -33,8 +33,6 @@ pub struct Verdict {
     pub again: bool,
     /// What the lane is kept from for a while.
     pub penalty: Penalty,
-    /// What the caller gets when no lane is left.
-    pub told: Told,
 }
 
 /// What a lane is kept from for a while.
@@ -48,18 +46,6 @@ pub enum Penalty {
     Failure,
 }
 
-/// What the caller gets when no lane is left.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Told {
-    /// The provider's status and words, in the caller's own form.
-    AsItIs,
-    /// Status 502 and words of the gateway's own.
-    ///
-    /// The provider speaks of a key or an address that the caller has never seen. Its status would tell the caller's
-    /// SDK that the caller's own key is wrong, and its words may hold parts of a key or the name of an account.
-    Ours,
-}
-
 impl Verdict {
     /// What harms no lane and belongs to none.
     pub const HARMLESS: Self = Self {
@@ -70,7 +56,6 @@ impl Verdict {
         elsewhere: false,
         again: false,
         penalty: Penalty::None,
-        told: Told::AsItIs,
     };
     const ELSEWHERE: Self = Self { elsewhere: true, ..Self::HARMLESS };
     const BENCHED: Self = Self { blame: Blame::Gateway, benches: true, ..Self::ELSEWHERE };
@@ -85,13 +70,11 @@ impl Class {
             Class::InvalidRequest | Class::ContentFilter => Verdict::HARMLESS,
             Class::ContextLength | Class::TooLarge | Class::Unsupported => Verdict::ELSEWHERE,
             Class::Conflict => Verdict { blame: Blame::Upstream, again: true, ..Verdict::ELSEWHERE },
-            Class::Authentication => Verdict { credential: true, told: Told::Ours, ..Verdict::BENCHED },
+            Class::Authentication | Class::Quota => Verdict { credential: true, ..Verdict::BENCHED },
             // A right is often one to a single model.
-            Class::Permission | Class::NotFound | Class::MethodNotAllowed => {
-                Verdict { told: Told::Ours, ..Verdict::BENCHED }
+            Class::Permission | Class::NotFound | Class::MethodNotAllowed | Class::ModelNotFound => {
+                Verdict::BENCHED
             }
-            Class::Quota => Verdict { credential: true, ..Verdict::BENCHED },
-            Class::ModelNotFound => Verdict::BENCHED,
             Class::RateLimited => {
                 Verdict { blame: Blame::Upstream, penalty: Penalty::RateLimit, ..Verdict::ELSEWHERE }
             }
@@ -117,12 +100,12 @@ mod tests {
         (Class::InvalidRequest, "client"),
         (Class::ContextLength, "client elsewhere"),
         (Class::ContentFilter, "client"),
-        (Class::Authentication, "gateway benches credential elsewhere ours"),
-        (Class::Permission, "gateway benches elsewhere ours"),
+        (Class::Authentication, "gateway benches credential elsewhere"),
+        (Class::Permission, "gateway benches elsewhere"),
         (Class::Quota, "gateway benches credential elsewhere"),
         (Class::ModelNotFound, "gateway benches elsewhere"),
-        (Class::NotFound, "gateway benches elsewhere ours"),
-        (Class::MethodNotAllowed, "gateway benches elsewhere ours"),
+        (Class::NotFound, "gateway benches elsewhere"),
+        (Class::MethodNotAllowed, "gateway benches elsewhere"),
         (Class::TooLarge, "client elsewhere"),
         (Class::RateLimited, "upstream elsewhere rate_limit"),
         (Class::Conflict, "upstream elsewhere again"),
@@ -141,7 +124,7 @@ mod tests {
     ];
 
     fn words(verdict: Verdict) -> String {
-        let Verdict { blame, counts, benches, credential, elsewhere, again, penalty, told } = verdict;
+        let Verdict { blame, counts, benches, credential, elsewhere, again, penalty } = verdict;
         let said = [
             (true, blame.name()),
             (counts, "counts"),
@@ -151,7 +134,6 @@ mod tests {
             (again, "again"),
             (penalty == Penalty::RateLimit, "rate_limit"),
             (penalty == Penalty::Failure, "failure"),
-            (told == Told::Ours, "ours"),
         ];
         said.iter().filter(|(holds, _)| *holds).map(|(_, word)| *word).collect::<Vec<_>>().join(" ")
     }
@@ -178,9 +160,6 @@ mod tests {
             }
             if verdict.benches {
                 assert!(verdict.elsewhere && !verdict.again, "{class:?}: a benched lane is of no use");
-            }
-            if verdict.told == Told::Ours {
-                assert_eq!(verdict.blame, Blame::Gateway, "{class:?}");
             }
         }
     }

@@ -8,7 +8,7 @@ use http::HeaderMap;
 use serde_json::Value;
 
 use crate::Protocol;
-use crate::fault::{Blame, Class, Fault, Told};
+use crate::fault::{Blame, Class, Fault};
 
 /// Longest excerpt of a body that is no error document, in characters.
 const MAX_EXCERPT: usize = 300;
@@ -39,12 +39,11 @@ pub struct UpstreamError {
 impl UpstreamError {
     /// The failure as the gateway passes it on.
     pub fn into_fault(self) -> Fault {
-        if self.class.verdict().told == Told::Ours {
-            let mut fault = Fault::upstream(self.class, own_fault(self.class, self.status));
-            fault.said = Some(self.message.into());
-            return fault.with_status(OWN_STATUS);
-        }
-        let mut fault = Fault::upstream(self.class, self.message);
+        let message = match own_fault(self.class) {
+            Some(note) => format!("{note}: {}", self.message),
+            None => self.message,
+        };
+        let mut fault = Fault::upstream(self.class, message);
         fault = fault.with_status(status_told(self.class, self.status));
         fault.param = self.param;
         fault.code = self.code.map(Into::into);
@@ -54,20 +53,19 @@ impl UpstreamError {
     }
 }
 
-/// The status of a failure that is about the gateway's own credential or its address of a provider.
-const OWN_STATUS: u16 = 502;
-
-/// What the caller is told of it.
-fn own_fault(class: Class, status: u16) -> String {
+/// What the caller is told before the provider's words, where those are about something that is the gateway's own.
+///
+/// The status stays the provider's: callers' SDKs have a class for it, and none of them is asked again for nothing.
+fn own_fault(class: Class) -> Option<&'static str> {
     match class {
-        Class::NotFound | Class::MethodNotAllowed => format!(
-            "the provider has nothing at the address that the gateway has of it (status {status}); the request is \
-             not at fault"
-        ),
-        _ => format!(
-            "the provider refuses the gateway's own credential (status {status}); the key of this request is not at \
-             fault"
-        ),
+        Class::Authentication | Class::Permission => {
+            Some("the provider refuses the gateway's own credential, not the caller's")
+        }
+        Class::MethodNotAllowed => {
+            Some("the provider does not take requests at the address that the gateway has of it")
+        }
+        Class::NotFound => Some("the provider has nothing at the address that the gateway has of it"),
+        _ => None,
     }
 }
 
@@ -321,9 +319,12 @@ mod tests {
         };
         let (class, code, fault) = refused("API_KEY_INVALID");
         assert_eq!((class, code), (Class::Authentication, None), "the word of another protocol is no code");
-        assert_eq!((fault.status, fault.blame, fault.retry_safe), (502, Blame::Gateway, true));
-        assert!(fault.message.contains("the gateway's own credential (status 400)"), "{}", fault.message);
-        assert_eq!((fault.said.as_deref(), fault.code), (Some("refused"), None));
+        assert_eq!((fault.status, fault.blame, fault.retry_safe), (401, Blame::Gateway, true));
+        assert_eq!(
+            fault.message,
+            "the provider refuses the gateway's own credential, not the caller's: refused"
+        );
+        assert_eq!(fault.code, None);
         let (class, _, fault) = refused("SOMETHING_ELSE");
         assert_eq!((class, fault.status, fault.blame), (Class::InvalidRequest, 400, Blame::Client));
     }

@@ -370,7 +370,7 @@ fn a_body_in_place_of_a_stream() {
     let body =
         br#"{"Output":{"__type":"com.amazon.coral.service#UnknownOperationException"},"Version":"1.0"}"#;
     let unknown = fault(&run(&call, body));
-    assert_eq!((unknown.class, unknown.status), (Class::NotFound, 502));
+    assert_eq!((unknown.class, unknown.status), (Class::NotFound, 500));
     let slow = fault(&run(&call, br#"{"__type":"ThrottlingException","message":"slow"}"#));
     assert_eq!((slow.class, slow.status, slow.message.as_ref()), (Class::RateLimited, 429, "slow"));
     let answer = json!({
