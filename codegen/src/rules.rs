@@ -25,6 +25,29 @@ const CLASSES: [&str; 15] = [
     "server_error",
 ];
 
+/// What a repair can change.
+const REPAIRS: [&str; 19] = [
+    "max_tokens_new",
+    "max_tokens_legacy",
+    "max_output",
+    "max_output_below",
+    "no_sampling",
+    "one_sampling",
+    "no_prefill",
+    "reasoning_budget",
+    "reasoning_adaptive",
+    "reasoning_always",
+    "no_reasoning",
+    "no_forced_tools",
+    "no_reasoning_here",
+    "reasoning_history",
+    "no_reasoning_history",
+    "no_signatures",
+    "no_item_ids",
+    "call_ids",
+    "drop",
+];
+
 /// One protocol's rules: for each part its members, all of which must be there.
 #[derive(Debug, Clone)]
 pub struct Rules {
@@ -38,6 +61,33 @@ pub struct Rules {
     pub errors: Vec<ErrorRule>,
     /// Parts of messages that say that the prompt is too long.
     pub overflow: Vec<String>,
+    /// What is wrong with a request that the gateway made.
+    pub repairs: Vec<RepairRule>,
+    /// Fields that no repair leaves out.
+    pub kept: Vec<String>,
+}
+
+/// How to put right a request that a provider refuses because of how it is put.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RepairRule {
+    /// HTTP status; 0 fits any.
+    #[serde(default)]
+    pub status: u16,
+    /// Kind or code; empty fits any.
+    #[serde(default)]
+    pub word: String,
+    /// The field that the provider names; empty fits any.
+    #[serde(default)]
+    pub param: String,
+    /// Parts of the message in this order, in lower case, with `*` between them; empty fits any.
+    #[serde(default)]
+    pub message: String,
+    /// What to change.
+    pub kind: String,
+    /// The fields to leave out.
+    #[serde(default)]
+    pub paths: Vec<String>,
 }
 
 /// What an error stands for.
@@ -64,6 +114,9 @@ struct Raw {
     #[serde(default)]
     error: Vec<ErrorRule>,
     overflow: Vec<String>,
+    #[serde(default)]
+    repair: Vec<RepairRule>,
+    kept: Vec<String>,
     #[serde(flatten)]
     parts: BTreeMap<String, BTreeMap<String, toml::Value>>,
 }
@@ -83,7 +136,11 @@ impl Rules {
                 bail!("{:?} is no class of error", rule.class);
             }
         }
+        if let Some(rule) = raw.repair.iter().find(|rule| !REPAIRS.contains(&rule.kind.as_str())) {
+            bail!("{:?} is no kind of repair", rule.kind);
+        }
         let messages = raw.error.iter().map(|rule| &rule.message);
+        let messages = messages.chain(raw.repair.iter().map(|rule| &rule.message));
         if let Some(pattern) = raw.overflow.iter().chain(messages).find(|p| **p != p.to_lowercase()) {
             bail!("{pattern:?}: patterns are compared in lower case");
         }
@@ -93,6 +150,8 @@ impl Rules {
             parts: raw.parts,
             errors: raw.error,
             overflow: raw.overflow,
+            repairs: raw.repair,
+            kept: raw.kept,
         })
     }
 }
@@ -186,9 +245,11 @@ mod tests {
 
     #[test]
     fn classes_and_patterns_are_checked() {
-        let head = "request = []\nresponse = []\n";
+        let head = "request = []\nresponse = []\nkept = []\n";
         let bad = Rules::parse(&format!("{head}overflow = []\n[[error]]\nstatus = 400\nclass = \"odd\"\n"));
         assert!(bad.unwrap_err().to_string().contains("no class of error"));
+        let bad = Rules::parse(&format!("{head}overflow = []\n[[repair]]\nkind = \"odd\"\n"));
+        assert!(bad.unwrap_err().to_string().contains("no kind of repair"));
         let bad = Rules::parse(&format!("{head}overflow = [\"Too long\"]\n"));
         assert!(bad.unwrap_err().to_string().contains("lower case"));
     }

@@ -5,7 +5,7 @@ use proc_macro2::TokenStream;
 use quote::{format_ident, quote};
 
 use super::names;
-use crate::rules::{Member, Rules, Shape};
+use crate::rules::{Member, RepairRule, Rules, Shape};
 
 /// Prints `rules.rs` of one protocol.
 pub(crate) fn module(rules: &Rules, shape: &Shape) -> Result<TokenStream> {
@@ -33,7 +33,13 @@ pub(crate) fn module(rules: &Rules, shape: &Shape) -> Result<TokenStream> {
         let (status, word, message, class) = (rule.status, &rule.word, &rule.message, &rule.class);
         quote!(ErrorRule { status: #status, word: #word, message: #message, class: #class })
     });
-    let overflow = &rules.overflow;
+    let (overflow, kept) = (&rules.overflow, &rules.kept);
+    let repairs = rules.repairs.iter().map(|rule| {
+        let RepairRule { status, word, param, message, kind, paths } = rule;
+        quote!(RepairRule {
+            status: #status, word: #word, param: #param, message: #message, kind: #kind, paths: &[#(#paths),*],
+        })
+    });
     Ok(quote! {
         use crate::prelude::rules::*;
 
@@ -44,6 +50,8 @@ pub(crate) fn module(rules: &Rules, shape: &Shape) -> Result<TokenStream> {
             #(#parts,)*
             errors: &[#(#errors),*],
             overflow: &[#(#overflow),*],
+            repairs: &[#(#repairs),*],
+            kept: &[#(#kept),*],
         };
     })
 }

@@ -34,6 +34,10 @@ pub struct Rules {
     pub errors: &'static [ErrorRule],
     /// Parts of messages, in lower case, that say that the prompt does not fit the model.
     pub overflow: &'static [&'static str],
+    /// What is wrong with a request that the gateway made, and how to put it right; the first that fits counts.
+    pub repairs: &'static [RepairRule],
+    /// Fields, as dotted paths, without which a request is not the caller's any more.
+    pub kept: &'static [&'static str],
 }
 
 /// Who may speak where.
@@ -280,6 +284,24 @@ pub struct ErrorRule {
     pub message: &'static str,
     /// The class, in the terms that all protocols share.
     pub class: &'static str,
+}
+
+/// How to put right a request that a provider refuses because of how it is put.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RepairRule {
+    /// HTTP status; 0 fits any.
+    pub status: u16,
+    /// The provider's word for the kind of error, or its code; empty fits any.
+    pub word: &'static str,
+    /// The field that the provider names; empty fits any.
+    pub param: &'static str,
+    /// Parts of the provider's message in this order, in lower case, with `*` between them; empty fits any.
+    pub message: &'static str,
+    /// What to change.
+    pub kind: &'static str,
+    /// The fields to leave out, with `*` for what the message has at its pattern's last `*`; where there are none, that
+    /// is the field, or else the one that the provider names.
+    pub paths: &'static [&'static str],
 }
 
 /// One step that gives a document the shape that its target demands.

@@ -237,6 +237,7 @@ pub(super) fn facts<'a>(
         },
         reasoning_off: known.reasoning_off,
         reasoning_history: known.reasoning_history,
+        signatures: true,
         sampling: known.sampling,
         sampling_together: known.sampling_together,
         prefill: known.prefill,

@@ -7,6 +7,7 @@ use busbar_protocols::prelude::rules::ErrorRule;
 use http::HeaderMap;
 use serde_json::Value;
 
+use super::repair_of;
 use crate::Protocol;
 use crate::fault::{Blame, Class, Fault};
 
@@ -28,6 +29,8 @@ pub struct UpstreamError {
     pub kind: Option<String>,
     /// The provider's code.
     pub code: Option<String>,
+    /// The provider's reason, which is narrower than its kind; a word for machines that clients of others do not know.
+    pub reason: Option<String>,
     /// What the provider says.
     pub message: String,
     /// The field at fault.
@@ -104,7 +107,8 @@ pub fn upstream_error(
             error.kind = Some(kind.split(':').next().unwrap_or(kind).to_owned());
         }
     }
-    error.class = class(backend, &error, document.as_ref().and_then(reason));
+    error.reason = document.as_ref().and_then(reason).map(str::to_owned);
+    error.class = class(backend, &error);
     error.retry_after = header_wait(headers, now).or_else(|| document.as_ref().and_then(retry_info));
     error
 }
@@ -115,6 +119,7 @@ fn blank(status: u16) -> UpstreamError {
         class: Class::of_status(status),
         kind: None,
         code: None,
+        reason: None,
         message: String::new(),
         param: None,
         retry_after: None,
@@ -141,6 +146,14 @@ fn read(document: &Value, status: u16) -> UpstreamError {
         .or_else(|| document.get("error").and_then(Value::as_str).map(str::to_owned))
         .or_else(|| word("detail"))
         .unwrap_or_else(|| excerpt(document.to_string().as_bytes(), status));
+    if let Some((what, kind, field)) = complaint(document) {
+        return UpstreamError {
+            code: Some(kind.to_owned()),
+            message: what.to_owned(),
+            param: Some(field),
+            ..blank(status)
+        };
+    }
     let own_kind = word("type").filter(|kind| !(kind == "error" && std::ptr::eq(inner, document)));
     UpstreamError {
         kind: own_kind.or_else(|| word("__type")).or_else(|| word("status").filter(|s| !is_status(s))),
@@ -149,6 +162,16 @@ fn read(document: &Value, status: u16) -> UpstreamError {
         param: word("param"),
         ..blank(status)
     }
+}
+
+/// The first complaint of a server that checks requests by a model of theirs: what, of which kind, about which field.
+fn complaint(document: &Value) -> Option<(&str, &str, String)> {
+    let lists = ["/detail", "/message/detail", "/error/message/detail"];
+    let complaint = lists.iter().find_map(|path| document.pointer(path)?.as_array()?.first())?;
+    let place =
+        complaint.get("loc")?.as_array()?.iter().filter_map(Value::as_str).filter(|part| *part != "body");
+    let field = place.collect::<Vec<_>>().join(".");
+    Some((complaint.get("msg")?.as_str()?, complaint.get("type")?.as_str()?, field))
 }
 
 /// What a document that is none looks like to a reader.
@@ -163,13 +186,17 @@ fn excerpt(body: &[u8], status: u16) -> String {
     format!("the provider answered with status {status}: {plain}")
 }
 
-fn class(backend: Protocol, error: &UpstreamError, reason: Option<&str>) -> Class {
+fn class(backend: Protocol, error: &UpstreamError) -> Class {
     let by_status = Class::of_status(error.status);
     let Some(rules) = busbar_protocols::rules(backend) else { return by_status };
+    // Some words about too many tokens in an answer are like those about a prompt.
+    if repair_of(backend, error).is_some() {
+        return Class::InvalidRequest;
+    }
     if is_overflow(rules, error) {
         return Class::ContextLength;
     }
-    let words = [error.kind.as_deref(), error.code.as_deref(), reason];
+    let words = [error.kind.as_deref(), error.code.as_deref(), error.reason.as_deref()];
     let said = error.message.to_lowercase();
     let fits = |rule: &&ErrorRule| {
         (rule.status == 0 || rule.status == error.status)
@@ -210,7 +237,8 @@ fn details(document: &Value) -> impl Iterator<Item = &Value> {
 
 /// The reason in an error's details, which is narrower than its kind.
 fn reason(document: &Value) -> Option<&str> {
-    details(document).find_map(|detail| detail.get("reason")?.as_str())
+    let code = || document.pointer("/error/details/error_code")?.as_str();
+    details(document).find_map(|detail| detail.get("reason")?.as_str()).or_else(code)
 }
 
 /// The wait in an error's details, written like `1.5s`.

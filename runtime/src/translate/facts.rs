@@ -17,6 +17,8 @@ pub struct TargetFacts<'a> {
     pub reasoning_off: bool,
     /// Whether the backend reads reasoning of earlier turns.
     pub reasoning_history: bool,
+    /// Whether the backend accepts the signatures of earlier turns; otherwise they are left out with what they sign.
+    pub signatures: bool,
     /// Whether the model takes temperature and the like.
     pub sampling: bool,
     /// Whether temperature and probability mass may be set together.
@@ -48,6 +50,7 @@ impl Default for TargetFacts<'_> {
             reasoning: ReasoningForm::Budget,
             reasoning_off: false,
             reasoning_history: true,
+            signatures: true,
             sampling: true,
             sampling_together: true,
             prefill: true,
@@ -81,7 +84,7 @@ pub struct Wanted {
 }
 
 /// How a model takes the wish to reason, where its protocol knows several ways.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum ReasoningForm {
     /// By a number of tokens.
     #[default]

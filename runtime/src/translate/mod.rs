@@ -12,6 +12,7 @@ mod error;
 mod facts;
 pub(crate) mod given;
 mod passes;
+mod repair;
 mod report;
 mod shape;
 mod state;
@@ -23,6 +24,7 @@ pub use echo::Echo;
 pub use error::{UpstreamError, upstream_error};
 pub use facts::{Fetched, ReasoningForm, TargetFacts, Wanted};
 pub use given::{Given, Place};
+pub use repair::{Repair, Spelling, repair_of};
 pub use state::CallState;
 
 pub(crate) use answer::{ONE_CALL, made_id};

@@ -15,6 +15,9 @@ pub(super) fn fit_history_reasoning(request: &mut ir::Request<'_>, shape: &mut S
         let of_model = super::of_model(turn);
         step_has_call &= of_model;
         let Some(content) = &mut turn.content else { continue };
+        if !shape.facts.signatures {
+            forget_signatures(content, shape);
+        }
         for block in content.iter_mut() {
             fit_signature(block, target, shape);
             if of_model && let ir::Block::ToolCall(node) = block {
@@ -52,6 +55,30 @@ pub(super) fn fit_history_reasoning(request: &mut ir::Request<'_>, shape: &mut S
         }
         *content = fitted;
     }
+}
+
+/// Leaves out what the target has found to be no signature of its own, and what has no meaning without one.
+fn forget_signatures(content: &mut Vec<ir::Block<'_>>, shape: &mut Shape<'_>) {
+    const REASON: &str = "the target does not accept the signature";
+    content.retain_mut(|block| {
+        let (slot, at, kind) = match block {
+            ir::Block::Reasoning(node) => {
+                node.id = None;
+                (&mut node.signature, node.at, "Block.reasoning")
+            }
+            ir::Block::ToolCall(node) => (&mut node.signature, node.at, "Block.tool_call"),
+            ir::Block::Text(node) => (&mut node.signature, node.at, "Block.text"),
+            ir::Block::RedactedReasoning(node) => {
+                shape.report.node(EffectKind::Dropped, node.at, REASON);
+                return false;
+            }
+            _ => return true,
+        };
+        if slot.take().is_some() {
+            shape.report.member(EffectKind::Dropped, at, kind, "signature", REASON);
+        }
+        true
+    });
 }
 
 fn fit_block<'a>(
@@ -138,7 +165,8 @@ fn sign_first(node: &mut ir::ToolCallBlock<'_>, shape: &mut Shape<'_>) {
     let word = shape.to.carriage.unsigned_call;
     let foreign = node.issuer.as_ref().is_some_and(|issuer| *issuer != *shape.target.name());
     // At home a call without a signature is one that never had any.
-    if word.is_empty() || node.signature.is_some() || (shape.home() && !foreign) {
+    let lost = !shape.facts.signatures;
+    if word.is_empty() || node.signature.is_some() || (shape.home() && !foreign && !lost) {
         return;
     }
     node.signature = Some(Text::plain(word));

@@ -220,3 +220,43 @@ fn what_cannot_be_made_to_call_a_tool_is_not_asked_to() {
         (&json!("auto"), vec!["dropped tool_choice.type".to_owned()])
     );
 }
+
+#[test]
+fn signatures_that_the_target_refused_are_left_out() {
+    let refused = TargetFacts { signatures: false, ..facts() };
+    let send = |protocol, body: Value, facts: &TargetFacts<'_>| {
+        let sent = request(protocol, protocol, body.to_string().as_bytes(), facts, &Carriage::default());
+        let Outbound { body, ledger, .. } = sent.unwrap();
+        (serde_json::from_slice::<Value>(&body).unwrap(), effects(&ledger))
+    };
+    let history = json!({ "model": "x", "max_tokens": 9, "messages": [
+        user("a"),
+        { "role": "assistant", "content": [
+            { "type": "thinking", "thinking": "one", "signature": "SIG=" },
+            { "type": "redacted_thinking", "data": "R" },
+            { "type": "text", "text": "b" },
+        ] },
+        user("c"),
+    ] });
+    let (kept, _) = send(Anthropic, history.clone(), &facts());
+    assert_eq!(kept["messages"][1]["content"][0]["signature"], "SIG=");
+    let (up, effects) = send(Anthropic, history, &refused);
+    assert_eq!(
+        up["messages"][1]["content"],
+        json!([{ "type": "text", "text": "<reasoning>\none\n</reasoning>" }, { "type": "text", "text": "b" }])
+    );
+    let lost = ["dropped messages[1].content[0].signature", "dropped messages[1].content[1]"];
+    assert!(lost.iter().all(|lost| effects.iter().any(|effect| effect == lost)), "{effects:?}");
+
+    let call = json!({ "functionCall": { "name": "f", "args": {} }, "thoughtSignature": "U0lH" });
+    let result = json!({ "functionResponse": { "name": "f", "response": { "a": 1 } } });
+    let history = json!({ "contents": [
+        { "role": "user", "parts": [{ "text": "a" }] },
+        { "role": "model", "parts": [call] },
+        { "role": "user", "parts": [result] },
+    ] });
+    let (kept, _) = send(Protocol::Gemini, history.clone(), &facts());
+    assert_eq!(kept["contents"][1]["parts"][0]["thoughtSignature"], "U0lH");
+    let (up, _) = send(Protocol::Gemini, history, &refused);
+    assert_eq!(up["contents"][1]["parts"][0]["thoughtSignature"], "skip_thought_signature_validator");
+}
