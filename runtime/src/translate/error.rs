@@ -7,7 +7,7 @@ use busbar_protocols::prelude::rules::ErrorRule;
 use http::HeaderMap;
 use serde_json::Value;
 
-use super::repair_of;
+use super::{repair_of, wait};
 use crate::Protocol;
 use crate::fault::{Blame, Class, Fault};
 
@@ -15,8 +15,6 @@ use crate::fault::{Blame, Class, Fault};
 const MAX_EXCERPT: usize = 300;
 /// Longest body that is read as a document.
 const MAX_BODY: usize = 1 << 20;
-/// Longest wait that a provider can ask for.
-const MAX_WAIT: Duration = Duration::from_secs(24 * 3600);
 
 /// What a provider says about a request that it did not answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,7 +107,10 @@ pub fn upstream_error(
     }
     error.reason = document.as_ref().and_then(reason).map(str::to_owned);
     error.class = class(backend, &error);
-    error.retry_after = header_wait(headers, now).or_else(|| document.as_ref().and_then(retry_info));
+    error.retry_after = wait::asked(headers, document.as_ref(), now).or_else(|| {
+        let passes = matches!(error.class, Class::RateLimited | Class::Quota | Class::Overloaded);
+        passes.then(|| wait::exhausted(headers, now).or_else(|| wait::in_words(&error.message)))?
+    });
     error
 }
 
@@ -215,41 +216,10 @@ fn is_overflow(rules: &Rules, error: &UpstreamError) -> bool {
     rules.overflow.iter().any(|pattern| said.contains(pattern))
 }
 
-/// The wait that the headers ask for: milliseconds, seconds, or a date.
-fn header_wait(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
-    let text = |name: &str| headers.get(name)?.to_str().ok().map(str::trim);
-    if let Some(ms) = text("retry-after-ms").and_then(|ms| ms.parse::<f64>().ok()) {
-        return bounded(ms / 1000.0);
-    }
-    let value = text("retry-after")?;
-    if let Ok(seconds) = value.parse::<f64>() {
-        return bounded(seconds);
-    }
-    let date = httpdate::parse_http_date(value).ok()?;
-    Some(date.duration_since(now).unwrap_or_default().min(MAX_WAIT))
-}
-
-/// The details of an error, in a list or not.
-fn details(document: &Value) -> impl Iterator<Item = &Value> {
-    let document = document.as_array().and_then(|items| items.first()).unwrap_or(document);
-    document.pointer("/error/details").and_then(Value::as_array).into_iter().flatten()
-}
-
 /// The reason in an error's details, which is narrower than its kind.
 fn reason(document: &Value) -> Option<&str> {
     let code = || document.pointer("/error/details/error_code")?.as_str();
-    details(document).find_map(|detail| detail.get("reason")?.as_str()).or_else(code)
-}
-
-/// The wait in an error's details, written like `1.5s`.
-fn retry_info(document: &Value) -> Option<Duration> {
-    let delay = details(document).find_map(|detail| detail.get("retryDelay")?.as_str())?;
-    bounded(delay.strip_suffix('s')?.parse().ok()?)
-}
-
-fn bounded(seconds: f64) -> Option<Duration> {
-    (seconds.is_finite() && seconds >= 0.0)
-        .then(|| Duration::from_secs_f64(seconds.min(MAX_WAIT.as_secs_f64())))
+    wait::details(document).find_map(|detail| detail.get("reason")?.as_str()).or_else(code)
 }
 
 #[cfg(test)]
@@ -388,20 +358,18 @@ mod tests {
     }
 
     #[test]
-    fn every_form_of_wait_is_read() {
-        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777 - 30);
-        let wait = |pairs: &[(&'static str, &str)]| {
-            upstream_error(Protocol::OpenaiChat, 429, &headers(pairs), b"{}", now).retry_after
+    fn a_wait_that_is_asked_for_comes_before_one_that_is_counted() {
+        let wait = |status, pairs: &[(&'static str, &str)], body: &str| {
+            let now = SystemTime::UNIX_EPOCH;
+            upstream_error(Protocol::OpenaiChat, status, &headers(pairs), body.as_bytes(), now).retry_after
         };
-        assert_eq!(wait(&[("retry-after", "7")]), Some(Duration::from_secs(7)));
-        assert_eq!(wait(&[("retry-after", "0.5")]), Some(Duration::from_millis(500)));
-        assert_eq!(
-            wait(&[("retry-after", "7"), ("retry-after-ms", "250")]),
-            Some(Duration::from_millis(250))
-        );
-        assert_eq!(wait(&[("retry-after", "Sun, 06 Nov 1994 08:49:37 GMT")]), Some(Duration::from_secs(30)));
-        assert_eq!(wait(&[("retry-after", "-1")]), None);
-        assert_eq!(wait(&[("retry-after", "soon")]), None);
-        assert_eq!(wait(&[("retry-after", "1e300")]), Some(MAX_WAIT));
+        let used_up = [("x-ratelimit-remaining-tokens", "0"), ("x-ratelimit-reset-tokens", "9s")];
+        let words = r#"{"error":{"message":"Please try again in 3s."}}"#;
+        assert_eq!(wait(429, &used_up, words), Some(Duration::from_secs(9)));
+        assert_eq!(wait(429, &[], words), Some(Duration::from_secs(3)));
+        let both = [used_up[0], used_up[1], ("retry-after", "2")];
+        assert_eq!(wait(429, &both, words), Some(Duration::from_secs(2)));
+        assert_eq!(wait(400, &used_up, words), None, "a bad request is bad later too");
+        assert_eq!(wait(500, &[("retry-after", "4")], "{}"), Some(Duration::from_secs(4)));
     }
 }

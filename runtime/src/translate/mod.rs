@@ -17,6 +17,7 @@ mod report;
 mod shape;
 mod state;
 mod text;
+mod wait;
 mod wire;
 
 pub use carriage::Carriage;
