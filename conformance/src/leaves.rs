@@ -96,6 +96,12 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiResponses, Root::Request, "include[]", "what is sealed comes with every answer"),
     (Protocol::OpenaiResponses, Root::Request, "input[].id", "the provider's own book-keeping"),
     (Protocol::OpenaiResponses, Root::Request, "input[].status", "the provider's own book-keeping"),
+    (
+        Protocol::OpenaiResponses,
+        Root::Request,
+        "input[].execution",
+        "a search for tools is over, whoever ran it",
+    ),
     (Protocol::OpenaiResponses, Root::Request, "input[].role", "whoever declares a tool, it is declared"),
     (
         Protocol::OpenaiResponses,

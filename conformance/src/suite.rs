@@ -5,7 +5,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 use busbar::Protocol;
-use busbar::translate::{CallState, ReasoningForm, TargetFacts};
+use busbar::translate::{CallState, Grouped, ReasoningForm, TargetFacts};
 use serde::Deserialize;
 
 /// One document of one protocol, and what must become of it towards others.
@@ -144,6 +144,10 @@ struct StateText {
     custom_tools: BTreeSet<String>,
     #[serde(default)]
     tool_names: BTreeMap<String, String>,
+    /// Group and tool by the name that was sent up.
+    #[serde(default)]
+    groups: BTreeMap<String, (String, String)>,
+    finder: Option<String>,
 }
 
 /// The time at which every case happens.
@@ -212,6 +216,12 @@ impl Case {
             bare_json: given.bare_json,
             custom_tools: given.custom_tools,
             tool_names: given.tool_names,
+            groups: given
+                .groups
+                .into_iter()
+                .map(|(flat, (group, name))| (flat, Grouped { group, name }))
+                .collect(),
+            finder: given.finder,
             ..CallState::new(client, self.source, &facts())
         }
     }

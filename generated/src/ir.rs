@@ -529,6 +529,20 @@ pub struct FunctionTool<'a> {
     /// What the source protocol says here and the IR does not.
     pub native: Native<'a>,
 }
+/// Tools under one name, which calls repeat.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct GroupTool<'a> {
+    /// What its tools are for.
+    pub description: Option<Text<'a>>,
+    /// Name of the group.
+    pub name: Option<Text<'a>>,
+    /// The tools.
+    pub tools: Option<Vec<Tool<'a>>>,
+    /// Where it stood in its document.
+    pub at: At,
+    /// What the source protocol says here and the IR does not.
+    pub native: Native<'a>,
+}
 /// A picture.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ImageBlock<'a> {
@@ -770,6 +784,8 @@ pub struct Request<'a> {
     pub documents: Option<Vec<Block<'a>>>,
     /// Opaque id of the person behind the request.
     pub end_user: Option<Text<'a>>,
+    /// Calls at most of tools that the provider runs.
+    pub hosted_calls: Option<Num<'a>>,
     /// System text that stands outside the turns.
     pub instructions: Option<Vec<Block<'a>>>,
     /// Caller's own labels, an object of strings.
@@ -881,6 +897,20 @@ pub struct Sampling<'a> {
     pub top_k: Option<Num<'a>>,
     /// Probability mass that is considered, 0 to 1.
     pub top_p: Option<Num<'a>>,
+}
+/// Where the user is, about.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct SearchPlace<'a> {
+    /// City.
+    pub city: Option<Text<'a>>,
+    /// Country, two letters.
+    pub country: Option<Text<'a>>,
+    /// How exact it is.
+    pub kind: Option<Text<'a>>,
+    /// Region.
+    pub region: Option<Text<'a>>,
+    /// Time zone, as the IANA names it.
+    pub timezone: Option<Text<'a>>,
 }
 /// A search result to cite from.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -1098,8 +1128,12 @@ pub enum Tool<'a> {
     Custom(CustomTool<'a>),
     /// `function`
     Function(FunctionTool<'a>),
+    /// `group`
+    Group(GroupTool<'a>),
     /// `native`
     Native(NativeTool<'a>),
+    /// `web_search`
+    WebSearch(WebSearchTool<'a>),
 }
 impl<'a> Tool<'a> {
     /// The tag of the form.
@@ -1108,12 +1142,17 @@ impl<'a> Tool<'a> {
             Self::CacheMark(_) => "cache_mark",
             Self::Custom(_) => "custom",
             Self::Function(_) => "function",
+            Self::Group(_) => "group",
             Self::Native(_) => "native",
+            Self::WebSearch(_) => "web_search",
         }
     }
     /// Whether losing it changes what is asked or answered.
     pub fn semantic(&self) -> bool {
-        matches!(self, Self::Function(_) | Self::Custom(_) | Self::Native(_))
+        matches!(
+            self, Self::Function(_) | Self::Custom(_) | Self::Group(_) |
+            Self::WebSearch(_) | Self::Native(_)
+        )
     }
     /// Where it stood in its document.
     pub fn at(&self) -> At {
@@ -1121,7 +1160,9 @@ impl<'a> Tool<'a> {
             Self::CacheMark(node) => node.at,
             Self::Custom(node) => node.at,
             Self::Function(node) => node.at,
+            Self::Group(node) => node.at,
             Self::Native(node) => node.at,
+            Self::WebSearch(node) => node.at,
         }
     }
     /// What the source protocol says here and the IR does not.
@@ -1130,7 +1171,9 @@ impl<'a> Tool<'a> {
             Self::CacheMark(node) => &mut node.native,
             Self::Custom(node) => &mut node.native,
             Self::Function(node) => &mut node.native,
+            Self::Group(node) => &mut node.native,
             Self::Native(node) => &mut node.native,
+            Self::WebSearch(node) => &mut node.native,
         }
     }
 }
@@ -1149,6 +1192,8 @@ pub struct ToolCallBlock<'a> {
     pub kind: Option<ToolKind<'a>>,
     /// Name of the tool.
     pub name: Option<Text<'a>>,
+    /// Group that the tool was declared in.
+    pub namespace: Option<Text<'a>>,
     /// Opaque proof that the provider wants back.
     pub signature: Option<Text<'a>>,
     /// Arguments that are no JSON object: free text, or cut short.
@@ -1181,6 +1226,8 @@ pub enum ToolKind<'a> {
     Function,
     /// `custom`
     Custom,
+    /// `search`
+    Search,
     /// A word of the source protocol's own.
     Other(Text<'a>),
 }
@@ -1190,6 +1237,7 @@ impl<'a> ToolKind<'a> {
         match self {
             Self::Function => Text::plain("function"),
             Self::Custom => Text::plain("custom"),
+            Self::Search => Text::plain("search"),
             Self::Other(text) => text.clone(),
         }
     }
@@ -1309,6 +1357,26 @@ pub struct VideoBlock<'a> {
     pub cache: CacheMark<'a>,
     /// Where its bytes are.
     pub source: Source<'a>,
+    /// Where it stood in its document.
+    pub at: At,
+    /// What the source protocol says here and the IR does not.
+    pub native: Native<'a>,
+}
+/// A search of the web that the provider runs.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct WebSearchTool<'a> {
+    /// Domains that alone are searched.
+    pub allowed_domains: Option<Vec<Text<'a>>>,
+    /// Domains that are not searched.
+    pub blocked_domains: Option<Vec<Text<'a>>>,
+    /// The prefix up to here is to be cached.
+    pub cache: CacheMark<'a>,
+    /// How much of what is found the model reads.
+    pub context_size: Option<Text<'a>>,
+    /// Searches at most.
+    pub max_uses: Option<Num<'a>>,
+    /// Where the user is.
+    pub place: SearchPlace<'a>,
     /// Where it stood in its document.
     pub at: At,
     /// What the source protocol says here and the IR does not.

@@ -50,7 +50,7 @@ pub(super) fn word(tool: &ToolName<'_>) -> Option<&'static str> {
     match tool.kind {
         None | Some(ToolKind::Function) => Some("function"),
         Some(ToolKind::Custom) => Some("custom"),
-        Some(ToolKind::Other(_)) => None,
+        Some(ToolKind::Search | ToolKind::Other(_)) => None,
     }
 }
 

@@ -92,8 +92,11 @@ pub(crate) fn module(
         if map.keeps.contains_key(name) || !variants.values().any(|v| map.types.contains_key(v)) {
             continue;
         }
-        items.push(read::union(&cx, name, variants).with_context(context)?);
-        items.push(write_union::union(&cx, name, variants).with_context(context)?);
+        // One member of several with the same type may be carried as it is.
+        let variants = variants.iter().filter(|(tag, _)| !map.keeps.contains_key(&format!("{name}.{tag}")));
+        let variants = variants.map(|(tag, target)| (tag.clone(), target.clone())).collect();
+        items.push(read::union(&cx, name, &variants).with_context(context)?);
+        items.push(write_union::union(&cx, name, &variants).with_context(context)?);
     }
     for (wire, entry) in &map.enums {
         items.push(scalar::enum_maps(&cx, wire, entry));

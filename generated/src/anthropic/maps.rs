@@ -5896,6 +5896,17 @@ pub fn write_message_create_params<'s>(
             true,
         );
     }
+    if src.hosted_calls.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "hosted_calls",
+                reason: "Anthropic limits the uses of each of its tools",
+            },
+            false,
+        );
+    }
     if src.metadata.is_some() {
         cx.lack(
             at,
@@ -9011,6 +9022,17 @@ pub fn write_tool_use_block<'s>(
             false,
         );
     }
+    if src.namespace.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "namespace",
+                reason: "Anthropic groups no functions of a caller",
+            },
+            true,
+        );
+    }
     if src.signature.is_some() {
         cx.lack(
             at,
@@ -9200,6 +9222,17 @@ pub fn write_tool_use_block_param<'s>(
     }
     if cx.home() {
         native.restore(OWNER, &mut wire);
+    }
+    if src.namespace.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "namespace",
+                reason: "Anthropic groups no functions of a caller",
+            },
+            true,
+        );
     }
     if src.signature.is_some() {
         cx.lack(
@@ -9800,6 +9833,152 @@ pub fn write_usage<'s>(
     }
     wire
 }
+/// Takes a `UserLocation` apart into `SearchPlace`.
+pub fn read_user_location<'a>(
+    wire: UserLocation<'a>,
+    out: &mut ir::SearchPlace<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "UserLocation";
+    let UserLocation { city, country, region, timezone, r#type, unknown } = wire;
+    match city {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "city"),
+        Field::Value(v) => {
+            out.city = Some(v);
+        }
+    }
+    match country {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "country"),
+        Field::Value(v) => {
+            out.country = Some(v);
+        }
+    }
+    match region {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "region"),
+        Field::Value(v) => {
+            out.region = Some(v);
+        }
+    }
+    match timezone {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "timezone"),
+        Field::Value(v) => {
+            out.timezone = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "approximate" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("approximate"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `UserLocation` together from `SearchPlace`.
+pub fn write_user_location<'s>(
+    src: &'s ir::SearchPlace<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> UserLocation<'s> {
+    const OWNER: &str = "UserLocation";
+    let mut wire = UserLocation::default();
+    if let Some(v) = &src.city {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.city = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "city",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.country {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.country = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "country",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.region {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.region = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "region",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.timezone {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.timezone = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "timezone",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("approximate"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("approximate")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
 /// Takes a `UserMessage` apart into `Turn`.
 pub fn read_user_message<'a>(
     wire: UserMessage<'a>,
@@ -9933,6 +10112,220 @@ pub fn write_user_message<'s>(
                 ir: "Turn",
                 path: "name",
                 reason: "Anthropic's messages have a role and no name",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `WebSearchTool20250305Param` apart into `Tool.web_search`.
+pub fn read_web_search_tool20250305_param<'a>(
+    wire: WebSearchTool20250305Param<'a>,
+    out: &mut ir::WebSearchTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "WebSearchTool20250305Param";
+    let WebSearchTool20250305Param {
+        allowed_callers,
+        allowed_domains,
+        blocked_domains,
+        cache_control,
+        defer_loading,
+        max_uses,
+        name,
+        strict,
+        r#type,
+        user_location,
+        unknown,
+    } = wire;
+    match allowed_callers {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "allowed_callers"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "allowed_callers", &v);
+        }
+    }
+    match allowed_domains {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "allowed_domains"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "allowed_domains", b"[]".to_vec());
+            }
+            let member = cx.member(at, "allowed_domains");
+            let _ = member;
+            out.allowed_domains
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v));
+        }
+    }
+    match blocked_domains {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "blocked_domains"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "blocked_domains", b"[]".to_vec());
+            }
+            let member = cx.member(at, "blocked_domains");
+            let _ = member;
+            out.blocked_domains
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v));
+        }
+    }
+    match cache_control {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "cache_control"),
+        Field::Value(v) => {
+            if v == CacheControlEphemeralParam::default() {
+                native.empty(at, OWNER, "cache_control", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "cache_control");
+                read_cache_control_ephemeral_param(
+                    v,
+                    &mut out.cache,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match defer_loading {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "defer_loading"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "defer_loading", &v);
+        }
+    }
+    match max_uses {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "max_uses"),
+        Field::Value(v) => {
+            out.max_uses = Some(v);
+        }
+    }
+    match name {
+        Field::Value(v) if v == "web_search" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "name", &v),
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Absent => native.left(at, OWNER, "name"),
+    }
+    match strict {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "strict", &v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "web_search_20250305" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    match user_location {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "user_location"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == UserLocation::default() {
+                native.empty(at, OWNER, "user_location", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "user_location");
+                read_user_location(v, &mut out.place, native, cx, member);
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `WebSearchTool20250305Param` together from `Tool.web_search`.
+pub fn write_web_search_tool20250305_param<'s>(
+    src: &'s ir::WebSearchTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> WebSearchTool20250305Param<'s> {
+    const OWNER: &str = "WebSearchTool20250305Param";
+    let mut wire = WebSearchTool20250305Param::default();
+    if let Some(list) = &src.allowed_domains {
+        let items: Vec<_> = list.iter().filter_map(|v| Some(v.reborrow())).collect();
+        if !items.is_empty() {
+            wire.allowed_domains = Field::Value(items);
+        }
+    }
+    if let Some(list) = &src.blocked_domains {
+        let items: Vec<_> = list.iter().filter_map(|v| Some(v.reborrow())).collect();
+        if !items.is_empty() {
+            wire.blocked_domains = Field::Value(items);
+        }
+    }
+    if src.cache != Default::default()
+        || (cx.home() && native.owns("CacheControlEphemeralParam"))
+    {
+        cx.enter(at, "Tool.web_search", "cache", &[]);
+        let w = write_cache_control_ephemeral_param(&src.cache, native, cx, at);
+        if w != Default::default() {
+            wire.cache_control = Field::Value(w);
+        }
+    }
+    if let Some(v) = &src.max_uses {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.max_uses = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.web_search",
+                        path: "max_uses",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "name")) {
+        wire.name = match native
+            .spelled(OWNER, "name")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("web_search")),
+        };
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("web_search_20250305")),
+        };
+    }
+    if src.place != Default::default() || (cx.home() && native.owns("UserLocation")) {
+        cx.enter(at, "Tool.web_search", "place", &[]);
+        let w = write_user_location(&src.place, native, cx, at);
+        if w != Default::default() {
+            wire.user_location = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.context_size.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "context_size",
+                reason: "Anthropic does not say how much of what is found the model reads",
             },
             false,
         );
@@ -11148,6 +11541,16 @@ pub fn read_tool_union<'a>(
             node.native.append(own);
             ir::Tool::Function(node)
         }
+        ToolUnion::WebSearch20250305(v) => {
+            let mut node = ir::WebSearchTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_web_search_tool20250305_param(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::WebSearch(node)
+        }
         other => {
             let value = match other {
                 ToolUnion::Other(value) => value,
@@ -11173,6 +11576,14 @@ pub fn write_tool_union<'s>(
             cx.leftovers(&node.native);
             return Some(ToolUnion::Custom(write_tool(node, &node.native, cx, node.at)));
         }
+        ir::Tool::WebSearch(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                ToolUnion::WebSearch20250305(
+                    write_web_search_tool20250305_param(node, &node.native, cx, node.at),
+                ),
+            );
+        }
         ir::Tool::Native(node) if cx.home() => {
             return node
                 .value
@@ -11184,6 +11595,7 @@ pub fn write_tool_union<'s>(
     let reason = match src {
         ir::Tool::CacheMark(_) => "Anthropic has no mark between tools",
         ir::Tool::Custom(_) => "an Anthropic tool takes a JSON object",
+        ir::Tool::Group(_) => "Anthropic groups no functions of a caller",
         ir::Tool::Native(_) => "another provider's own form",
         _ => "it has no place here",
     };

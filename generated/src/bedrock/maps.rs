@@ -1290,6 +1290,17 @@ pub fn write_converse_request<'s>(
             false,
         );
     }
+    if src.hosted_calls.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "hosted_calls",
+                reason: "Bedrock runs no tools",
+            },
+            false,
+        );
+    }
     if src.moderation.is_some() {
         cx.lack(
             at,
@@ -4890,6 +4901,17 @@ pub fn write_tool_use_block<'s>(
             false,
         );
     }
+    if src.namespace.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "namespace",
+                reason: "Bedrock groups no tools",
+            },
+            true,
+        );
+    }
     if src.signature.is_some() {
         cx.lack(
             at,
@@ -6783,6 +6805,8 @@ pub fn write_tool<'s>(src: &'s ir::Tool<'s>, cx: &mut WriteCx<'_>) -> Option<Too
     }
     let reason = match src {
         ir::Tool::Custom(_) => "Bedrock has functions alone",
+        ir::Tool::Group(_) => "Bedrock groups no tools",
+        ir::Tool::WebSearch(_) => "Bedrock searches nothing",
         ir::Tool::Native(_) => "another provider's own form",
         _ => "it has no place here",
     };

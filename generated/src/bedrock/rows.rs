@@ -1326,6 +1326,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Block.tool_call",
+        path: "namespace",
+        reason: "Bedrock groups no tools",
+    },
+    Lack {
+        ir: "Block.tool_call",
         path: "signature",
         reason: "Bedrock has no signature of a call",
     },
@@ -1493,6 +1498,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Request",
         path: "end_user",
         reason: "Bedrock has labels and no field for the end user",
+    },
+    Lack {
+        ir: "Request",
+        path: "hosted_calls",
+        reason: "Bedrock runs no tools",
     },
     Lack {
         ir: "Request",
@@ -1763,6 +1773,16 @@ pub const LACKS: &[Lack] = &[
         ir: "Tool.function",
         path: "parameters",
         reason: "a tool has a schema",
+    },
+    Lack {
+        ir: "Tool",
+        path: "group",
+        reason: "Bedrock groups no tools",
+    },
+    Lack {
+        ir: "Tool",
+        path: "web_search",
+        reason: "Bedrock searches nothing",
     },
     Lack {
         ir: "ToolChoice",

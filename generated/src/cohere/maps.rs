@@ -1194,6 +1194,17 @@ pub fn write_chat_request<'s>(
             false,
         );
     }
+    if src.hosted_calls.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "hosted_calls",
+                reason: "Cohere runs no tools",
+            },
+            false,
+        );
+    }
     if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
         cx.lack(
             at,
@@ -3228,6 +3239,17 @@ pub fn write_tool_call_v2<'s>(
                 reason: "Cohere has no cache marks here",
             },
             false,
+        );
+    }
+    if src.namespace.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "namespace",
+                reason: "Cohere groups no tools",
+            },
+            true,
         );
     }
     if src.signature.is_some() {

@@ -1025,6 +1025,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Block.tool_call",
+        path: "namespace",
+        reason: "Cohere groups no tools",
+    },
+    Lack {
+        ir: "Block.tool_call",
         path: "signature",
         reason: "Cohere has no signatures",
     },
@@ -1172,6 +1177,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Request",
         path: "end_user",
         reason: "Cohere has no id for the end user",
+    },
+    Lack {
+        ir: "Request",
+        path: "hosted_calls",
+        reason: "Cohere runs no tools",
     },
     Lack {
         ir: "Request",
@@ -1367,6 +1377,16 @@ pub const LACKS: &[Lack] = &[
         ir: "Tool.function",
         path: "strict",
         reason: "Cohere makes all tools strict at once",
+    },
+    Lack {
+        ir: "Tool",
+        path: "group",
+        reason: "Cohere groups no tools",
+    },
+    Lack {
+        ir: "Tool",
+        path: "web_search",
+        reason: "Cohere searches nothing",
     },
     Lack {
         ir: "Turn",

@@ -1692,6 +1692,17 @@ pub fn write_generate_content_request<'s>(
             false,
         );
     }
+    if src.hosted_calls.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "hosted_calls",
+                reason: "Gemini limits no calls of its tools",
+            },
+            false,
+        );
+    }
     if src.moderation.is_some() {
         cx.lack(
             at,
@@ -3610,6 +3621,17 @@ pub fn write_part_call<'s>(
                 reason: "Gemini has no cache marks here",
             },
             false,
+        );
+    }
+    if src.namespace.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "namespace",
+                reason: "Gemini groups no functions",
+            },
+            true,
         );
     }
     if src.text.is_some() {

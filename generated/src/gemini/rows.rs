@@ -2168,6 +2168,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Block.tool_call",
+        path: "namespace",
+        reason: "Gemini groups no functions",
+    },
+    Lack {
+        ir: "Block.tool_call",
         path: "text",
         reason: "arguments are a JSON object",
     },
@@ -2275,6 +2280,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Request",
         path: "end_user",
         reason: "Gemini has no id for the end user",
+    },
+    Lack {
+        ir: "Request",
+        path: "hosted_calls",
+        reason: "Gemini limits no calls of its tools",
     },
     Lack {
         ir: "Request",

@@ -4395,6 +4395,17 @@ pub fn write_chat_completion_message_custom_tool_call<'s>(
             true,
         );
     }
+    if src.namespace.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "namespace",
+                reason: "Chat Completions groups no tools",
+            },
+            true,
+        );
+    }
     if src.signature.is_some() {
         cx.lack(
             at,
@@ -4606,6 +4617,17 @@ pub fn write_chat_completion_message_function_tool_call<'s>(
                 reason: "OpenAI marks parts of messages and not calls",
             },
             false,
+        );
+    }
+    if src.namespace.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Block.tool_call",
+                path: "namespace",
+                reason: "Chat Completions groups no tools",
+            },
+            true,
         );
     }
     if src.signature.is_some() {
@@ -7225,6 +7247,17 @@ pub fn write_completion_create_params<'s>(
             true,
         );
     }
+    if src.hosted_calls.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Request",
+                path: "hosted_calls",
+                reason: "Chat Completions limits no calls of tools",
+            },
+            false,
+        );
+    }
     if src.instructions.as_ref().is_some_and(|list| !list.is_empty()) {
         cx.lack(
             at,
@@ -7521,6 +7554,367 @@ pub fn write_completion_create_params_prompt_cache_options<'s>(
                     &Lack {
                         ir: "CachePolicy",
                         path: "ttl",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `CompletionCreateParamsWebSearchOptions` apart into `Tool.web_search`.
+pub fn read_completion_create_params_web_search_options<'a>(
+    wire: CompletionCreateParamsWebSearchOptions<'a>,
+    out: &mut ir::WebSearchTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionCreateParamsWebSearchOptions";
+    let CompletionCreateParamsWebSearchOptions {
+        search_context_size,
+        user_location,
+        unknown,
+    } = wire;
+    match search_context_size {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "search_context_size"),
+        Field::Value(v) => {
+            out.context_size = Some(v.text());
+        }
+    }
+    match user_location {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "user_location"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == CompletionCreateParamsWebSearchOptionsUserLocation::default() {
+                native.empty(at, OWNER, "user_location", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "user_location");
+                read_completion_create_params_web_search_options_user_location(
+                    v,
+                    &mut out.place,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CompletionCreateParamsWebSearchOptions` together from `Tool.web_search`.
+pub fn write_completion_create_params_web_search_options<'s>(
+    src: &'s ir::WebSearchTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionCreateParamsWebSearchOptions<'s> {
+    const OWNER: &str = "CompletionCreateParamsWebSearchOptions";
+    let mut wire = CompletionCreateParamsWebSearchOptions::default();
+    if let Some(v) = &src.context_size {
+        match Some(
+            CompletionCreateParamsWebSearchOptionsSearchContextSize::from_text(
+                v.reborrow(),
+            ),
+        ) {
+            Some(w) => {
+                wire.search_context_size = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.web_search",
+                        path: "context_size",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.place != Default::default()
+        || (cx.home()
+            && native.owns("CompletionCreateParamsWebSearchOptionsUserLocation"))
+    {
+        cx.enter(at, "Tool.web_search", "place", &[]);
+        let w = write_completion_create_params_web_search_options_user_location(
+            &src.place,
+            native,
+            cx,
+            at,
+        );
+        if w != Default::default() {
+            wire.user_location = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.allowed_domains.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "allowed_domains",
+                reason: "Chat Completions can be told where the user is and how much to read, and no more",
+            },
+            true,
+        );
+    }
+    if src.blocked_domains.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "blocked_domains",
+                reason: "Chat Completions can be told where the user is and how much to read, and no more",
+            },
+            true,
+        );
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "cache.kind",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    if src.max_uses.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "max_uses",
+                reason: "Chat Completions can be told where the user is and how much to read, and no more",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `CompletionCreateParamsWebSearchOptionsUserLocation` apart into `SearchPlace`.
+pub fn read_completion_create_params_web_search_options_user_location<'a>(
+    wire: CompletionCreateParamsWebSearchOptionsUserLocation<'a>,
+    out: &mut ir::SearchPlace<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionCreateParamsWebSearchOptionsUserLocation";
+    let CompletionCreateParamsWebSearchOptionsUserLocation {
+        approximate,
+        r#type,
+        unknown,
+    } = wire;
+    match approximate {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "approximate"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "approximate", v.to_json());
+            } else {
+                let member = cx.member(at, "approximate");
+                read_completion_create_params_web_search_options_user_location_approximate(
+                    v,
+                    out,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "approximate" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("approximate"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CompletionCreateParamsWebSearchOptionsUserLocation` together from `SearchPlace`.
+pub fn write_completion_create_params_web_search_options_user_location<'s>(
+    src: &'s ir::SearchPlace<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionCreateParamsWebSearchOptionsUserLocation<'s> {
+    const OWNER: &str = "CompletionCreateParamsWebSearchOptionsUserLocation";
+    let mut wire = CompletionCreateParamsWebSearchOptionsUserLocation::default();
+    let w = write_completion_create_params_web_search_options_user_location_approximate(
+        src,
+        native,
+        cx,
+        at,
+    );
+    if !cx.home() || !(w == Default::default()) {
+        wire.approximate = Field::Value(w);
+    }
+    if src.kind == Some(Text::plain("approximate"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("approximate")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `CompletionCreateParamsWebSearchOptionsUserLocationApproximate` apart into `SearchPlace`.
+pub fn read_completion_create_params_web_search_options_user_location_approximate<'a>(
+    wire: CompletionCreateParamsWebSearchOptionsUserLocationApproximate<'a>,
+    out: &mut ir::SearchPlace<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "CompletionCreateParamsWebSearchOptionsUserLocationApproximate";
+    let CompletionCreateParamsWebSearchOptionsUserLocationApproximate {
+        city,
+        country,
+        region,
+        timezone,
+        unknown,
+    } = wire;
+    match city {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "city"),
+        Field::Value(v) => {
+            out.city = Some(v);
+        }
+    }
+    match country {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "country"),
+        Field::Value(v) => {
+            out.country = Some(v);
+        }
+    }
+    match region {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "region"),
+        Field::Value(v) => {
+            out.region = Some(v);
+        }
+    }
+    match timezone {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "timezone"),
+        Field::Value(v) => {
+            out.timezone = Some(v);
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `CompletionCreateParamsWebSearchOptionsUserLocationApproximate` together from `SearchPlace`.
+pub fn write_completion_create_params_web_search_options_user_location_approximate<'s>(
+    src: &'s ir::SearchPlace<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> CompletionCreateParamsWebSearchOptionsUserLocationApproximate<'s> {
+    const OWNER: &str = "CompletionCreateParamsWebSearchOptionsUserLocationApproximate";
+    let mut wire = CompletionCreateParamsWebSearchOptionsUserLocationApproximate::default();
+    if let Some(v) = &src.city {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.city = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "city",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.country {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.country = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "country",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.region {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.region = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "region",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.timezone {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.timezone = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "timezone",
                         reason: "this protocol has no word for the value",
                     },
                     false,
@@ -9372,6 +9766,10 @@ pub fn write_chat_completion_tool_union<'s>(
     }
     let reason = match src {
         ir::Tool::CacheMark(_) => "Chat Completions has no mark between tools",
+        ir::Tool::Group(_) => "Chat Completions groups no tools",
+        ir::Tool::WebSearch(_) => {
+            "Chat Completions asks for a search of the web beside the tools"
+        }
         ir::Tool::Native(_) => "another provider's own form",
         _ => "it has no place here",
     };

@@ -994,7 +994,7 @@ pub const ROWS: &[Row] = &[
         wire: "CompletionCreateParams",
         field: "web_search_options",
         ir: "Request",
-        fate: Fate::Keep("web search without a tool exists in Chat Completions alone"),
+        fate: Fate::Hand("a search of the web is a tool elsewhere"),
     },
     Row {
         wire: "CompletionCreateParamsFunction",
@@ -1025,6 +1025,54 @@ pub const ROWS: &[Row] = &[
         field: "ttl",
         ir: "CachePolicy",
         fate: Fate::Ir("ttl"),
+    },
+    Row {
+        wire: "CompletionCreateParamsWebSearchOptions",
+        field: "search_context_size",
+        ir: "Tool.web_search",
+        fate: Fate::Ir("context_size"),
+    },
+    Row {
+        wire: "CompletionCreateParamsWebSearchOptions",
+        field: "user_location",
+        ir: "Tool.web_search",
+        fate: Fate::Ir("place"),
+    },
+    Row {
+        wire: "CompletionCreateParamsWebSearchOptionsUserLocation",
+        field: "approximate",
+        ir: "SearchPlace",
+        fate: Fate::Inline,
+    },
+    Row {
+        wire: "CompletionCreateParamsWebSearchOptionsUserLocation",
+        field: "type",
+        ir: "SearchPlace",
+        fate: Fate::Const("approximate"),
+    },
+    Row {
+        wire: "CompletionCreateParamsWebSearchOptionsUserLocationApproximate",
+        field: "city",
+        ir: "SearchPlace",
+        fate: Fate::Ir("city"),
+    },
+    Row {
+        wire: "CompletionCreateParamsWebSearchOptionsUserLocationApproximate",
+        field: "country",
+        ir: "SearchPlace",
+        fate: Fate::Ir("country"),
+    },
+    Row {
+        wire: "CompletionCreateParamsWebSearchOptionsUserLocationApproximate",
+        field: "region",
+        ir: "SearchPlace",
+        fate: Fate::Ir("region"),
+    },
+    Row {
+        wire: "CompletionCreateParamsWebSearchOptionsUserLocationApproximate",
+        field: "timezone",
+        ir: "SearchPlace",
+        fate: Fate::Ir("timezone"),
     },
     Row {
         wire: "CompletionUsage",
@@ -1631,6 +1679,11 @@ pub const LACKS: &[Lack] = &[
     },
     Lack {
         ir: "Block.tool_call",
+        path: "namespace",
+        reason: "Chat Completions groups no tools",
+    },
+    Lack {
+        ir: "Block.tool_call",
         path: "signature",
         reason: "a Chat Completions tool call carries no signature",
     },
@@ -1743,6 +1796,11 @@ pub const LACKS: &[Lack] = &[
         ir: "Request",
         path: "documents",
         reason: "Chat Completions has no documents beside the turns",
+    },
+    Lack {
+        ir: "Request",
+        path: "hosted_calls",
+        reason: "Chat Completions limits no calls of tools",
     },
     Lack {
         ir: "Request",
@@ -1878,6 +1936,41 @@ pub const LACKS: &[Lack] = &[
         ir: "Tool.function",
         path: "strict",
         reason: "an older function has no strict mode",
+    },
+    Lack {
+        ir: "Tool",
+        path: "group",
+        reason: "Chat Completions groups no tools",
+    },
+    Lack {
+        ir: "Tool",
+        path: "web_search",
+        reason: "Chat Completions asks for a search of the web beside the tools",
+    },
+    Lack {
+        ir: "Tool.web_search",
+        path: "allowed_domains",
+        reason: "Chat Completions can be told where the user is and how much to read, and no more",
+    },
+    Lack {
+        ir: "Tool.web_search",
+        path: "blocked_domains",
+        reason: "Chat Completions can be told where the user is and how much to read, and no more",
+    },
+    Lack {
+        ir: "Tool.web_search",
+        path: "cache.kind",
+        reason: "OpenAI marks parts of messages and not tools",
+    },
+    Lack {
+        ir: "Tool.web_search",
+        path: "cache.ttl",
+        reason: "OpenAI marks parts of messages and not tools",
+    },
+    Lack {
+        ir: "Tool.web_search",
+        path: "max_uses",
+        reason: "Chat Completions can be told where the user is and how much to read, and no more",
     },
     Lack {
         ir: "ToolChoice",
@@ -2053,6 +2146,13 @@ pub fn wire_name(ir: &str, path: &str) -> Option<&'static str> {
             ("Tool.function", "name") => "name",
             ("Tool.function", "parameters") => "parameters",
             ("Tool.function", "strict") => "function.strict",
+            ("Tool.web_search", "context_size") => "search_context_size",
+            ("Tool.web_search", "place") => "user_location",
+            ("Tool.web_search", "place.city") => "user_location.approximate.city",
+            ("Tool.web_search", "place.country") => "user_location.approximate.country",
+            ("Tool.web_search", "place.kind") => "user_location.type",
+            ("Tool.web_search", "place.region") => "user_location.approximate.region",
+            ("Tool.web_search", "place.timezone") => "user_location.approximate.timezone",
             ("Turn", "cache") => "cache_control",
             ("Turn", "cache.kind") => "cache_control.type",
             ("Turn", "cache.ttl") => "cache_control.ttl",

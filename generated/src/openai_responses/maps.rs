@@ -638,6 +638,347 @@ pub fn write_function_tool<'s>(
     }
     wire
 }
+/// Takes a `NamespaceTool` apart into `Tool.group`.
+pub fn read_namespace_tool<'a>(
+    wire: NamespaceTool<'a>,
+    out: &mut ir::GroupTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "NamespaceTool";
+    let NamespaceTool { description, name, tools, r#type, unknown } = wire;
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match tools {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "tools"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "tools", b"[]".to_vec());
+            }
+            let member = cx.member(at, "tools");
+            let list = out.tools.get_or_insert_with(Vec::new);
+            for (index, v) in v.into_iter().enumerate() {
+                let at = cx.item(member, index);
+                list.push(read_namespace_tool_tool(v, cx, at));
+            }
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "namespace" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `NamespaceTool` together from `Tool.group`.
+pub fn write_namespace_tool<'s>(
+    src: &'s ir::GroupTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> NamespaceTool<'s> {
+    const OWNER: &str = "NamespaceTool";
+    let mut wire = NamespaceTool::default();
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.group",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.group",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(list) = &src.tools {
+        let items: Vec<_> = {
+            let home = cx.home();
+            list.iter()
+                .filter_map(|node| { write_namespace_tool_tool(node, cx) })
+                .collect()
+        };
+        if !items.is_empty() {
+            wire.tools = Field::Value(items);
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("namespace")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `NamespaceToolToolFunction` apart into `Tool.function`.
+pub fn read_namespace_tool_tool_function<'a>(
+    wire: NamespaceToolToolFunction<'a>,
+    out: &mut ir::FunctionTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "NamespaceToolToolFunction";
+    let NamespaceToolToolFunction {
+        allowed_callers,
+        r#async,
+        defer_loading,
+        description,
+        name,
+        output_schema,
+        parameters,
+        strict,
+        r#type,
+        unknown,
+    } = wire;
+    match allowed_callers {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "allowed_callers"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "allowed_callers", &v);
+        }
+    }
+    match r#async {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "async"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "async", &v);
+        }
+    }
+    match defer_loading {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "defer_loading"),
+        Field::Value(v) => {
+            out.defer = Some(v);
+        }
+    }
+    match description {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "description"),
+        Field::Value(v) => {
+            out.description = Some(v);
+        }
+    }
+    match name {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "name"),
+        Field::Value(v) => {
+            out.name = Some(v);
+        }
+    }
+    match output_schema {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "output_schema"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "output_schema", &v);
+        }
+    }
+    match parameters {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "parameters"),
+        Field::Value(v) => {
+            out.parameters = Some(v);
+        }
+    }
+    match strict {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "strict"),
+        Field::Value(v) => {
+            out.strict = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "function" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `NamespaceToolToolFunction` together from `Tool.function`.
+pub fn write_namespace_tool_tool_function<'s>(
+    src: &'s ir::FunctionTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> NamespaceToolToolFunction<'s> {
+    const OWNER: &str = "NamespaceToolToolFunction";
+    let mut wire = NamespaceToolToolFunction::default();
+    if let Some(v) = &src.defer {
+        match Some(*v) {
+            Some(w) => {
+                wire.defer_loading = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "defer",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.description {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.description = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "description",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.name {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.name = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "name",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.parameters {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.parameters = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "parameters",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.strict {
+        match Some(*v) {
+            Some(w) => {
+                wire.strict = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.function",
+                        path: "strict",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("function")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.kind",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.function",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    wire
+}
 /// Takes a `PromptCacheBreakpoint` apart into `CacheMark`.
 pub fn read_prompt_cache_breakpoint<'a>(
     wire: PromptCacheBreakpoint<'a>,
@@ -1518,7 +1859,7 @@ pub fn read_response_create_params<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "max_tool_calls"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "max_tool_calls", &v);
+            out.hosted_calls = Some(v);
         }
     }
     match metadata {
@@ -1833,6 +2174,24 @@ pub fn write_response_create_params<'s>(
                     &Lack {
                         ir: "Request",
                         path: "output.max_tokens",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.hosted_calls {
+        match Some(write_num(v, cx.home())) {
+            Some(w) => {
+                wire.max_tool_calls = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Request",
+                        path: "hosted_calls",
                         reason: "this protocol has no word for the value",
                     },
                     false,
@@ -2685,7 +3044,17 @@ pub fn read_response_custom_tool_call<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "namespace"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "namespace", &v);
+            if let Some(ir::Block::ToolCall(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolCall(_)),
+                || ir::Block::ToolCall(ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.namespace = Some(v);
+            }
         }
     }
     match r#type {
@@ -2808,6 +3177,36 @@ pub fn write_response_custom_tool_call<'s>(
                         &Lack {
                             ir: "Turn",
                             path: "content[tool_call].name",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolCall(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.namespace {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.namespace = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_call].namespace",
                             reason: "this protocol has no word for the value",
                         },
                         false,
@@ -3638,7 +4037,17 @@ pub fn read_response_function_tool_call<'a>(
         Field::Absent => {}
         Field::Null => native.null(at, OWNER, "namespace"),
         Field::Value(v) => {
-            native.keep_wire(at, OWNER, "namespace", &v);
+            if let Some(ir::Block::ToolCall(element)) = map::element(
+                &mut out.content,
+                false,
+                |item| matches!(item, ir::Block::ToolCall(_)),
+                || ir::Block::ToolCall(ir::ToolCallBlock {
+                    at,
+                    ..Default::default()
+                }),
+            ) {
+                element.namespace = Some(v);
+            }
         }
     }
     match status {
@@ -3768,6 +4177,36 @@ pub fn write_response_function_tool_call<'s>(
                         &Lack {
                             ir: "Turn",
                             path: "content[tool_call].name",
+                            reason: "this protocol has no word for the value",
+                        },
+                        false,
+                    );
+                }
+            }
+        }
+    }
+    if let Some(element) = src
+        .content
+        .as_ref()
+        .and_then(|list| {
+            list.iter()
+                .find_map(|item| match item {
+                    ir::Block::ToolCall(node) => Some(node),
+                    _ => None,
+                })
+        })
+    {
+        if let Some(v) = &element.namespace {
+            match Some(v.reborrow()) {
+                Some(w) => {
+                    wire.namespace = Field::Value(w);
+                }
+                None => {
+                    cx.lack(
+                        at,
+                        &Lack {
+                            ir: "Turn",
+                            path: "content[tool_call].namespace",
                             reason: "this protocol has no word for the value",
                         },
                         false,
@@ -7750,6 +8189,370 @@ pub fn write_tool_choice_function<'s>(
     }
     wire
 }
+/// Takes a `WebSearchTool` apart into `Tool.web_search`.
+pub fn read_web_search_tool<'a>(
+    wire: WebSearchTool<'a>,
+    out: &mut ir::WebSearchTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "WebSearchTool";
+    let WebSearchTool {
+        external_web_access,
+        filters,
+        search_context_size,
+        r#type,
+        user_location,
+        unknown,
+    } = wire;
+    match external_web_access {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "external_web_access"),
+        Field::Value(v) => {
+            native.keep_wire(at, OWNER, "external_web_access", &v);
+        }
+    }
+    match filters {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "filters"),
+        Field::Value(v) => {
+            if v == Default::default() {
+                native.empty(at, OWNER, "filters", v.to_json());
+            } else {
+                let member = cx.member(at, "filters");
+                read_web_search_tool_filters(v, out, native, cx, member);
+            }
+        }
+    }
+    match search_context_size {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "search_context_size"),
+        Field::Value(v) => {
+            out.context_size = Some(v.text());
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == WebSearchToolType::WebSearch => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    match user_location {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "user_location"),
+        Field::Value(v) => {
+            let v = *v;
+            if v == WebSearchToolUserLocation::default() {
+                native.empty(at, OWNER, "user_location", b"{}".to_vec());
+            } else {
+                let member = cx.member(at, "user_location");
+                read_web_search_tool_user_location(
+                    v,
+                    &mut out.place,
+                    native,
+                    cx,
+                    member,
+                );
+            }
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `WebSearchTool` together from `Tool.web_search`.
+pub fn write_web_search_tool<'s>(
+    src: &'s ir::WebSearchTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> WebSearchTool<'s> {
+    const OWNER: &str = "WebSearchTool";
+    let mut wire = WebSearchTool::default();
+    let w = write_web_search_tool_filters(src, native, cx, at);
+    if !(w == Default::default()) {
+        wire.filters = Field::Value(w);
+    }
+    if let Some(v) = &src.context_size {
+        match Some(WebSearchPreviewToolSearchContextSize::from_text(v.reborrow())) {
+            Some(w) => {
+                wire.search_context_size = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "Tool.web_search",
+                        path: "context_size",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if !(cx.home() && native.is_left(OWNER, "type")) {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| WebSearchToolType::from_checked(raw.checked()))
+        {
+            Some(Ok(word)) if cx.home() => Field::Value(word),
+            _ => Field::Value(WebSearchToolType::from_text(Text::plain("web_search"))),
+        };
+    }
+    if src.place != Default::default()
+        || (cx.home() && native.owns("WebSearchToolUserLocation"))
+    {
+        cx.enter(at, "Tool.web_search", "place", &[]);
+        let w = write_web_search_tool_user_location(&src.place, native, cx, at);
+        if w != Default::default() {
+            wire.user_location = Field::Value(Box::new(w));
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    if src.blocked_domains.as_ref().is_some_and(|list| !list.is_empty()) {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "blocked_domains",
+                reason: "OpenAI can be told which domains to search, and not which to leave out",
+            },
+            true,
+        );
+    }
+    if src.cache.kind.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "cache.kind",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    if src.cache.ttl.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "cache.ttl",
+                reason: "OpenAI marks parts of messages and not tools",
+            },
+            false,
+        );
+    }
+    if src.max_uses.is_some() {
+        cx.lack(
+            at,
+            &Lack {
+                ir: "Tool.web_search",
+                path: "max_uses",
+                reason: "OpenAI limits the calls of all of its tools together",
+            },
+            false,
+        );
+    }
+    wire
+}
+/// Takes a `WebSearchToolFilters` apart into `Tool.web_search`.
+pub fn read_web_search_tool_filters<'a>(
+    wire: WebSearchToolFilters<'a>,
+    out: &mut ir::WebSearchTool<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "WebSearchToolFilters";
+    let WebSearchToolFilters { allowed_domains, unknown } = wire;
+    match allowed_domains {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "allowed_domains"),
+        Field::Value(v) => {
+            if v.is_empty() {
+                native.empty(at, OWNER, "allowed_domains", b"[]".to_vec());
+            }
+            let member = cx.member(at, "allowed_domains");
+            let _ = member;
+            out.allowed_domains
+                .get_or_insert_with(Vec::new)
+                .extend(v.into_iter().map(|v| v));
+        }
+    }
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `WebSearchToolFilters` together from `Tool.web_search`.
+pub fn write_web_search_tool_filters<'s>(
+    src: &'s ir::WebSearchTool<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> WebSearchToolFilters<'s> {
+    const OWNER: &str = "WebSearchToolFilters";
+    let mut wire = WebSearchToolFilters::default();
+    if let Some(list) = &src.allowed_domains {
+        let items: Vec<_> = list.iter().filter_map(|v| Some(v.reborrow())).collect();
+        if !items.is_empty() {
+            wire.allowed_domains = Field::Value(items);
+        }
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
+/// Takes a `WebSearchToolUserLocation` apart into `SearchPlace`.
+pub fn read_web_search_tool_user_location<'a>(
+    wire: WebSearchToolUserLocation<'a>,
+    out: &mut ir::SearchPlace<'a>,
+    native: &mut Native<'a>,
+    cx: &mut ReadCx,
+    at: At,
+) {
+    const OWNER: &str = "WebSearchToolUserLocation";
+    let WebSearchToolUserLocation { city, country, region, timezone, r#type, unknown } = wire;
+    match city {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "city"),
+        Field::Value(v) => {
+            out.city = Some(v);
+        }
+    }
+    match country {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "country"),
+        Field::Value(v) => {
+            out.country = Some(v);
+        }
+    }
+    match region {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "region"),
+        Field::Value(v) => {
+            out.region = Some(v);
+        }
+    }
+    match timezone {
+        Field::Absent => {}
+        Field::Null => native.null(at, OWNER, "timezone"),
+        Field::Value(v) => {
+            out.timezone = Some(v);
+        }
+    }
+    match r#type {
+        Field::Value(v) if v == "approximate" => {}
+        Field::Value(v) => native.spelling(at, OWNER, "type", &v),
+        Field::Null => native.null(at, OWNER, "type"),
+        Field::Absent => native.left(at, OWNER, "type"),
+    }
+    out.kind = Some(Text::plain("approximate"));
+    for (name, value) in unknown {
+        native.keep(at, OWNER, name, value);
+    }
+}
+/// Puts a `WebSearchToolUserLocation` together from `SearchPlace`.
+pub fn write_web_search_tool_user_location<'s>(
+    src: &'s ir::SearchPlace<'s>,
+    native: &'s Native<'s>,
+    cx: &mut WriteCx<'_>,
+    at: At,
+) -> WebSearchToolUserLocation<'s> {
+    const OWNER: &str = "WebSearchToolUserLocation";
+    let mut wire = WebSearchToolUserLocation::default();
+    if let Some(v) = &src.city {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.city = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "city",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.country {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.country = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "country",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.region {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.region = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "region",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if let Some(v) = &src.timezone {
+        match Some(v.reborrow()) {
+            Some(w) => {
+                wire.timezone = Field::Value(w);
+            }
+            None => {
+                cx.lack(
+                    at,
+                    &Lack {
+                        ir: "SearchPlace",
+                        path: "timezone",
+                        reason: "this protocol has no word for the value",
+                    },
+                    false,
+                );
+            }
+        }
+    }
+    if src.kind == Some(Text::plain("approximate"))
+        && !(cx.home() && native.is_left(OWNER, "type"))
+    {
+        wire.r#type = match native
+            .spelled(OWNER, "type")
+            .map(|raw| Text::from_checked(raw.checked()))
+        {
+            Some(Ok(text)) if cx.home() => Field::Value(text),
+            _ => Field::Value(Text::plain("approximate")),
+        };
+    }
+    if cx.home() {
+        native.restore(OWNER, &mut wire);
+    }
+    wire
+}
 /// Turns a `NamespaceToolTool` into a `Tool`; a form without a meaning is carried as it is.
 pub fn read_namespace_tool_tool<'a>(
     wire: NamespaceToolTool<'a>,
@@ -7766,6 +8569,16 @@ pub fn read_namespace_tool_tool<'a>(
             read_custom_tool(v, &mut node, &mut own, cx, at);
             node.native.append(own);
             ir::Tool::Custom(node)
+        }
+        NamespaceToolTool::Function(v) => {
+            let mut node = ir::FunctionTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_namespace_tool_tool_function(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Function(node)
         }
         other => {
             let value = match other {
@@ -7793,6 +8606,14 @@ pub fn write_namespace_tool_tool<'s>(
             return Some(
                 NamespaceToolTool::Custom(
                     write_custom_tool(node, &node.native, cx, node.at),
+                ),
+            );
+        }
+        ir::Tool::Function(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                NamespaceToolTool::Function(
+                    write_namespace_tool_tool_function(node, &node.native, cx, node.at),
                 ),
             );
         }
@@ -8805,6 +9626,26 @@ pub fn read_tool<'a>(wire: Tool<'a>, cx: &mut ReadCx, at: At) -> ir::Tool<'a> {
             node.native.append(own);
             ir::Tool::Function(node)
         }
+        Tool::Namespace(v) => {
+            let mut node = ir::GroupTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_namespace_tool(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::Group(node)
+        }
+        Tool::WebSearch(v) => {
+            let mut node = ir::WebSearchTool {
+                at,
+                ..Default::default()
+            };
+            let mut own = Native::default();
+            read_web_search_tool(v, &mut node, &mut own, cx, at);
+            node.native.append(own);
+            ir::Tool::WebSearch(node)
+        }
         other => {
             let value = match other {
                 Tool::Other(value) => value,
@@ -8833,6 +9674,18 @@ pub fn write_tool<'s>(src: &'s ir::Tool<'s>, cx: &mut WriteCx<'_>) -> Option<Too
             cx.leftovers(&node.native);
             return Some(
                 Tool::Function(write_function_tool(node, &node.native, cx, node.at)),
+            );
+        }
+        ir::Tool::Group(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                Tool::Namespace(write_namespace_tool(node, &node.native, cx, node.at)),
+            );
+        }
+        ir::Tool::WebSearch(node) => {
+            cx.leftovers(&node.native);
+            return Some(
+                Tool::WebSearch(write_web_search_tool(node, &node.native, cx, node.at)),
             );
         }
         ir::Tool::Native(node) if cx.home() => {

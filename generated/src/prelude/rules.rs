@@ -47,6 +47,8 @@ pub struct TurnRules {
     pub instructions: bool,
     /// A system turn may follow other turns.
     pub system_inside: bool,
+    /// The developer speaks in a role of its own beside the system's.
+    pub developer: bool,
     /// Turns of one role may follow each other.
     pub repeat: bool,
     /// The user speaks first.
@@ -119,6 +121,18 @@ pub struct ToolRules {
     pub parallel_in_choice: bool,
     /// Tools must be declared when the history speaks of any.
     pub declared: bool,
+    /// Tools may stand in groups, which calls name.
+    pub groups: bool,
+    /// The provider can search the web.
+    pub web_search: bool,
+    /// What can be said of such a search: members of the intermediate form's tool.
+    pub search_says: &'static [&'static str],
+    /// The calls of all tools that the provider runs are limited together.
+    pub hosted_limit: bool,
+    /// It can search while functions are offered, too.
+    pub search_beside: bool,
+    /// Kinds of tools that the provider runs and that a request with tools of the caller's own can do without.
+    pub spare: &'static [&'static str],
 }
 
 /// The form and the bounds of an answer.
@@ -313,6 +327,10 @@ pub enum Pass {
     DropPrivateText,
     /// Puts reasoning in front of what it led to.
     OrderContent,
+    /// Takes tools out of their groups.
+    FlattenGroups,
+    /// Leaves out tools of the provider's that the caller can do without.
+    FitHostedTools,
     /// Makes tools and calls with free text out of functions, or the other way round.
     FitCustomTools,
     /// Pairs calls and results.

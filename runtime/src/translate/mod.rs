@@ -26,7 +26,7 @@ pub use error::{UpstreamError, upstream_error};
 pub use facts::{Fetched, ReasoningForm, TargetFacts, Wanted};
 pub use given::{Given, Place};
 pub use repair::{Repair, Spelling, repair_of};
-pub use state::CallState;
+pub use state::{CallState, Grouped};
 
 pub(crate) use answer::{ONE_CALL, made_id};
 pub(crate) use state::{FREE_TEXT, RAW_ARGUMENTS};
@@ -36,7 +36,7 @@ pub(crate) use wire::{DETAILS_FORMAT, cohere, count_found, wire_category};
 use std::fmt;
 
 use busbar_protocols::prelude::Checked;
-use busbar_protocols::{Ledger, Text};
+use busbar_protocols::{EffectKind, Ledger, Text};
 
 use self::shape::Shape;
 use crate::Protocol;
@@ -138,6 +138,10 @@ pub fn request(
     let mut shape = Shape::new(client, backend, facts, carriage, &mut state, &read.cx.paths)
         .ok_or_else(|| unsupported(client, backend))?;
     shape.expected = expected(body.as_str().len());
+    if let Some((name, at)) = read.finder {
+        shape.report.node(EffectKind::Emulated, at, "the search for tools is offered as a function");
+        shape.state.finder = Some(name);
+    }
     passes::run(&mut read.ir, &mut shape);
     if let Some(first) = shape.wanted.first() {
         let message = "this protocol takes no content from an address".to_owned();

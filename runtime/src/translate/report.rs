@@ -48,6 +48,12 @@ impl<'p> Report<'p> {
         self.push_loss(path, reason.into());
     }
 
+    /// A member of a node is lost, and with it what the document is about.
+    pub(crate) fn lose_member(&mut self, at: At, ir: &str, path: &str, reason: impl Into<Cow<'static, str>>) {
+        let path = self.cx.path(at, ir, path);
+        self.push_loss(path, reason.into());
+    }
+
     /// A member of the request is lost, and with it what the request is about.
     pub(crate) fn lose_request(&mut self, path: &str, reason: impl Into<Cow<'static, str>>) {
         let path = self.cx.path(Paths::ROOT, "Request", path);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use busbar_protocols::ir;
+use busbar_protocols::{Text, ir};
 
 use super::echo::Echo;
 use super::facts::TargetFacts;
@@ -26,6 +26,10 @@ pub struct CallState {
     pub custom_tools: BTreeSet<String>,
     /// The caller's name of a tool by the name that was sent up, where they differ.
     pub tool_names: BTreeMap<String, String>,
+    /// The tool and its group by the name that was sent up, before it was made to fit.
+    pub groups: BTreeMap<String, Grouped>,
+    /// Name, as sent up, of the function that stands for the caller's search for tools.
+    pub finder: Option<String>,
     /// Texts that end the answer and that the backend was not told.
     pub stops: Vec<String>,
     /// The answer must be bare JSON, and the backend was asked for it in words.
@@ -46,6 +50,15 @@ pub struct CallState {
     pub scope: String,
 }
 
+/// A tool in a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Grouped {
+    /// Name of the group.
+    pub group: String,
+    /// Name of the tool in it.
+    pub name: String,
+}
+
 /// The one parameter of a function that stands for a tool with free text.
 pub(crate) const FREE_TEXT: &str = "input";
 
@@ -63,6 +76,8 @@ impl CallState {
             model: String::new(),
             custom_tools: BTreeSet::new(),
             tool_names: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            finder: None,
             stops: Vec::new(),
             bare_json: false,
             legacy_calls: false,
@@ -73,6 +88,25 @@ impl CallState {
             now: facts.now,
             scope: facts.scope.to_owned(),
         }
+    }
+
+    /// Gives a call of the backend's the name, the group and the kind that the caller knows; whether its arguments
+    /// are those of a tool with free text.
+    pub(crate) fn restore_name(&self, call: &mut ir::ToolCallBlock<'_>) -> bool {
+        let Some(sent) = call.name.as_ref().map(|name| name.decode().into_owned()) else { return false };
+        let own = self.tool_names.get(&sent);
+        if let Some(own) = own {
+            call.name = Some(Text::plain(own.clone()));
+        }
+        let own = own.unwrap_or(&sent);
+        if self.finder.as_ref() == Some(own) {
+            call.kind = Some(ir::ToolKind::Search);
+        }
+        if let Some(grouped) = self.groups.get(own) {
+            call.namespace = Some(Text::plain(grouped.group.clone()));
+            call.name = Some(Text::plain(grouped.name.clone()));
+        }
+        self.custom_tools.contains(&sent)
     }
 
     /// Takes note of what the request says about the form of its answer.

@@ -251,15 +251,17 @@ impl Shaper {
         };
         calls.push(own);
         node.id = Some(Text::from(id));
-        let name = node.name.as_ref().map(|name| name.decode().into_owned()).unwrap_or_default();
-        if let Some(own) = self.call.tool_names.get(&name) {
-            node.name = Some(Text::from(own.clone()));
+        let free = self.call.restore_name(node);
+        if !self.to.tools.groups && node.namespace.take().is_some() {
+            let reason = "the client's protocol has no groups of tools";
+            self.ledger.note(EffectKind::Dropped, "tool_calls.namespace", reason);
         }
-        if self.call.custom_tools.contains(&name) {
+        if free {
             node.kind = Some(ToolKind::Custom);
             return Kind::FreeText(Held::default());
         }
-        if self.to.tools.object_arguments && !self.seal.home() { Kind::Arguments(None) } else { Kind::Plain }
+        let object = self.to.tools.object_arguments || node.kind == Some(ToolKind::Search);
+        if object && !self.seal.home() { Kind::Arguments(None) } else { Kind::Plain }
     }
 
     fn delta(&mut self, mut delta: DeltaEvent<'_>, emit: Sink<'_>) -> Result<(), StreamFault> {

@@ -31,15 +31,11 @@ pub(super) fn restore_calls(response: &mut ir::Response<'_>, shape: &mut Shape<'
                     "the provider gave the call no id of its own",
                 );
             }
-            let Some(sent) = node.name.as_ref().map(|name| name.decode().into_owned()) else { continue };
-            if shape.state.custom_tools.contains(&sent) {
+            if shape.state.restore_name(node) {
                 node.text = Some(Text::plain(free_text(node.input.take())));
                 node.kind = Some(ir::ToolKind::Custom);
-            } else if shape.to.tools.object_arguments {
+            } else if shape.to.tools.object_arguments || node.kind == Some(ir::ToolKind::Search) {
                 object_input(node, shape);
-            }
-            if let Some(name) = shape.state.tool_names.get(&sent) {
-                node.name = Some(Text::plain(name.clone()));
             }
         }
     }

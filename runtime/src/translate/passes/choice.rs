@@ -173,7 +173,7 @@ fn offer_named(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         let is_named = |tool: &ir::Tool<'_>| match tool {
             ir::Tool::Function(node) => node.name.as_ref().is_some_and(|known| *known == *name),
             ir::Tool::Custom(node) => node.name.as_ref().is_some_and(|known| *known == *name),
-            ir::Tool::CacheMark(_) | ir::Tool::Native(_) => false,
+            _ => false,
         };
         if tools.iter().any(is_named) {
             tools.retain(|tool| {
@@ -208,7 +208,7 @@ fn offer_allowed(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
             let (name, at) = match tool {
                 ir::Tool::Function(node) => (&node.name, node.at),
                 ir::Tool::Custom(node) => (&node.name, node.at),
-                ir::Tool::CacheMark(_) | ir::Tool::Native(_) => return true,
+                _ => return true,
             };
             let is_allowed =
                 name.as_ref().is_some_and(|name| allowed.iter().any(|allowed| *name == **allowed));

@@ -58,7 +58,7 @@ pub(super) fn fit_tool_names(request: &mut ir::Request<'_>, shape: &mut Shape<'_
         let (name, at) = match tool {
             ir::Tool::Function(node) => (&mut node.name, node.at),
             ir::Tool::Custom(node) => (&mut node.name, node.at),
-            ir::Tool::CacheMark(_) | ir::Tool::Native(_) => continue,
+            _ => continue,
         };
         if change(name) {
             shape.report.node(
@@ -107,7 +107,7 @@ fn tool_name<'r>(tool: &'r ir::Tool<'_>) -> Option<std::borrow::Cow<'r, str>> {
     match tool {
         ir::Tool::Function(node) => node.name.as_ref().map(Text::decode),
         ir::Tool::Custom(node) => node.name.as_ref().map(Text::decode),
-        ir::Tool::CacheMark(_) | ir::Tool::Native(_) => None,
+        _ => None,
     }
 }
 

@@ -116,8 +116,13 @@ pub(super) fn hoist_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
     }
 }
 
-/// Makes a leading system turn of the instructions.
+/// Makes a leading system turn of the instructions, and of what the developer says where that has no role of its own.
 pub(super) fn lower_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    if !shape.to.turns.developer {
+        for turn in request.turns.iter_mut().flatten().filter(|turn| is_system(turn)) {
+            turn.role = Some(ir::Role::System);
+        }
+    }
     if shape.to.turns.instructions {
         return;
     }

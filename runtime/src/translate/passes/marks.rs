@@ -207,6 +207,7 @@ fn detach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>) {
 fn tool_mark<'t, 'a>(tool: &'t mut ir::Tool<'a>) -> Option<&'t mut ir::CacheMark<'a>> {
     match tool {
         ir::Tool::Function(node) => Some(&mut node.cache),
+        ir::Tool::WebSearch(node) => Some(&mut node.cache),
         _ => None,
     }
 }
@@ -220,10 +221,9 @@ pub(super) fn drop_cache_marks(request: &mut ir::Request<'_>, shape: &mut Shape<
         shape.report.request(EffectKind::Dropped, "cache", UNMARKED);
     }
     for tool in request.tools.iter_mut().flatten() {
-        if let ir::Tool::Function(node) = tool
-            && std::mem::take(&mut node.cache) != ir::CacheMark::default()
-        {
-            shape.report.member(EffectKind::Dropped, node.at, "Tool.function", "cache", UNMARKED);
+        let (at, kind) = (tool.at(), format!("Tool.{}", tool.kind()));
+        if tool_mark(tool).is_some_and(|cache| std::mem::take(cache) != ir::CacheMark::default()) {
+            shape.report.member(EffectKind::Dropped, at, &kind, "cache", UNMARKED);
         }
     }
     for turn in request.turns.iter_mut().flatten() {

@@ -15,7 +15,9 @@ mod ends;
 mod errors;
 mod fetch;
 mod forms;
+mod groups;
 mod history;
+mod hosted;
 mod ids;
 mod instructions;
 mod items;
@@ -60,6 +62,8 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::OpenCarriage => carriage::open_carriage(request, shape),
         Pass::DropPrivateText => instructions::drop_private_text(request, shape),
         Pass::OrderContent => turns::order_content(request, shape),
+        Pass::FlattenGroups => groups::flatten_groups(request, shape),
+        Pass::FitHostedTools => hosted::fit_hosted_tools(request, shape),
         Pass::FitCustomTools => custom_tools::fit_custom_tools(request, shape),
         Pass::PairCalls => pairs::pair_calls(request, shape),
         Pass::HoistSystem => instructions::hoist_system(request, shape),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::Protocol::{Bedrock, Cohere, Gemini, OpenaiResponses};
 
 fn call(id: &str, name: &str, arguments: &str) -> Value {
     json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } })
@@ -337,7 +338,7 @@ fn the_older_form_of_calls_goes_up_and_comes_back() {
 
 #[test]
 fn a_tool_of_one_providers_own_is_refused_by_name() {
-    let body = json!({ "model": "x", "max_tokens": 9, "messages": [user("a")], "tools": [{ "type": "web_search_20250305", "name": "web_search" }] });
+    let body = json!({ "model": "x", "max_tokens": 9, "messages": [user("a")], "tools": [{ "type": "code_execution_20250522", "name": "code_execution" }] });
     let refusal = try_up(Anthropic, &body, &facts(), &Carriage::default()).err().unwrap();
     assert_eq!((refusal.path.as_str(), refusal.semantic), ("tools[0]", true));
     let allowed = TargetFacts { allow_semantic_loss: true, ..facts() };
@@ -357,4 +358,46 @@ fn schemas_keep_their_order_and_spelling() {
     let out = request(OpenaiChat, Anthropic, body, &facts(), &Carriage::default()).unwrap();
     let text = String::from_utf8(out.body).unwrap();
     assert!(text.contains(r#""input_schema":{"type":"object","properties":{"z":{"type":"number","maximum":1.0},"a":{"$ref":"/x"}},"required":[]}"#), "{text}");
+}
+
+#[test]
+fn tools_of_a_group_come_back_in_it_whatever_their_names() {
+    let long = "x".repeat(70);
+    for (group, name) in [("mcp__files", "read"), ("a.b", "c/d"), ("g", long.as_str())] {
+        let body = json!({
+            "model": "x",
+            "max_output_tokens": 99,
+            "input": [
+                user("a"),
+                { "type": "function_call", "call_id": "c", "namespace": group, "name": name, "arguments": "{}" },
+                { "type": "function_call_output", "call_id": "c", "namespace": group, "output": "b" },
+            ],
+            "tools": [{ "type": "namespace", "name": group, "description": "About.", "tools": [
+                { "type": "function", "name": name, "parameters": { "type": "object", "properties": {} } },
+                { "type": "custom", "name": "free" },
+            ] }],
+        });
+        for target in [OpenaiChat, Anthropic, Gemini, Bedrock, Cohere] {
+            let out =
+                request(OpenaiResponses, target, body.to_string().as_bytes(), &facts(), &Carriage::default())
+                    .unwrap_or_else(|refusal| panic!("{target}: {refusal}"));
+            let sent = String::from_utf8(out.body).unwrap();
+            let names: Vec<String> = out.state.groups.keys().cloned().collect();
+            assert_eq!(names.len(), 2, "{names:?}");
+            for (flat, grouped) in &out.state.groups {
+                let fitted = out.state.tool_names.iter().find(|(_, own)| *own == flat);
+                let sent_name = fitted.map_or(flat, |(fitted, _)| fitted);
+                let times = sent.matches(&format!("\"{sent_name}\"")).count();
+                assert!(times >= if grouped.name == name { 2 } else { 1 }, "{target}: {sent_name} in {sent}");
+                let mut call = busbar_protocols::ir::ToolCallBlock {
+                    name: Some(sent_name.clone().into()),
+                    ..Default::default()
+                };
+                let free = out.state.restore_name(&mut call);
+                assert_eq!(free, grouped.name == "free" && target != OpenaiChat);
+                let told = (call.namespace.unwrap(), call.name.unwrap());
+                assert_eq!((&*told.0.decode(), &*told.1.decode()), (group, grouped.name.as_str()));
+            }
+        }
+    }
 }

@@ -2,16 +2,53 @@
 
 use busbar_protocols::anthropic as wire;
 use busbar_protocols::prelude::{Checked, ReadCx, Wire as _};
-use busbar_protocols::{Field, Num, WireError, ir};
+use busbar_protocols::{Field, Json, Num, Text, WireError, ir};
 
 use super::super::shape::Shape;
 use super::{Malformed, Request, Response, malformed, no_answer};
 
-pub(super) fn read_request(body: Checked<'_>) -> Result<Request<'_>, WireError> {
+pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>, WireError> {
     let mut cx = ReadCx::default();
-    let document = wire::root::Request::from_checked(body)?;
+    let mut document = wire::root::Request::from_checked(body)?;
+    if !home {
+        document.tools.as_mut().into_iter().flatten().for_each(first_search);
+    }
     let ir = wire::request_to_ir(document, &mut cx);
-    Ok(Request { ir, cx, legacy_calls: false })
+    Ok(Request { ir, cx, legacy_calls: false, finder: None })
+}
+
+/// Makes the first version of the search of the web out of a newer one, which differs in how results are filtered.
+fn first_search(tool: &mut wire::ToolUnion<'_>) {
+    macro_rules! first {
+        ($newer:expr) => {
+            wire::WebSearchTool20250305Param {
+                name: std::mem::take(&mut $newer.name),
+                r#type: Field::Value(Text::plain("web_search_20250305")),
+                allowed_callers: std::mem::take(&mut $newer.allowed_callers),
+                allowed_domains: std::mem::take(&mut $newer.allowed_domains),
+                blocked_domains: std::mem::take(&mut $newer.blocked_domains),
+                cache_control: std::mem::take(&mut $newer.cache_control),
+                defer_loading: std::mem::take(&mut $newer.defer_loading),
+                max_uses: std::mem::take(&mut $newer.max_uses),
+                strict: std::mem::take(&mut $newer.strict),
+                user_location: std::mem::take(&mut $newer.user_location),
+                unknown: std::mem::take(&mut $newer.unknown),
+            }
+        };
+    }
+    let first = match tool {
+        wire::ToolUnion::WebSearch20260209(newer) => first!(newer),
+        wire::ToolUnion::WebSearch20260318(newer) => {
+            let mut first = first!(newer);
+            if let Field::Value(word) = std::mem::take(&mut newer.response_inclusion) {
+                let word = Json::from_value(&word.text().decode().into_owned().into());
+                first.unknown.push(Text::plain("response_inclusion"), word);
+            }
+            first
+        }
+        _ => return,
+    };
+    *tool = wire::ToolUnion::WebSearch20250305(first);
 }
 
 pub(super) fn write_request(request: &ir::Request<'_>, shape: &mut Shape<'_>) -> Vec<u8> {

@@ -44,7 +44,7 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
             }
         });
     }
-    Ok(Request { ir, cx, legacy_calls: false })
+    Ok(Request { ir, cx, legacy_calls: false, finder: None })
 }
 
 /// What the fields of one model say that all protocols know.

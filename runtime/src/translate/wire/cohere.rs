@@ -34,7 +34,7 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
             }
         }
     }
-    Ok(Request { ir, cx, legacy_calls: false })
+    Ok(Request { ir, cx, legacy_calls: false, finder: None })
 }
 
 pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) -> Vec<u8> {

@@ -10,7 +10,7 @@ pub(crate) mod openai_responses;
 pub(crate) use gemini::{count_found, wire_category};
 pub(crate) use openai_chat::DETAILS_FORMAT;
 
-use busbar_protocols::prelude::{Checked, ReadCx};
+use busbar_protocols::prelude::{At, Checked, ReadCx};
 use busbar_protocols::{Ledger, WireError, ir};
 
 use super::{Malformed, Refusal, Shape};
@@ -22,6 +22,8 @@ pub(super) struct Request<'b> {
     pub(super) cx: ReadCx,
     /// Calls are told in an older form, which the answer must have, too.
     pub(super) legacy_calls: bool,
+    /// The name of the function that stands for the caller's search for tools, and where it is declared.
+    pub(super) finder: Option<(String, At)>,
 }
 
 /// An answer that has been read.
@@ -46,7 +48,7 @@ pub(super) fn read_request(
 ) -> Result<Request<'_>, Refusal> {
     let read = match client {
         Protocol::OpenaiChat => openai_chat::read_request(body, client == backend),
-        Protocol::Anthropic => anthropic::read_request(body),
+        Protocol::Anthropic => anthropic::read_request(body, client == backend),
         Protocol::Bedrock => bedrock::read_request(body, client == backend),
         Protocol::OpenaiResponses => openai_responses::read_request(body, client == backend),
         Protocol::Cohere => cohere::read_request(body, client == backend),

@@ -1,7 +1,7 @@
 //! What only the words of `openai_chat` can say.
 
 use busbar_protocols::openai_chat as wire;
-use busbar_protocols::prelude::{Checked, ReadCx, Wire as _, transforms};
+use busbar_protocols::prelude::{Checked, Native, Paths, ReadCx, Wire as _, transforms};
 use busbar_protocols::{Field, Json, Text, WireError, ir};
 use serde_json::{Value, json};
 
@@ -25,7 +25,12 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
         let rest = wire::ChatCompletionFunctionCallOption { unknown, ..Default::default() };
         document.function_call = Field::Value(wire::CompletionCreateParamsFunctionCall::Object(rest));
     }
+    let search = if home { None } else { take(&mut document.web_search_options) };
     let mut ir = wire::request_to_ir(document, &mut cx);
+    if let Some(search) = search {
+        let search = read_search(search, &mut cx);
+        ir.tools.get_or_insert_with(Vec::new).push(ir::Tool::WebSearch(search));
+    }
     if let Some(choice) = choice {
         legacy_choice(choice, &mut ir.tool_choice);
     }
@@ -36,7 +41,31 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
         // At home too: what the gateway sealed nobody else can read.
         listed_reasoning(turn);
     }
-    Ok(Request { ir, cx, legacy_calls })
+    Ok(Request { ir, cx, legacy_calls, finder: None })
+}
+
+/// The search of the web as a tool, which stands beside the tools here.
+fn read_search<'a>(
+    options: wire::CompletionCreateParamsWebSearchOptions<'a>,
+    cx: &mut ReadCx,
+) -> ir::WebSearchTool<'a> {
+    let at = cx.member(Paths::ROOT, "web_search_options");
+    let mut node = ir::WebSearchTool { at, ..Default::default() };
+    let mut native = Native::default();
+    wire::read_completion_create_params_web_search_options(options, &mut node, &mut native, cx, at);
+    node.native.append(native);
+    node
+}
+
+/// Takes the search of the web out of the tools.
+fn lift_search<'a>(tools: &mut Option<Vec<ir::Tool<'a>>>) -> Option<ir::WebSearchTool<'a>> {
+    let list = tools.as_mut()?;
+    let place = list.iter().position(|tool| matches!(tool, ir::Tool::WebSearch(_)))?;
+    let ir::Tool::WebSearch(node) = list.remove(place) else { return None };
+    if list.is_empty() {
+        *tools = None;
+    }
+    Some(node)
 }
 
 /// Writes the older form of calls, without ids, in the newer one; whether the request is in the older form.
@@ -181,8 +210,16 @@ pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>
         .map(take_reasoning)
         .collect();
     let legacy_bound = shape.facts.max_tokens_field_legacy;
+    let search = if shape.home() { None } else { lift_search(&mut request.tools) };
     let request = &*request;
     let mut document = wire::request_from_ir(request, &mut shape.report.cx);
+    if let Some(node) = &search {
+        let cx = &mut shape.report.cx;
+        cx.leftovers(&node.native);
+        let options =
+            wire::write_completion_create_params_web_search_options(node, &node.native, cx, node.at);
+        document.web_search_options = Field::Value(options);
+    }
     if legacy_bound && document.max_tokens.is_absent() {
         document.max_tokens = std::mem::take(&mut document.max_completion_tokens);
     }

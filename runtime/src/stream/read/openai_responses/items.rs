@@ -113,9 +113,6 @@ impl Item {
     ) -> Result<(), StreamFault> {
         let item: view::Item<'_> = view::read(json)?;
         self.become_kind(&item.kind().decode());
-        if item.namespace().is_some() {
-            notes.dropped("output.namespace", "no other protocol has tools in name spaces");
-        }
         match &mut self.kind {
             Kind::Unknown => {}
             Kind::Message(parts) => {
@@ -393,6 +390,7 @@ impl Call {
         let node = ir::ToolCallBlock {
             id: Some(id),
             name: Some(name),
+            namespace: item.namespace(),
             kind: Some(kind),
             ..ir::ToolCallBlock::default()
         };

@@ -1,7 +1,7 @@
 //! The JSON of events and items, piece by piece; each member has a comma in front of it.
 
-use busbar_protocols::Text;
 use busbar_protocols::openai_responses::ResponseErrorCode;
+use busbar_protocols::{Json, Text};
 
 use super::super::{write_str, write_u64};
 use crate::stream::sse::write_event;
@@ -64,24 +64,54 @@ pub(super) fn message(status: &str, parts: &[Vec<u8>], out: &mut Vec<u8>) {
     out.extend_from_slice(br#"],"role":"assistant""#);
 }
 
+/// A call as JSON: its id, its name, and the group of the tool, empty where there is none.
+#[derive(Debug)]
+pub(super) struct Called {
+    pub(super) id: Vec<u8>,
+    pub(super) name: Vec<u8>,
+    pub(super) group: Vec<u8>,
+}
+
+impl Called {
+    fn write(&self, out: &mut Vec<u8>) {
+        for (name, value) in [("call_id", &self.id), ("name", &self.name), ("namespace", &self.group)] {
+            if !value.is_empty() {
+                out.extend_from_slice(b",\"");
+                out.extend_from_slice(name.as_bytes());
+                out.extend_from_slice(b"\":");
+                out.extend_from_slice(value);
+            }
+        }
+    }
+}
+
 /// What a call of a function has beside its id.
-pub(super) fn function_call(status: &str, id: &[u8], name: &[u8], arguments: &[u8], out: &mut Vec<u8>) {
+pub(super) fn function_call(status: &str, called: &Called, arguments: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(br#","type":"function_call","status":""#);
     out.extend_from_slice(status.as_bytes());
     out.push(b'"');
     quoted(out, "arguments", arguments);
-    out.extend_from_slice(b",\"call_id\":");
-    out.extend_from_slice(id);
-    out.extend_from_slice(b",\"name\":");
-    out.extend_from_slice(name);
+    called.write(out);
 }
 
 /// What a call with free text has beside its id.
-pub(super) fn custom_call(id: &[u8], name: &[u8], input: &[u8], out: &mut Vec<u8>) {
+pub(super) fn custom_call(called: &Called, input: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(br#","type":"custom_tool_call""#);
     quoted(out, "input", input);
-    out.extend_from_slice(b",\"call_id\":");
-    out.extend_from_slice(id);
-    out.extend_from_slice(b",\"name\":");
-    out.extend_from_slice(name);
+    called.write(out);
+}
+
+/// What a call of the caller's search for tools has beside its id; the arguments are an object here.
+pub(super) fn search_call(status: &str, called: &Called, arguments: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(br#","type":"tool_search_call","execution":"client","status":""#);
+    out.extend_from_slice(status.as_bytes());
+    out.extend_from_slice(b"\",\"call_id\":");
+    out.extend_from_slice(&called.id);
+    out.extend_from_slice(b",\"arguments\":");
+    let quoted = [b"\"", arguments, b"\""].concat();
+    let object = serde_json::from_slice::<String>(&quoted).ok();
+    match object.filter(|object| Json::parse(object.as_str()).is_ok()) {
+        Some(object) => out.extend_from_slice(object.as_bytes()),
+        None => out.extend_from_slice(&quoted),
+    }
 }

@@ -12,7 +12,9 @@ use busbar_protocols::ir::{
 };
 use busbar_protocols::{EffectKind, Text};
 
-use self::json::{custom_call, event, failed_code, function_call, member, member_id, message, quoted};
+use self::json::{
+    Called, custom_call, event, failed_code, function_call, member, member_id, message, quoted, search_call,
+};
 use self::response::Envelope;
 use super::{WriteState, block_of, write_str};
 use crate::fault::{self, Fault};
@@ -69,9 +71,10 @@ enum Kind {
     Refusal,
     /// The encrypted form, as it stands between the quotes.
     Reasoning(Vec<u8>),
-    /// The call's id and name as JSON.
-    Function(Vec<u8>, Vec<u8>),
-    Custom(Vec<u8>, Vec<u8>),
+    Function(Called),
+    Custom(Called),
+    /// The caller's search for tools.
+    Search(Called),
 }
 
 impl Writer {
@@ -236,15 +239,26 @@ impl Writer {
             text.as_ref().unwrap_or(&Text::plain("")).write(&mut json);
             json
         };
-        let (id, name) = (json(&node.id), json(&node.name));
-        let custom = node.kind == Some(ToolKind::Custom);
-        self.hold(id.len() + name.len())?;
-        let item = self.item(if custom { "ctc" } else { "fc" }, None, out)?;
-        self.added(item, out, |out| match custom {
-            true => custom_call(&id, &name, b"", out),
-            false => function_call("in_progress", &id, &name, b"", out),
+        let group = if node.namespace.is_some() { json(&node.namespace) } else { Vec::new() };
+        let called = Called { id: json(&node.id), name: json(&node.name), group };
+        self.hold(called.id.len() + called.name.len() + called.group.len())?;
+        let kind = match node.kind {
+            Some(ToolKind::Custom) => Kind::Custom(called),
+            Some(ToolKind::Search) => Kind::Search(called),
+            _ => Kind::Function(called),
+        };
+        let prefix = match kind {
+            Kind::Custom(_) => "ctc",
+            Kind::Search(_) => "tsc",
+            _ => "fc",
+        };
+        let item = self.item(prefix, None, out)?;
+        self.added(item, out, |out| match &kind {
+            Kind::Custom(called) => custom_call(called, b"", out),
+            Kind::Search(called) => search_call("in_progress", called, b"{}", out),
+            Kind::Function(called) => function_call("in_progress", called, b"", out),
+            Kind::Text(_) | Kind::Refusal | Kind::Reasoning(_) => {}
         });
-        let kind = if custom { Kind::Custom(id, name) } else { Kind::Function(id, name) };
         self.blocks.push(Open { block: number, place: Some((item, 0)), kind, text: Vec::new() });
         Ok(())
     }
@@ -271,7 +285,7 @@ impl Writer {
                 }
                 &delta.reasoning
             }
-            Kind::Function(..) | Kind::Custom(..) => &delta.arguments,
+            Kind::Function(_) | Kind::Custom(_) | Kind::Search(_) => &delta.arguments,
         };
         match text {
             Some(text) if !text.is_empty() => self.say(at, text, out),
@@ -285,11 +299,16 @@ impl Writer {
         let (item, part) = self.begun(at, out)?;
         let open = &mut self.blocks[at];
         let name = match &open.kind {
+            // It is told as a whole.
+            Kind::Search(_) => {
+                text.write_inner(&mut open.text);
+                return Ok(());
+            }
             Kind::Text(_) => "response.output_text.delta",
             Kind::Refusal => "response.refusal.delta",
             Kind::Reasoning(_) => "response.reasoning_summary_text.delta",
-            Kind::Function(..) => "response.function_call_arguments.delta",
-            Kind::Custom(..) => "response.custom_tool_call_input.delta",
+            Kind::Function(_) => "response.function_call_arguments.delta",
+            Kind::Custom(_) => "response.custom_tool_call_input.delta",
         };
         let id = &self.items[item].id;
         event(&mut self.sequence, name, out, |out| {
@@ -359,7 +378,9 @@ impl Writer {
         let Some(at) = self.blocks.iter().position(|open| open.block == number) else { return Ok(()) };
         match &self.blocks[at].kind {
             // A call without arguments has none of their text; clients parse it all the same.
-            Kind::Function(..) if self.blocks[at].text.is_empty() => self.say(at, &Text::plain("{}"), out)?,
+            Kind::Function(_) | Kind::Search(_) if self.blocks[at].text.is_empty() => {
+                self.say(at, &Text::plain("{}"), out)?
+            }
             Kind::Text(citations) if !citations.is_empty() => drop(self.begun(at, out)?),
             _ => {}
         }
@@ -383,23 +404,26 @@ impl Writer {
                 open.kind = Kind::Reasoning(Vec::new());
                 self.reasoning_done(&open, item, &text, &proof, out);
             }
-            Kind::Function(id, name) => {
+            Kind::Function(called) => {
                 let own = &self.items[item].id;
                 event(&mut self.sequence, "response.function_call_arguments.done", out, |out| {
                     member_id(out, own, item);
                     out.extend_from_slice(b",\"name\":");
-                    out.extend_from_slice(&name);
+                    out.extend_from_slice(&called.name);
                     quoted(out, "arguments", &text);
                 });
-                self.finish(item, out, |whole| function_call("completed", &id, &name, &text, whole));
+                self.finish(item, out, |whole| function_call("completed", &called, &text, whole));
             }
-            Kind::Custom(id, name) => {
+            Kind::Search(called) => {
+                self.finish(item, out, |whole| search_call("completed", &called, &text, whole));
+            }
+            Kind::Custom(called) => {
                 let own = &self.items[item].id;
                 event(&mut self.sequence, "response.custom_tool_call_input.done", out, |out| {
                     member_id(out, own, item);
                     quoted(out, "input", &text);
                 });
-                self.finish(item, out, |whole| custom_call(&id, &name, &text, whole));
+                self.finish(item, out, |whole| custom_call(&called, &text, whole));
             }
         }
         Ok(())
@@ -591,7 +615,7 @@ impl Open {
         match self.kind {
             Kind::Text(_) | Kind::Refusal => member(out, "content_index", part),
             Kind::Reasoning(_) => member(out, "summary_index", part),
-            Kind::Function(..) | Kind::Custom(..) => {}
+            Kind::Function(_) | Kind::Custom(_) | Kind::Search(_) => {}
         }
     }
 }

@@ -25,7 +25,12 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
     let mut cx = ReadCx::default();
     let mut document = wire::root::Request::from_checked(body)?;
     if home {
-        return Ok(Request { ir: wire::request_to_ir(document, &mut cx), cx, legacy_calls: false });
+        return Ok(Request {
+            ir: wire::request_to_ir(document, &mut cx),
+            cx,
+            legacy_calls: false,
+            finder: None,
+        });
     }
     let tools = tools::read(take(&mut document.tools), &mut cx);
     let choice = tools::take_choice(&mut document.tool_config);
@@ -64,7 +69,7 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
         pieces::standard_base64(&mut source.data);
         uploaded(source);
     });
-    Ok(Request { ir, cx, legacy_calls: false })
+    Ok(Request { ir, cx, legacy_calls: false, finder: None })
 }
 
 /// A call without arguments has none of them: a message that says nothing is left out.
@@ -167,8 +172,7 @@ pub(super) fn write_request(request: &mut ir::Request<'_>, shape: &mut Shape<'_>
     let modalities = request.output.modalities.take();
     let mut document = wire::request_from_ir(request, &mut shape.report.cx);
     if !tools.is_empty() {
-        let tool = wire::Tool { function_declarations: Field::Value(tools), ..Default::default() };
-        document.tools = Field::Value(vec![tool]);
+        document.tools = Field::Value(tools);
     }
     if let Some(config) = config {
         let config = wire::ToolConfig { function_calling_config: Field::Value(config), ..Default::default() };

@@ -1,7 +1,7 @@
 //! Tools and the choice among them: one tool holds many functions, and what Google runs itself stands beside.
 
 use busbar_protocols::gemini as wire;
-use busbar_protocols::prelude::{Paths, ReadCx, Wire as _};
+use busbar_protocols::prelude::{At, Paths, ReadCx, Wire};
 use busbar_protocols::{EffectKind, Field, Json, Text, ir};
 
 use super::super::super::shape::Shape;
@@ -18,6 +18,9 @@ pub(super) fn read<'a>(tools: Option<Vec<wire::Tool<'a>>>, cx: &mut ReadCx) -> O
         for (index, function) in functions.into_iter().enumerate() {
             let at = cx.item(inside, index);
             read.push(ir::Tool::Function(read_function(function, at)));
+        }
+        if let Some(search) = take_search(&mut tool, at) {
+            read.push(ir::Tool::WebSearch(search));
         }
         if tool != wire::Tool::default() {
             let value = Json::parse(String::from_utf8_lossy(&tool.to_json()).into_owned()).ok();
@@ -44,10 +47,22 @@ const HOSTED: [Hosted; 8] = [
     ("mcpServers", |tool| tool.mcp_servers.as_ref().is_some()),
 ];
 
-fn read_function<'a>(
-    mut function: wire::FunctionDeclaration<'a>,
-    at: busbar_protocols::prelude::At,
-) -> ir::FunctionTool<'a> {
+/// Takes out the search of the web, in its newer or its older form.
+fn take_search<'a>(tool: &mut wire::Tool<'a>, at: At) -> Option<ir::WebSearchTool<'a>> {
+    let newer = take(&mut tool.google_search);
+    let older = if newer.is_some() { None } else { take(&mut tool.google_search_retrieval) };
+    let said = newer.as_ref().map(Wire::to_json).or(older.as_ref().map(Wire::to_json))?;
+    let mut node = ir::WebSearchTool { at, ..ir::WebSearchTool::default() };
+    let name = if newer.is_some() { "googleSearch" } else { "googleSearchRetrieval" };
+    if let Ok(more) = Json::parse(String::from_utf8_lossy(&said).into_owned())
+        && more.as_str() != "{}"
+    {
+        node.native.keep(at, "Tool", Text::plain(name), more);
+    }
+    Some(node)
+}
+
+fn read_function<'a>(mut function: wire::FunctionDeclaration<'a>, at: At) -> ir::FunctionTool<'a> {
     let own = take(&mut function.parameters).map(|schema| dialect::json_schema(&schema));
     let mut node = ir::FunctionTool {
         name: take(&mut function.name),
@@ -107,16 +122,22 @@ pub(super) fn take_choice<'a>(config: &mut Field<Box<wire::ToolConfig<'a>>>) -> 
     choice
 }
 
-/// Functions as one tool declares them; what has no form is reported.
-pub(super) fn write<'a>(
-    tools: Option<Vec<ir::Tool<'a>>>,
-    shape: &mut Shape<'_>,
-) -> Vec<wire::FunctionDeclaration<'a>> {
+/// One tool for all functions, and one for the search of the web; what has no form is reported.
+pub(super) fn write<'a>(tools: Option<Vec<ir::Tool<'a>>>, shape: &mut Shape<'_>) -> Vec<wire::Tool<'a>> {
     let mut functions = Vec::new();
+    let mut searches = false;
     for tool in tools.into_iter().flatten() {
-        let ir::Tool::Function(node) = tool else {
-            shape.report.lose(tool.at(), "Google runs other tools itself than this one");
-            continue;
+        let node = match tool {
+            ir::Tool::Function(node) => node,
+            ir::Tool::WebSearch(node) => {
+                shape.report.cx.leftovers(&node.native);
+                searches = true;
+                continue;
+            }
+            other => {
+                shape.report.lose(other.at(), "Google runs other tools itself than this one");
+                continue;
+            }
         };
         let said = [
             (node.strict.is_some(), "strict", "Gemini has no strict functions"),
@@ -133,7 +154,14 @@ pub(super) fn write<'a>(
             ..Default::default()
         });
     }
-    functions
+    let mut tools = Vec::new();
+    if !functions.is_empty() {
+        tools.push(wire::Tool { function_declarations: Field::Value(functions), ..Default::default() });
+    }
+    if searches {
+        tools.push(wire::Tool { google_search: Field::Value(Default::default()), ..Default::default() });
+    }
+    tools
 }
 
 /// The choice in Google's words.
@@ -212,7 +240,7 @@ mod tests {
     #[test]
     fn functions_of_several_tools_are_one_list_and_hosted_tools_stay() {
         let tools = r#"[{"functionDeclarations":[{"name":"f","parameters":{"type":"OBJECT"}},{"name":"g"}]},
-            {"google_search":{},"functionDeclarations":[{"name":"h","behavior":"BLOCKING"}]}]"#;
+            {"google_search":{},"functionDeclarations":[{"name":"h","behavior":"BLOCKING"}]},{"codeExecution":{}}]"#;
         let mut cx = ReadCx::default();
         let tools = Vec::<wire::Tool<'_>>::parse(tools.as_bytes()).unwrap();
         let read = read(Some(tools), &mut cx).unwrap();
@@ -220,11 +248,12 @@ mod tests {
             .iter()
             .map(|tool| match tool {
                 ir::Tool::Function(node) => node.name.as_ref().unwrap().decode().into_owned(),
+                ir::Tool::WebSearch(_) => "search".to_owned(),
                 ir::Tool::Native(node) => format!("native {}", node.kind.as_ref().unwrap().decode()),
                 other => format!("{other:?}"),
             })
             .collect();
-        assert_eq!(names, ["f", "g", "h", "native googleSearch"]);
+        assert_eq!(names, ["f", "g", "h", "search", "native codeExecution"]);
         assert_eq!(cx.paths.render(read[1].at()), "tools[0].functionDeclarations[1]");
         let ir::Tool::Function(node) = &read[0] else { panic!("a function") };
         assert_eq!(node.parameters.as_ref().unwrap().as_str(), r#"{"type":"object"}"#);

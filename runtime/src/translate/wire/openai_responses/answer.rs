@@ -8,7 +8,7 @@ use busbar_protocols::{EffectKind, Field, Json, Num, Text, ir};
 use serde_json::value::RawValue;
 
 use super::super::super::{Echo, shape::Shape};
-use super::{Malformed, Response, malformed, no_answer, reasoning};
+use super::{Malformed, Response, find, malformed, no_answer, reasoning};
 use crate::Protocol;
 
 /// Characters of the answer's id that ids of its items repeat.
@@ -311,6 +311,7 @@ fn items<'a>(content: Vec<ir::Block<'a>>, word: &str, end: End) -> Vec<OneItem<'
             continue;
         }
         let (prefix, status) = match kind {
+            ir::ItemKind::Call if is_find(&block) => ("tsc", Some("completed")),
             ir::ItemKind::Call => ("fc", Some("completed")),
             ir::ItemKind::CustomCall => ("ctc", None),
             ir::ItemKind::Reasoning => ("rs", None),
@@ -362,6 +363,9 @@ fn write_item<'s>(
             if item.arguments.is_absent() {
                 item.arguments = Field::Value(Text::plain("{}"));
             }
+            if turn.content.iter().flatten().any(is_find) {
+                return Some(wire::ResponseOutputItem::ToolSearchCall(find::call(item)));
+            }
             wire::ResponseOutputItem::FunctionCall(item)
         }
         Some(ir::ItemKind::CustomCall) => {
@@ -387,6 +391,11 @@ fn write_item<'s>(
             wire::ResponseOutputItem::Message(item)
         }
     })
+}
+
+/// Whether the caller's search for tools is called.
+fn is_find(block: &ir::Block<'_>) -> bool {
+    matches!(block, ir::Block::ToolCall(node) if node.kind == Some(ir::ToolKind::Search))
 }
 
 /// Adds the members that clients read of a text without asking.

@@ -1,11 +1,13 @@
 //! What only the words of `openai_responses` can say.
 
 mod answer;
+mod find;
 mod reasoning;
 mod tools;
+mod web;
 
 use busbar_protocols::openai_responses as wire;
-use busbar_protocols::prelude::{Checked, ReadCx, Wire as _, map};
+use busbar_protocols::prelude::{Checked, Paths, ReadCx, Wire as _, map};
 use busbar_protocols::{Field, Text, WireError, ir};
 
 use super::super::facts::ReasoningForm;
@@ -22,7 +24,13 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
     let mut cx = ReadCx::default();
     let mut document = wire::root::Request::from_checked(body)?;
     let logprobs = !home && leave_defaults(&mut document);
-    let tools = if home { Vec::new() } else { take_tools(&mut document) };
+    let mut tools = Vec::new();
+    let mut finder = None;
+    if !home {
+        finder = find::take(&mut document, &mut tools);
+        tools.extend(take_tools(&mut document));
+        document.tools.as_mut().into_iter().flatten().for_each(web::newest);
+    }
     let thoughts = match &mut document.input {
         Field::Value(wire::ResponseInput::Array(items)) => reasoning::take(items, home),
         _ => Vec::new(),
@@ -31,15 +39,28 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
     if logprobs {
         ir.output.logprobs = Some(true);
     }
-    let turns = ir.turns.get_or_insert_with(Vec::new);
     for (index, more) in tools {
-        let list = turns.get(index).map(|turn| cx.member(turn.at, "tools")).unwrap_or_default();
-        let more = more.into_iter().enumerate().map(|(index, tool)| {
+        let turn = ir.turns.as_ref().and_then(|turns| turns.get(index));
+        let list = turn.map(|turn| cx.member(turn.at, "tools")).unwrap_or_default();
+        let declared = ir.tools.get_or_insert_with(Vec::new);
+        for (index, tool) in more.into_iter().enumerate() {
             let at = cx.item(list, index);
-            wire::read_tool(tool, &mut cx, at)
-        });
-        ir.tools.get_or_insert_with(Vec::new).extend(more);
+            let tool = wire::read_tool(tool, &mut cx, at);
+            if !find::is_declared(&tool, declared) {
+                declared.push(tool);
+            }
+        }
     }
+    for tool in ir.tools.iter_mut().flatten() {
+        if let ir::Tool::WebSearch(node) = tool
+            && node.place != ir::SearchPlace::default()
+        {
+            node.place.kind = Some(Text::plain("approximate"));
+        }
+    }
+    let list = cx.member(Paths::ROOT, "tools");
+    let finder = finder.map(|(index, name)| (name, cx.item(list, index)));
+    let turns = ir.turns.get_or_insert_with(Vec::new);
     for (index, text) in thoughts {
         if let Some(turn) = turns.get_mut(index) {
             reasoning::put(turn, text);
@@ -52,7 +73,7 @@ pub(super) fn read_request(body: Checked<'_>, home: bool) -> Result<Request<'_>,
     if turns.is_empty() {
         ir.turns = None;
     }
-    Ok(Request { ir, cx, legacy_calls: false })
+    Ok(Request { ir, cx, legacy_calls: false, finder })
 }
 
 /// Takes out what says nothing that would not be so without it; whether token probabilities are asked for.
@@ -64,7 +85,14 @@ fn leave_defaults(document: &mut wire::root::Request<'_>) -> bool {
         document.truncation = Field::Absent;
     }
     if let Field::Value(wire::ResponseInput::Array(items)) = &mut document.input {
-        items.iter_mut().for_each(leave_empty);
+        for item in items {
+            match item {
+                wire::ResponseInputItem::Message(item) => leave_empty(item),
+                // The call says of which group the tool is.
+                wire::ResponseInputItem::FunctionCallOutput(item) => item.namespace = Field::Absent,
+                _ => {}
+            }
+        }
     }
     let mut logprobs = false;
     if let Field::Value(include) = &mut document.include {
@@ -84,8 +112,7 @@ fn leave_defaults(document: &mut wire::root::Request<'_>) -> bool {
 }
 
 /// Takes empty lists of token probabilities out of what the model said.
-fn leave_empty(item: &mut wire::ResponseInputItem<'_>) {
-    let wire::ResponseInputItem::Message(item) = item else { return };
+fn leave_empty(item: &mut wire::ResponseInputItemMessage<'_>) {
     let Field::Value(wire::ResponseInputItemMessageContent::Array(parts)) = &mut item.content else { return };
     for part in parts {
         if let wire::ResponseInputItemMessagePart::OutputText(part) = part
