@@ -72,6 +72,11 @@ impl Upstream {
         }
     }
 
+    /// How many requests have come since the last look.
+    pub fn requests(&self) -> usize {
+        self.events.try_iter().filter(|event| matches!(event, Event::Request(_))).count()
+    }
+
     /// Whether nothing has happened so far.
     pub fn untouched(&self) -> bool {
         self.events.try_recv().is_err()

@@ -60,18 +60,31 @@ fn answer<B>(shared: &Shared, request: &Request<B>) -> Response<Full<Bytes>> {
     };
     const PLAIN: &str = "text/plain; charset=utf-8";
     match (request.method(), request.uri().path()) {
-        (&Method::GET | &Method::HEAD, "/metrics") => match metrics::render(shared.running()) {
-            Ok(body) => text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body.into()),
+        (&Method::GET | &Method::HEAD, "/busbar/lanes") => match shared.lanes_shown() {
+            Ok(body) => text(StatusCode::OK, "application/json", body.into()),
             Err(error) => {
-                tracing::error!(%error, "the metrics could not be encoded");
+                tracing::error!(%error, "the lanes could not be encoded");
                 text(
                     StatusCode::INTERNAL_SERVER_ERROR,
                     PLAIN,
-                    Bytes::from_static(b"metrics are not available\n"),
+                    Bytes::from_static(b"the lanes are not available\n"),
                 )
             }
         },
-        (_, "/metrics") => {
+        (&Method::GET | &Method::HEAD, "/metrics") => {
+            match metrics::render(shared.running(), shared.lane_states()) {
+                Ok(body) => text(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body.into()),
+                Err(error) => {
+                    tracing::error!(%error, "the metrics could not be encoded");
+                    text(
+                        StatusCode::INTERNAL_SERVER_ERROR,
+                        PLAIN,
+                        Bytes::from_static(b"metrics are not available\n"),
+                    )
+                }
+            }
+        }
+        (_, "/metrics" | "/busbar/lanes") => {
             text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, Bytes::from_static(b"GET is allowed here\n"))
         }
         _ => text(StatusCode::NOT_FOUND, PLAIN, Bytes::from_static(b"there is nothing at this path\n")),

@@ -16,6 +16,7 @@ pub use settings::{
     BaseUrl, Capabilities, Credential, Facts, FetchSettings, Lane, Limits, LogSettings, Member, Named, Pool,
     Provider, Settings, Timeouts,
 };
+pub use units::Span;
 
 /// The largest configuration file that is read, in bytes.
 pub const MAX_FILE: u64 = 4 << 20;

@@ -11,7 +11,7 @@ use serde_saphyr::Spanned;
 use super::units::{Dollars, Size, Span};
 
 /// The configuration of a gateway.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Version of this grammar; 1 is the only one so far.
@@ -47,6 +47,9 @@ pub struct Config {
     /// What is fetched of what callers name by address, for backends that take bytes alone.
     #[serde(default)]
     pub fetch: Option<Fetch>,
+    /// When a model that fails is left alone, and for how long.
+    #[serde(default)]
+    pub breaker: Option<Breaker>,
     /// Providers by name; a name from the catalog needs its key alone.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Provider>")]
@@ -213,6 +216,62 @@ pub struct Timeouts {
     pub total: Option<Span>,
 }
 
+/// When a model that fails is left alone, and for how long.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Breaker {
+    /// How far back the rates look; 30s when absent.
+    #[serde(default)]
+    pub window: Option<Span>,
+    /// Fewer results than this in the window say nothing about a rate; 10 when absent.
+    #[serde(default)]
+    pub least: Option<u32>,
+    /// The share of failures in the window that takes a model out, 0 to 1; 0.5 when absent.
+    #[serde(default)]
+    pub rate: Option<f64>,
+    /// So many failures in a row take a model out; 5 when absent, 0 for no such rule.
+    #[serde(default)]
+    pub consecutive: Option<u32>,
+    /// How long it is out the first time, doubled with each time more; 1s when absent.
+    #[serde(default)]
+    pub cooldown: Option<Span>,
+    /// Where the doubling ends; 60s when absent.
+    #[serde(default)]
+    pub longest: Option<Span>,
+    /// A success whose first content took this long is slow; no such rule when absent.
+    #[serde(default)]
+    pub slow_after: Option<Span>,
+    /// The share of slow ones in the window that takes a model out, 0 to 1; 0.5 when absent.
+    #[serde(default)]
+    pub slow_rate: Option<f64>,
+    /// How long a model that is back gets less than its share; 10s when absent.
+    #[serde(default)]
+    pub ramp: Option<Span>,
+    /// How much of a provider's `retry-after` is obeyed; 1h when absent.
+    #[serde(default)]
+    pub retry_after: Option<Span>,
+}
+
+impl Breaker {
+    /// These rules, but for what is said nearer to the model.
+    #[must_use]
+    pub fn but(self, nearer: Option<Self>) -> Self {
+        let Some(nearer) = nearer else { return self };
+        Self {
+            window: nearer.window.or(self.window),
+            least: nearer.least.or(self.least),
+            rate: nearer.rate.or(self.rate),
+            consecutive: nearer.consecutive.or(self.consecutive),
+            cooldown: nearer.cooldown.or(self.cooldown),
+            longest: nearer.longest.or(self.longest),
+            slow_after: nearer.slow_after.or(self.slow_after),
+            slow_rate: nearer.slow_rate.or(self.slow_rate),
+            ramp: nearer.ramp.or(self.ramp),
+            retry_after: nearer.retry_after.or(self.retry_after),
+        }
+    }
+}
+
 /// What is fetched of what callers name by address.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -299,7 +358,7 @@ pub enum ProtocolName {
 }
 
 /// A model that clients may name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Model {
     /// Name of its provider.
@@ -364,6 +423,9 @@ pub struct Model {
     /// Deadlines of its answers; the provider's when absent.
     #[serde(default)]
     pub timeouts: Option<Timeouts>,
+    /// When it is left alone, and for how long; as `breaker` on top says when absent.
+    #[serde(default)]
+    pub breaker: Option<Breaker>,
 }
 
 /// What a million tokens cost, in dollars.
@@ -408,7 +470,7 @@ pub enum Reasoning {
 }
 
 /// A group of models that clients may name.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Pool {
     /// How a member is chosen.
@@ -430,6 +492,11 @@ pub struct Pool {
     /// The pool that serves when no member of this one can.
     #[serde(default)]
     pub fallback: Option<String>,
+    /// The share of its members, 0 to 1, that may be out at once because they failed; 1 when absent.
+    ///
+    /// Past it the least bad are tried all the same: what fails everywhere may not be the providers' fault.
+    #[serde(default)]
+    pub most_out: Option<f64>,
     /// Its models.
     #[schemars(with = "Vec<Member>")]
     pub members: Vec<Spanned<Member>>,
@@ -442,6 +509,14 @@ pub enum Policy {
     /// In proportion to the weights, evenly spread.
     #[default]
     Weighted,
+    /// The least expected cost, by the prices known.
+    Cheapest,
+    /// The shortest time to the first content of late; now and then another, to know about it.
+    Fastest,
+    /// The fewest requests in flight, for the limit or the weight.
+    LeastBusy,
+    /// The most that is left of the provider's quota.
+    Usage,
 }
 
 /// A model in a pool.
@@ -454,9 +529,13 @@ pub struct Member {
     #[serde(default)]
     #[schemars(range(max = 1_000_000))]
     pub weight: Option<u32>,
-    /// Serves on failover alone.
+    /// Serves on failover alone; the same as `tier: 1`.
     #[serde(default)]
     pub standby: bool,
+    /// 0 serves, and is meant when absent; the others stand by, the lower before the higher.
+    #[serde(default)]
+    #[schemars(range(max = 9))]
+    pub tier: Option<u8>,
 }
 
 impl From<ProtocolName> for crate::Protocol {

@@ -20,6 +20,8 @@ const MAX_WORKERS: usize = 1024;
 
 /// Lanes that one request may be sent to where a pool does not say.
 const DEFAULT_ATTEMPTS: usize = 3;
+/// The last tier of a pool.
+const MAX_TIER: u8 = 9;
 /// Most lanes that one request may be sent to.
 const MAX_ATTEMPTS: usize = 16;
 
@@ -37,7 +39,8 @@ pub fn resolve(
     environment: &Environment,
 ) -> Result<Settings, ConfigError> {
     let limits = limits(&config.limits.unwrap_or_default());
-    let resolver = Resolver { file, catalog, environment, timeouts: Timeouts::of(&limits) };
+    let breaker = config.breaker.unwrap_or_default();
+    let resolver = Resolver { file, catalog, environment, breaker, timeouts: Timeouts::of(&limits) };
     if let Some(version) = config.version.filter(|version| *version != 1) {
         let message = format!("version: {version} is not known to this build; the grammar it knows is 1");
         return Err(ConfigError::at(file, Location::UNKNOWN, message));
@@ -69,6 +72,7 @@ pub fn resolve(
         log: log(config.log.as_ref()),
         limits,
         fetch: fetch(config.fetch.unwrap_or_default()),
+        breaker,
         providers,
         lanes,
         pools,
@@ -166,6 +170,7 @@ struct Resolver<'a> {
     catalog: &'a Catalog,
     environment: &'a Environment,
     timeouts: Timeouts,
+    breaker: raw::Breaker,
 }
 
 impl Resolver<'_> {
@@ -392,6 +397,7 @@ impl Resolver<'_> {
                 facts: Facts::of(&known, at_provider.facts),
                 title: known.name,
                 timeouts: providers[provider].timeouts.but(model.timeouts.as_ref()),
+                breaker: self.breaker.but(model.breaker),
             });
         }
         Ok(lanes)
@@ -416,19 +422,19 @@ impl Resolver<'_> {
                         format!("{path}.model: {}", no_such("model", &member.value.model, names, "models"));
                     return Err(self.error(member.referenced, message));
                 };
-                if member.value.standby && member.value.weight.is_some() {
-                    let message = format!("{path}.weight: a member on standby has no weight");
-                    return Err(self.error(member.referenced, message));
-                }
-                let weight = if member.value.standby { 0 } else { member.value.weight.unwrap_or(1) };
-                members.push(Member { lane, weight });
+                members.push(self.member(&path, lane, member)?);
             }
-            if members.iter().all(|member| member.weight == 0) {
+            if !members.iter().any(|member| member.weight > 0 && member.tier == 0) {
                 let message =
                     format!("pools.{name}.members: at least one must have a weight and not be on standby");
                 return Err(self.error(pool.referenced, message));
             }
-            members.sort_by_key(|member| member.weight == 0);
+            let most_out = pool.value.most_out.unwrap_or(1.0);
+            if !(0.0..=1.0).contains(&most_out) {
+                let message = format!("pools.{name}.most_out: must be a share from 0 to 1");
+                return Err(self.error(pool.referenced, message));
+            }
+            members.sort_by_key(|member| (member.tier, member.weight == 0));
             let attempts = pool.value.attempts.unwrap_or(DEFAULT_ATTEMPTS);
             if !(1..=MAX_ATTEMPTS).contains(&attempts) {
                 let message = format!("pools.{name}.attempts: must be 1 to {MAX_ATTEMPTS}");
@@ -440,12 +446,31 @@ impl Resolver<'_> {
                 attempts,
                 deadline: pool.value.deadline.map(|span| span.0),
                 timeouts: pool.value.timeouts,
+                policy: pool.value.policy.unwrap_or_default(),
+                most_out,
                 fallback: self.fallback(name, &pool.value, pool.referenced, raw)?,
                 members,
             });
         }
         self.no_circles(raw, &pools)?;
         Ok(pools)
+    }
+
+    fn member(&self, path: &str, lane: usize, raw: &Spanned<raw::Member>) -> Result<Member, ConfigError> {
+        let member = &raw.value;
+        if member.standby && member.weight.is_some() {
+            let message =
+                format!("{path}.weight: a member on standby has no weight; say `tier` to give it one");
+            return Err(self.error(raw.referenced, message));
+        }
+        if member.standby && member.tier.is_some() {
+            return Err(self.error(raw.referenced, format!("{path}: say either `standby` or `tier`")));
+        }
+        if member.tier.is_some_and(|tier| tier > MAX_TIER) {
+            return Err(self.error(raw.referenced, format!("{path}.tier: must be 0 to {MAX_TIER}")));
+        }
+        let tier = member.tier.unwrap_or(u8::from(member.standby));
+        Ok(Member { lane, weight: member.weight.unwrap_or(1), tier })
     }
 
     /// The pool behind a pool, by its place among all.

@@ -31,6 +31,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is fetched of what callers name by address.
     pub fetch: FetchSettings,
+    /// When a lane is left alone, where it does not say itself.
+    pub breaker: raw::Breaker,
     /// Providers.
     pub providers: Vec<Provider>,
     /// Configured models.
@@ -339,6 +341,8 @@ pub struct Lane {
     pub facts: Facts,
     /// Deadlines of its answers.
     pub timeouts: Timeouts,
+    /// When it is left alone.
+    pub breaker: raw::Breaker,
 }
 
 /// A group of lanes.
@@ -354,6 +358,10 @@ pub struct Pool {
     pub deadline: Option<Duration>,
     /// Deadlines of each attempt, where they are not the lane's.
     pub timeouts: Option<raw::Timeouts>,
+    /// How the next lane is chosen.
+    pub policy: raw::Policy,
+    /// The share of its members that may be out at once because they failed.
+    pub most_out: f64,
     /// Index of the pool that serves when no member of this one can; never in a circle.
     pub fallback: Option<usize>,
     /// Its members, those that serve before those on standby.
@@ -365,8 +373,10 @@ pub struct Pool {
 pub struct Member {
     /// Index of the lane.
     pub lane: usize,
-    /// Share of the requests; 0 for one on standby.
+    /// Share of the requests of its tier.
     pub weight: u32,
+    /// 0 serves, the others stand by.
+    pub tier: u8,
 }
 
 /// What a client's model name means.

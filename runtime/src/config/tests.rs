@@ -39,9 +39,9 @@ pools:
 "#;
     let settings = settings(text).unwrap();
     assert_eq!(settings.providers.len(), 4);
-    let weights: Vec<_> =
-        settings.pools[0].members.iter().map(|m| (settings.lanes[m.lane].name.as_str(), m.weight)).collect();
-    assert_eq!(weights, [("claude-sonnet", 80), ("gpt-4o", 20), ("gemini-flash", 0)]);
+    let members = settings.pools[0].members.iter();
+    let members: Vec<_> = members.map(|m| (settings.lanes[m.lane].name.as_str(), m.weight, m.tier)).collect();
+    assert_eq!(members, [("claude-sonnet", 80, 0), ("gpt-4o", 20, 0), ("gemini-flash", 1, 1)]);
     assert_eq!(settings.names["fast"], Named::Pool(0));
     let local = settings.providers.iter().find(|provider| provider.name == "local").unwrap();
     assert_eq!((local.base.tls, local.base.port, local.base.path.as_str()), (false, 11434, "/v1"));

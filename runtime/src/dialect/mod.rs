@@ -85,7 +85,12 @@ pub fn recognise<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Rec
     } else {
         by_path(path).or_else(listed)
     };
-    let Some(call) = call else {
+    // What is posted to a model is a verb that nobody knows, not a look at the model.
+    let is_verb =
+        *method == Method::POST && call.as_ref().is_some_and(|call| call.operation == Operation::Models);
+    let Some(call) =
+        call.filter(|call| !(is_verb && call.model.as_deref().is_some_and(|id| id.contains(':'))))
+    else {
         return Recognised::Unknown(guess(path, headers));
     };
     let allowed = call.operation.method();

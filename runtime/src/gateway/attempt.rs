@@ -1,5 +1,7 @@
 //! One lane after the other, until one has begun to answer.
 
+use std::time::Duration;
+
 use busbar_protocols::Ledger;
 use bytes::Bytes;
 use http::HeaderMap;
@@ -8,11 +10,13 @@ use tokio::time::Instant;
 use super::context::{self, Ctx};
 use super::forwarded::{self, Held};
 use super::plan::{Asking, Planned};
+use super::standing::Permit;
 use super::{Gateway, failures::Failures, lane, read, translated};
+use crate::breaker::{self, State};
 use crate::dialect::{self, headers};
-use crate::fault::Fault;
+use crate::fault::{Class, Fault};
 use crate::observe::metrics;
-use crate::route::{Choice, Ladder};
+use crate::route::{Choice, Ladder, Rung};
 use crate::translate::CallState;
 use crate::upstream;
 
@@ -42,11 +46,42 @@ impl From<Fault> for Failure {
     }
 }
 
+/// A request on its way along a ladder.
+struct Climb<'a> {
+    failures: Failures<'a>,
+    /// Why the first lane that would lose something was passed over.
+    refused: Option<Fault>,
+    deadline: Instant,
+    content_by: Instant,
+}
+
+/// What came of one lane.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "made once a lane and taken apart at once; a box would cost more"
+)]
+enum Step {
+    Committed(Committed),
+    PassedOver,
+    Failed,
+    /// It failed in a way that no other lane can make good.
+    Final,
+}
+
 impl Gateway {
+    /// The lanes for a model that a client named, best first.
+    pub(super) fn ladder<'a>(&'a self, asked: &'a str) -> Option<Ladder<'a>> {
+        let shared = &*self.shared;
+        let now = std::time::Instant::now();
+        let view = |member| shared.standing.candidate(&shared.settings, member, now);
+        shared.router.ladder(asked, &view, fastrand::f64())
+    }
+
     /// Sends the request to one lane after the other until one begins to answer; then nothing can be taken back.
     ///
-    /// A lane that cannot express what the request is about, or that is full, is passed over and costs no attempt.
-    /// None is tried twice, though several pools may have it.
+    /// A lane that is out or full, or that cannot express what the request is about, is passed over and costs no
+    /// attempt. None is tried twice, though several pools may have it. Where all are out, the least bad is tried:
+    /// only a lane that has said until when it wants to be left alone is left alone.
     pub(super) async fn climb(
         &self,
         ctx: &mut Ctx,
@@ -54,65 +89,135 @@ impl Gateway {
         ladder: &Ladder<'_>,
         deadline: Instant,
     ) -> Result<Committed, Fault> {
-        let mut failures = Failures::default();
-        let mut refused = None;
         let content_by = ladder.deadline.map_or(deadline, |most| deadline.min(Instant::now() + most));
-        'ladder: for rung in &ladder.rungs {
+        let mut climb = Climb { failures: Failures::default(), refused: None, deadline, content_by };
+        let mut out = Vec::new();
+        let is_lone = ladder.is_lone();
+        for rung in &ladder.rungs {
+            if ctx.why.is_empty() {
+                ctx.why.clone_from(&rung.why);
+            }
+            let doubted = self.doubted(rung);
             let mut left = rung.attempts;
             for choice in &rung.lanes {
                 if left == 0 {
                     break;
                 }
-                if failures.tried(choice) {
+                if climb.failures.tried(choice) {
                     continue;
                 }
-                if failures.any() && Instant::now() >= content_by {
-                    break 'ladder;
+                if climb.failures.any() && Instant::now() >= content_by {
+                    return self.give_up(ctx, asking, ladder, climb);
                 }
-                if let Err(full) = self.enter(ctx, asking, choice) {
-                    failures.passed_over(full);
-                    continue;
-                }
-                let planned = match self.plan(ctx, asking, choice).await {
-                    Ok(planned) => planned,
-                    Err(fault) if fault.retry_safe => {
-                        refused.get_or_insert(fault);
+                let anyway = is_lone || doubted.iter().any(|lane| Some(*lane) == choice.lane);
+                let permit = match self.shared.standing.admit(choice, anyway) {
+                    Ok(permit) => permit,
+                    Err(refused) => {
+                        out.push((choice, refused.state));
                         continue;
                     }
-                    Err(fault) => return Err(fault),
                 };
-                left -= 1;
-                ctx.settlement.attempts += 1;
-                match self.attempt(ctx, asking, choice, planned, deadline, content_by).await {
-                    Ok(committed) => return Ok(committed),
-                    Err(failure) => {
-                        metrics::count_failed_attempt(&ctx.settlement.label, failure.fault.class.name());
-                        let is_last = !failure.fault.verdict().elsewhere;
-                        failures.push(choice.clone(), failure);
-                        if is_last {
-                            break 'ladder;
-                        }
-                    }
+                match self.step(ctx, asking, choice, permit, &mut climb).await? {
+                    Step::Committed(committed) => return Ok(committed),
+                    Step::PassedOver => {}
+                    Step::Failed => left -= 1,
+                    Step::Final => return self.give_up(ctx, asking, ladder, climb),
                 }
             }
         }
-        match failures.tell() {
-            Some((choice, failure)) => {
-                if let Some(choice) = choice {
-                    self.name(ctx, asking, &choice);
-                }
-                match failure.words {
-                    Some((answer, words)) => Ok(Committed::Forwarded(answer, Held::of(words))),
-                    None => {
-                        ctx.upstream_headers = failure.headers;
-                        Err(failure.fault)
-                    }
-                }
+        if !climb.failures.any() && !out.is_empty() {
+            let states: Vec<_> = out.iter().map(|(_, state)| *state).collect();
+            if states.iter().all(|state| matches!(state, State::Cooling { .. })) {
+                let now = std::time::Instant::now();
+                let wait = breaker::soonest(&states).map_or(Duration::ZERO, |until| until - now);
+                let message = "every model of the pool has been asked to be left alone for a while";
+                climb
+                    .failures
+                    .passed_over(Fault::upstream(Class::RateLimited, message).with_retry_after(wait));
+            } else if let Some((choice, _)) = breaker::least_bad(&states).map(|at| out[at])
+                && let Ok(permit) = self.shared.standing.admit(choice, true)
+                && let Step::Committed(committed) = self.step(ctx, asking, choice, permit, &mut climb).await?
+            {
+                return Ok(committed);
             }
-            None => match refused {
-                Some(fault) => Err(self.with_advice(ctx, asking, ladder, fault)),
-                None => Err(Failures::none_left()),
-            },
+        }
+        self.give_up(ctx, asking, ladder, climb)
+    }
+
+    /// Lanes of a pool that are tried though they are out, because too much of the pool is.
+    fn doubted(&self, rung: &Rung<'_>) -> Vec<usize> {
+        let most_out = |choice: &Choice<'_>| Some(self.shared.settings.pools[choice.pool?].most_out);
+        let Some(most_out) = rung.lanes.first().and_then(most_out).filter(|share| *share < 1.0) else {
+            return Vec::new();
+        };
+        let now = std::time::Instant::now();
+        let states: Vec<_> =
+            rung.lanes.iter().map(|choice| self.shared.standing.state(choice, now)).collect();
+        let doubted = breaker::must_try(&states, most_out).into_iter();
+        doubted.filter_map(|at| rung.lanes[at].lane).collect()
+    }
+
+    /// Tries one lane.
+    async fn step<'a>(
+        &self,
+        ctx: &mut Ctx,
+        asking: &mut Asking<'_>,
+        choice: &Choice<'a>,
+        permit: Permit,
+        climb: &mut Climb<'a>,
+    ) -> Result<Step, Fault> {
+        if let Err(full) = self.enter(ctx, asking, choice) {
+            climb.failures.passed_over(full);
+            return Ok(Step::PassedOver);
+        }
+        let planned = match self.plan(ctx, asking, choice).await {
+            Ok(planned) => planned,
+            Err(fault) if fault.retry_safe => {
+                climb.refused.get_or_insert(fault);
+                return Ok(Step::PassedOver);
+            }
+            Err(fault) => return Err(fault),
+        };
+        ctx.settlement.attempts += 1;
+        let begun = std::time::Instant::now();
+        match self.attempt(ctx, asking, choice, planned, climb.deadline, climb.content_by).await {
+            Ok(committed) => {
+                permit.succeeded(begun.elapsed());
+                Ok(Step::Committed(committed))
+            }
+            Err(failure) => {
+                metrics::count_failed_attempt(&ctx.settlement.label, failure.fault.class.name());
+                permit.failed(&failure.fault);
+                let is_final = !failure.fault.verdict().elsewhere;
+                climb.failures.push(choice.clone(), failure);
+                Ok(if is_final { Step::Final } else { Step::Failed })
+            }
+        }
+    }
+
+    /// Tells what tells most of all that failed.
+    fn give_up(
+        &self,
+        ctx: &mut Ctx,
+        asking: &Asking<'_>,
+        ladder: &Ladder<'_>,
+        climb: Climb<'_>,
+    ) -> Result<Committed, Fault> {
+        let Some((choice, failure)) = climb.failures.tell() else {
+            return Err(match climb.refused {
+                Some(fault) => self.with_advice(ctx, asking, ladder, fault),
+                None => Failures::none_left(),
+            });
+        };
+        if let Some(choice) = choice {
+            self.name(ctx, asking, &choice);
+        }
+        match failure.words {
+            Some((answer, words)) => Ok(Committed::Forwarded(answer, Held::of(words))),
+            None => {
+                ctx.upstream_headers = failure.headers;
+                Err(failure.fault)
+            }
         }
     }
 
@@ -131,6 +236,7 @@ impl Gateway {
         let provider = &settings.providers[choice.provider];
         let settlement = &mut ctx.settlement;
         settlement.backend = Some(provider.protocol_for(asking.call.protocol));
+        settlement.place = choice.lane;
         match choice.lane {
             Some(lane) => {
                 settlement.lane.clone_from(&settings.lanes[lane].name);

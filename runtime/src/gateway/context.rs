@@ -14,7 +14,7 @@ use super::lane::FIDELITY_HEADER;
 use super::settle::Settlement;
 use super::translated;
 use super::watch::Watch;
-use super::{ATTEMPTS_HEADER, LANE_HEADER, REQUEST_ID_HEADER, Shared};
+use super::{ATTEMPTS_HEADER, LANE_HEADER, POLICY_HEADER, REQUEST_ID_HEADER, Shared};
 use crate::Protocol;
 use crate::dialect::{Operation, headers, request_id_header, stream_type};
 use crate::fault::{Fault, render};
@@ -40,6 +40,8 @@ pub(super) struct Ctx {
     pub(super) caller: Caller,
     /// What a provider's failed answer said beside its body: its id of the request, limits.
     pub(super) upstream_headers: HeaderMap,
+    /// Why a pool's policy put the first lane first.
+    pub(super) why: String,
     /// What a wrong method's answer says is allowed.
     pub(super) allow: Option<&'static str>,
 }
@@ -51,6 +53,7 @@ impl Ctx {
             settlement: Settlement::new(shared, id),
             caller: Caller::default(),
             upstream_headers: HeaderMap::new(),
+            why: String::new(),
             allow: None,
         }
     }
@@ -178,6 +181,9 @@ impl Ctx {
         if let Some(lane) = HeaderValue::from_str(&self.settlement.lane).ok().filter(|lane| !lane.is_empty())
         {
             headers.insert(LANE_HEADER, lane);
+        }
+        if let Some(why) = HeaderValue::from_str(&self.why).ok().filter(|why| !why.is_empty()) {
+            headers.insert(POLICY_HEADER, why);
         }
         if self.settlement.attempts > 1 {
             headers.insert(ATTEMPTS_HEADER, HeaderValue::from(self.settlement.attempts));

@@ -10,6 +10,7 @@ mod lane;
 mod plan;
 mod read;
 mod settle;
+mod standing;
 mod translated;
 mod watch;
 
@@ -28,6 +29,7 @@ use self::caller::Caller;
 use self::context::Ctx;
 pub use self::lane::FIDELITY_HEADER;
 use self::plan::Asking;
+use self::standing::Standing;
 use crate::config::{Limits, Settings};
 use crate::dialect::{self, Operation, Recognised, sniff};
 use crate::fault::{Class, Fault};
@@ -42,6 +44,8 @@ use crate::upstream::{TlsError, Upstream};
 pub const LANE_HEADER: HeaderName = HeaderName::from_static("x-busbar-lane");
 /// How many models a request was sent to, where it was more than one.
 pub const ATTEMPTS_HEADER: HeaderName = HeaderName::from_static("x-busbar-attempts");
+/// Why a pool's policy put a model first; the one that served may be another.
+pub const POLICY_HEADER: HeaderName = HeaderName::from_static("x-busbar-policy");
 /// The gateway's own id of a request.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-busbar-request-id");
 
@@ -55,7 +59,7 @@ pub struct Shared {
     router: Router,
     carriage: Carriage,
     running: AtomicUsize,
-    lanes: Vec<AtomicUsize>,
+    standing: Standing,
 }
 
 impl Shared {
@@ -66,9 +70,26 @@ impl Shared {
             carriage: Carriage::new(CarriageLimits::default()),
             draining: AtomicBool::new(false),
             running: AtomicUsize::new(0),
-            lanes: settings.lanes.iter().map(|_| AtomicUsize::new(0)).collect(),
+            standing: Standing::new(&settings, None),
             settings,
         }
+    }
+
+    /// How every lane stands, as a JSON document for operators.
+    ///
+    /// # Errors
+    /// When it cannot be encoded.
+    pub fn lanes_shown(&self) -> serde_json::Result<Vec<u8>> {
+        #[derive(serde::Serialize)]
+        struct Lanes<'a> {
+            lanes: Vec<standing::Shown<'a>>,
+        }
+        serde_json::to_vec(&Lanes { lanes: self.standing.shown(&self.settings).collect() })
+    }
+
+    /// Every lane's name, and the name of its breaker's state.
+    pub fn lane_states(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        self.standing.states()
     }
 
     /// How many requests run at the moment, on all workers.
@@ -169,7 +190,7 @@ impl Gateway {
         ctx.settlement.streamed = streamed;
 
         // 4. Choose the lanes that may serve, best first.
-        let ladder = self.shared.router.ladder(asked).ok_or_else(|| unknown_model(asked))?;
+        let ladder = self.ladder(asked).ok_or_else(|| unknown_model(asked))?;
         let mut asking = Asking {
             call: &call,
             parts: &parts,

@@ -29,6 +29,8 @@ pub(super) struct Settlement {
     pub(super) operation: Option<Operation>,
     pub(super) model: String,
     pub(super) lane: String,
+    /// Its index, of one that is configured.
+    pub(super) place: Option<usize>,
     /// The lane's name in metrics; bounded by what is configured.
     pub(super) label: String,
     pub(super) backend: Option<Protocol>,
@@ -59,6 +61,7 @@ impl Settlement {
             operation: None,
             model: String::new(),
             lane: String::new(),
+            place: None,
             label: String::new(),
             backend: None,
             streamed: false,
@@ -127,6 +130,9 @@ impl Settlement {
         metrics::count_fault(fault);
         self.outcome = outcome;
         self.failure = Some((fault.blame, fault.class));
+        if outcome == Outcome::Cut && fault.verdict().counts {
+            self.broke_off();
+        }
         // What a provider says may repeat the prompt or a key; what the gateway says does not.
         if !self.answered {
             self.error = excerpt(&fault.message, MAX_ERROR);
@@ -143,7 +149,15 @@ impl Settlement {
     /// Notes that an answer told of an error after it had begun.
     pub(super) fn failed_within(&mut self) {
         if self.failure.is_none() {
+            self.broke_off();
             self.upstream_failed(500);
+        }
+    }
+
+    /// The lane did not keep what it had begun.
+    fn broke_off(&self) {
+        if let Some(lane) = self.place {
+            self.shared.standing.cut(lane);
         }
     }
 }
@@ -223,6 +237,6 @@ impl Drop for Permit {
 fn counter(shared: &Shared, place: Place) -> &AtomicUsize {
     match place {
         Place::Gateway => &shared.running,
-        Place::Lane(lane) => &shared.lanes[lane],
+        Place::Lane(lane) => &shared.standing.lane(lane).running,
     }
 }

@@ -6,8 +6,8 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts, Registry,
-    TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::Protocol;
@@ -29,6 +29,8 @@ struct Metrics {
     first_byte: HistogramVec,
     faults: IntCounterVec,
     failed_attempts: IntCounterVec,
+    transitions: IntCounterVec,
+    states: IntGaugeVec,
     tokens: IntCounterVec,
     effects: IntCounterVec,
     dropped_records: IntCounter,
@@ -70,6 +72,18 @@ impl Metrics {
                 "busbar_failed_attempts_total",
                 "Attempts at a lane that failed before the caller was sent anything, by the class of the failure.",
                 &["lane", "class"],
+            ),
+            transitions: counters(
+                "busbar_lane_transitions_total",
+                "Changes of a lane's breaker, by the state it went to and what brought it about.",
+                &["lane", "state", "reason"],
+            ),
+            states: register(
+                &registry,
+                IntGaugeVec::new(
+                    Opts::new("busbar_lane_state", "1 for the state that a lane's breaker is in."),
+                    &["lane", "state"],
+                ),
             ),
             tokens: counters(
                 "busbar_tokens_total",
@@ -250,6 +264,11 @@ pub fn count_failed_attempt(lane: &str, class: &str) {
     METRICS.failed_attempts.with_label_values(&[lane, class]).inc();
 }
 
+/// Counts a change of a lane's breaker.
+pub fn count_transition(lane: &str, state: &str, reason: &str) {
+    METRICS.transitions.with_label_values(&[lane, state, reason]).inc();
+}
+
 /// Counts what a translation changed.
 ///
 /// A path may hold a caller's own word for a field, so only so many are told apart.
@@ -267,12 +286,21 @@ pub(super) fn count_dropped(records: u64) {
     METRICS.dropped_records.inc_by(records);
 }
 
-/// All metrics in the text form that Prometheus reads; `running` is the number of requests at the moment.
+/// All metrics in the text form that Prometheus reads.
+///
+/// `running` is the number of requests at the moment, `lanes` every lane's name and the state of its breaker.
 ///
 /// # Errors
 /// When they cannot be encoded.
-pub fn render(running: usize) -> prometheus::Result<Vec<u8>> {
+pub fn render<'a>(
+    running: usize,
+    lanes: impl Iterator<Item = (&'a str, &'static str)>,
+) -> prometheus::Result<Vec<u8>> {
     METRICS.running.set(i64::try_from(running).unwrap_or(i64::MAX));
+    METRICS.states.reset();
+    for (lane, state) in lanes {
+        METRICS.states.with_label_values(&[lane, state]).set(1);
+    }
     let mut out = Vec::new();
     TextEncoder::new().encode(&METRICS.registry.gather(), &mut out)?;
     Ok(out)
@@ -295,7 +323,7 @@ mod tests {
         };
         count(&counted);
         count(&counted);
-        let text = String::from_utf8(render(3).unwrap()).unwrap();
+        let text = String::from_utf8(render(3, std::iter::once(("metrics-test", "open"))).unwrap()).unwrap();
         let line = r#"busbar_requests_total{lane="metrics-test",outcome="complete",protocol="cohere",status="200"} 2"#;
         assert!(text.contains(line), "{text}");
         assert!(
@@ -314,7 +342,7 @@ mod tests {
         for number in 0..MAX_PATHS + 10 {
             count_effect(Protocol::Cohere, Protocol::Gemini, "dropped", &format!("field{number}"));
         }
-        let text = String::from_utf8(render(0).unwrap()).unwrap();
+        let text = String::from_utf8(render(0, std::iter::empty()).unwrap()).unwrap();
         let lines = text.lines().filter(|line| line.starts_with("busbar_fidelity_effects_total{")).count();
         assert_eq!(lines, MAX_PATHS + 1);
         assert!(text.contains(r#"path="other",to="gemini"} 10"#), "{text}");

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crate::config::{Named, Settings};
-use policy::Turns;
+use crate::config::{Member, Named, Settings, raw};
+use policy::{Candidate, Policy, Ranking, Turns};
 
 /// A lane that was chosen for a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,12 +38,19 @@ pub struct Rung<'a> {
     pub lanes: Vec<Choice<'a>>,
     /// Most of them that are sent to.
     pub attempts: usize,
+    /// Why the first is first; empty where there was no choice.
+    pub why: String,
 }
 
 impl<'a> Ladder<'a> {
+    /// Whether there is one lane alone: then there is no better one.
+    pub fn is_lone(&self) -> bool {
+        matches!(&self.rungs[..], [rung] if rung.lanes.len() == 1)
+    }
+
     /// A ladder of one lane.
     fn of(choice: Choice<'a>) -> Self {
-        Self { rungs: vec![Rung { lanes: vec![choice], attempts: 1 }], deadline: None }
+        Self { rungs: vec![Rung { lanes: vec![choice], attempts: 1, why: String::new() }], deadline: None }
     }
 }
 
@@ -62,10 +69,17 @@ impl Router {
     }
 
     /// The lanes for a model that a client named, best first: a pool, a model, or `provider/model`.
-    pub fn ladder<'a>(&'a self, model: &'a str) -> Option<Ladder<'a>> {
+    ///
+    /// `view` tells how a member of a pool stands; `draw` is a random number from 0 to 1.
+    pub fn ladder<'a>(
+        &'a self,
+        model: &'a str,
+        view: &dyn Fn(Member) -> Candidate,
+        draw: f64,
+    ) -> Option<Ladder<'a>> {
         match self.settings.names.get(model) {
             Some(Named::Lane(lane)) => Some(Ladder::of(self.lane(*lane, None))),
-            Some(Named::Pool(pool)) => Some(self.pool(*pool)),
+            Some(Named::Pool(pool)) => Some(self.pool(*pool, view, draw)),
             None => {
                 let (provider, upstream_model) = model.split_once('/')?;
                 let provider = self.settings.providers.iter().position(|known| known.name == provider)?;
@@ -81,19 +95,18 @@ impl Router {
     }
 
     /// The lanes of a pool, and of those behind it.
-    fn pool(&self, pool: usize) -> Ladder<'_> {
+    fn pool(&self, pool: usize, view: &dyn Fn(Member) -> Candidate, draw: f64) -> Ladder<'_> {
         let mut rungs = Vec::with_capacity(1);
         let mut next = Some(pool);
         while let Some(at) = next {
             let pool = &self.settings.pools[at];
+            let candidates: Vec<_> = pool.members.iter().map(|member| view(*member)).collect();
             let mut turns = self.turns[at].lock().unwrap_or_else(PoisonError::into_inner);
-            let first = turns.next(pool.members.iter().map(|member| member.weight).enumerate());
+            let Ranking { order, why } = policy::order(policy_of(pool.policy), &candidates, &mut turns, draw);
             drop(turns);
-            let first = first.map(|first| pool.members[first].lane);
-            // Those with a weight stand before those on standby.
-            let others = pool.members.iter().map(|member| member.lane).filter(|lane| Some(*lane) != first);
-            let lanes = first.into_iter().chain(others).map(|lane| self.lane(lane, Some(at))).collect();
-            rungs.push(Rung { lanes, attempts: pool.attempts });
+            let lanes =
+                order.into_iter().map(|place| self.lane(pool.members[place].lane, Some(at))).collect();
+            rungs.push(Rung { lanes, attempts: pool.attempts, why });
             // No circles: the configuration is refused that has one.
             next = pool.fallback;
         }
@@ -113,5 +126,15 @@ impl Router {
             upstream_model: Cow::Borrowed(&found.upstream_model),
             pool,
         }
+    }
+}
+
+const fn policy_of(policy: raw::Policy) -> Policy {
+    match policy {
+        raw::Policy::Weighted => Policy::Weighted,
+        raw::Policy::Cheapest => Policy::Cheapest,
+        raw::Policy::Fastest => Policy::Fastest { explore: Policy::EXPLORE },
+        raw::Policy::LeastBusy => Policy::LeastBusy,
+        raw::Policy::Usage => Policy::Usage,
     }
 }

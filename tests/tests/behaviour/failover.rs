@@ -178,8 +178,8 @@ fn whatever_fails_before_the_first_words_is_made_good() {
                 Ok(())
             });
             let second = healthy(dialect);
-            let gateway = pool(dialect, &first, &second, "");
             for streamed in [false, true] {
+                let gateway = pool(dialect, &first, &second, "");
                 let answer = ask(&gateway, dialect, streamed);
                 let said = (dialect, name, streamed);
                 assert_eq!(answer.status(), 200, "{said:?}: {}", answer.text());
@@ -288,4 +288,123 @@ fn attempts_and_fallback_pools_are_bounded_by_the_configuration() {
     );
     let answer = ask(&gateway, Dialect::OpenaiChat, false);
     assert_eq!((answer.status(), answer.header("x-busbar-lane")), (200, Some("b")));
+}
+
+/// How the lanes stand, by name.
+fn lanes(gateway: &Gateway) -> std::collections::BTreeMap<String, Value> {
+    let output = gateway.process.output();
+    let (_, admin) = output.split_once("operators: http://").unwrap();
+    let admin = admin.split_once('/').unwrap().0.parse().unwrap();
+    let answer = http::send(admin, &http::request("GET", "/busbar/lanes", &[], b"")).unwrap();
+    let body = answer.json().unwrap();
+    let lanes = body["lanes"].as_array().unwrap().iter();
+    lanes.map(|lane| (lane["lane"].as_str().unwrap().to_owned(), lane.clone())).collect()
+}
+
+#[test]
+fn a_lane_that_keeps_failing_is_left_alone_until_it_is_back() {
+    let is_back = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let back = std::sync::Arc::clone(&is_back);
+    let first = Upstream::start(move |_, connection| {
+        let answer = match back.load(std::sync::atomic::Ordering::Relaxed) {
+            true => upstream::response(200, &[], &whole(Dialect::OpenaiChat, "back")),
+            false => upstream::response(500, &[], r#"{"error":{"message":"no"}}"#),
+        };
+        Ok(connection.write(&answer)?)
+    });
+    let second = healthy(Dialect::OpenaiChat);
+    let gateway = pool(
+        Dialect::OpenaiChat,
+        &first,
+        &second,
+        "} \nbreaker: { consecutive: 3, cooldown: 700ms, ramp: 100ms",
+    );
+    for _ in 0..10 {
+        assert_eq!(ask(&gateway, Dialect::OpenaiChat, false).header("x-busbar-lane"), Some("b"));
+    }
+    assert_eq!(first.requests(), 3, "each failure costs the caller a hop");
+    let lane = &lanes(&gateway)["a"];
+    assert_eq!((&lane["state"], &lane["reason"]), (&"open".into(), &"consecutive_failures".into()), "{lane}");
+    is_back.store(true, std::sync::atomic::Ordering::Relaxed);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while ask(&gateway, Dialect::OpenaiChat, false).header("x-busbar-lane") != Some("a") {
+        assert!(std::time::Instant::now() < deadline, "never tried again: {:?}", lanes(&gateway));
+    }
+    assert_ne!(lanes(&gateway)["a"]["state"], "open");
+}
+
+#[test]
+fn a_limit_is_waited_for_and_told_and_says_nothing_of_health() {
+    let words =
+        r#"{"error":{"message":"slow down","type":"requests","param":null,"code":"rate_limit_exceeded"}}"#;
+    let limited = || Upstream::fixed(429, &[("retry-after", "50")], words);
+    let (first, second) = (limited(), healthy(Dialect::OpenaiChat));
+    let gateway = pool(Dialect::OpenaiChat, &first, &second, "");
+    for _ in 0..4 {
+        assert_eq!(ask(&gateway, Dialect::OpenaiChat, false).header("x-busbar-lane"), Some("b"));
+    }
+    assert_eq!(first.requests(), 1);
+    assert_eq!(lanes(&gateway)["a"]["state"], "cooling");
+
+    let (first, second) = (limited(), limited());
+    let gateway = pool(Dialect::OpenaiChat, &first, &second, "");
+    for _ in 0..3 {
+        let answer = ask(&gateway, Dialect::OpenaiChat, false);
+        assert_eq!(answer.status(), 429, "{}", answer.text());
+        let wait: u64 = answer.header("retry-after").unwrap().parse().unwrap();
+        assert!((40..=50).contains(&wait), "{wait}");
+        Dialect::OpenaiChat.error(&answer).unwrap();
+    }
+    assert_eq!((first.requests(), second.requests()), (1, 1));
+}
+
+#[test]
+fn a_refused_key_benches_its_lanes_and_a_lone_lane_is_always_tried() {
+    let first = Upstream::fixed(
+        401,
+        &[],
+        r#"{"error":{"message":"no such key","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}"#,
+    );
+    let second = healthy(Dialect::OpenaiChat);
+    let gateway = pool(Dialect::OpenaiChat, &first, &second, "");
+    for _ in 0..3 {
+        assert_eq!(ask(&gateway, Dialect::OpenaiChat, false).header("x-busbar-lane"), Some("b"));
+    }
+    assert_eq!(first.requests(), 1);
+    assert_eq!(lanes(&gateway)["a"]["credential"], "benched");
+    // Named by itself it is asked each time, and its provider's words come back.
+    for _ in 0..3 {
+        let answer = http::post(
+            gateway.address,
+            "/v1/chat/completions",
+            &[],
+            &Dialect::OpenaiChat.request("a", false),
+        )
+        .unwrap();
+        assert_eq!((answer.status(), answer.text().contains("no such key")), (401, true));
+    }
+    assert_eq!(first.requests(), 3);
+}
+
+#[test]
+fn a_dead_pool_costs_one_attempt_a_request_and_what_the_caller_broke_harms_nobody() {
+    let dead = || Upstream::fixed(503, &[], r#"{"error":{"message":"down"}}"#);
+    let (first, second) = (dead(), dead());
+    let gateway = pool(Dialect::OpenaiChat, &first, &second, "} \nbreaker: { consecutive: 2, cooldown: 60s");
+    for _ in 0..12 {
+        assert_eq!(ask(&gateway, Dialect::OpenaiChat, false).status(), 503);
+    }
+    assert_eq!(first.requests() + second.requests(), 4 + 10);
+
+    let wrong = Upstream::fixed(
+        400,
+        &[],
+        r#"{"error":{"message":"no such field","type":"invalid_request_error","param":"x","code":null}}"#,
+    );
+    let gateway = pool(Dialect::OpenaiChat, &wrong, &second, "} \nbreaker: { consecutive: 2, cooldown: 60s");
+    for _ in 0..6 {
+        assert_eq!(ask(&gateway, Dialect::OpenaiChat, false).status(), 400);
+    }
+    assert_eq!(wrong.requests(), 6);
+    assert_eq!(lanes(&gateway)["a"]["state"], "closed");
 }

@@ -1,0 +1,328 @@
+//! How each lane stands: what is known of it from the requests that it served, shared by all workers.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::breaker::{self, Breaker, Outcome, Pass, Refused, Rules, Slow, State, Transition};
+use crate::config::{Member, Settings, Span, raw};
+use crate::fault::{Fault, Penalty};
+use crate::observe::metrics;
+use crate::route::Choice;
+use crate::route::policy::{Availability, Candidate, Ewma};
+
+/// In this time what is known of a lane's pace fades to a third.
+const FADE: Duration = Duration::from_secs(60);
+/// The share of slow answers that takes a lane out, where only what is slow is said.
+const SLOW_RATE: f64 = 0.5;
+
+/// Every lane and every credential.
+#[derive(Debug)]
+pub(crate) struct Standing {
+    lanes: Vec<Arc<Lane>>,
+    /// One for each provider: what a refused key means to all its lanes.
+    keys: Vec<Arc<Key>>,
+}
+
+/// One lane.
+#[derive(Debug)]
+pub(crate) struct Lane {
+    name: String,
+    /// What it is: with another model or provider behind its name it is another lane.
+    identity: (String, String),
+    pub(super) running: AtomicUsize,
+    judged: Mutex<Judged>,
+}
+
+#[derive(Debug)]
+struct Judged {
+    breaker: Breaker,
+    /// Seconds to the first content.
+    first_content: Ewma,
+}
+
+#[derive(Debug)]
+struct Key {
+    provider: String,
+    breaker: Mutex<Breaker>,
+}
+
+/// A lane as operators see it.
+#[derive(Debug, Serialize)]
+pub(super) struct Shown<'a> {
+    lane: &'a str,
+    provider: &'a str,
+    upstream_model: &'a str,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admits_in_s: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    in_flight: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_concurrent: Option<usize>,
+    successes: u32,
+    failures: u32,
+    slow: u32,
+    consecutive_failures: u32,
+    trips: u64,
+    rate_limits: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    first_content_s: Option<f64>,
+    credential: &'static str,
+}
+
+impl Standing {
+    /// How the lanes of these settings stand; what was known of them stays known.
+    pub(super) fn new(settings: &Settings, before: Option<&Standing>) -> Self {
+        let lanes = settings.lanes.iter().map(|lane| {
+            let provider = &settings.providers[lane.provider].name;
+            let identity = (provider.clone(), lane.upstream_model.clone());
+            let known = before.and_then(|before| {
+                before.lanes.iter().find(|known| known.name == lane.name && known.identity == identity)
+            });
+            if let Some(known) = known {
+                known.judged().breaker.adopt(rules(&lane.breaker));
+                return Arc::clone(known);
+            }
+            Arc::new(Lane {
+                name: lane.name.clone(),
+                identity,
+                running: AtomicUsize::new(0),
+                judged: Mutex::new(Judged {
+                    breaker: Breaker::new(rules(&lane.breaker)),
+                    first_content: Ewma::new(FADE),
+                }),
+            })
+        });
+        // A credential may have been changed: whether it is refused is found out anew.
+        let keys = settings.providers.iter().map(|provider| {
+            let rules = Rules { consecutive: 0, rate: f64::INFINITY, ..rules(&settings.breaker) };
+            Arc::new(Key { provider: provider.name.clone(), breaker: Mutex::new(Breaker::new(rules)) })
+        });
+        Self { lanes: lanes.collect(), keys: keys.collect() }
+    }
+
+    /// A lane.
+    pub(super) fn lane(&self, lane: usize) -> &Arc<Lane> {
+        &self.lanes[lane]
+    }
+
+    /// Where a lane stands, its credential included.
+    pub(super) fn state(&self, choice: &Choice<'_>, now: Instant) -> State {
+        let key = lock(&self.keys[choice.provider].breaker).state(now);
+        match (key, choice.lane) {
+            (State::Closed, Some(lane)) => self.lanes[lane].judged().breaker.state(now),
+            (key, _) => key,
+        }
+    }
+
+    /// What a policy knows of a lane of a pool.
+    pub(super) fn candidate(&self, settings: &Settings, member: Member, now: Instant) -> Candidate {
+        let lane = &settings.lanes[member.lane];
+        let known = &self.lanes[member.lane];
+        let key = lock(&self.keys[lane.provider].breaker).would_admit(now);
+        let judged = known.judged();
+        let availability = match judged.breaker.state(now) {
+            _ if !key => Availability::Out,
+            State::Closed => Availability::Available,
+            State::Ramp { .. } | State::HalfOpen { probing: false } => Availability::Ramping,
+            _ => Availability::Out,
+        };
+        Candidate {
+            weight: member.weight,
+            tier: member.tier,
+            availability,
+            in_flight: count(known.running.load(Ordering::Relaxed)),
+            limit: lane.max_concurrent.map(count),
+            first_token: judged.first_content.average(now),
+            ..Candidate::default()
+        }
+    }
+
+    /// The right to send one request to a lane.
+    ///
+    /// With `anyway` it is given whatever is known: for want of a better lane.
+    ///
+    /// # Errors
+    /// [`Refused`], when the lane or its credential is out.
+    pub(super) fn admit(&self, choice: &Choice<'_>, anyway: bool) -> Result<Permit, Refused> {
+        let now = Instant::now();
+        let key = &self.keys[choice.provider];
+        let pass = take(&mut lock(&key.breaker), now, anyway)?;
+        let mut permit = Permit { key: Some((Arc::clone(key), pass)), lane: None };
+        if let Some(lane) = choice.lane {
+            let lane = &self.lanes[lane];
+            let pass = take(&mut lane.judged().breaker, now, anyway)?;
+            permit.lane = Some((Arc::clone(lane), pass));
+        }
+        Ok(permit)
+    }
+
+    /// An answer that had begun broke off by the provider's doing.
+    pub(super) fn cut(&self, lane: usize) {
+        let now = Instant::now();
+        let lane = &self.lanes[lane];
+        let mut judged = lane.judged();
+        let pass = judged.breaker.admit_anyway(now);
+        let change =
+            judged.breaker.record(now, pass, Outcome::Failure { retry_after: None }, fastrand::f64());
+        drop(judged);
+        lane.tell(change);
+    }
+
+    /// Every lane's name, and the name of its breaker's state.
+    pub(super) fn states(&self) -> impl Iterator<Item = (&str, &'static str)> {
+        let now = Instant::now();
+        self.lanes.iter().map(move |lane| (lane.name.as_str(), lane.judged().breaker.state(now).name()))
+    }
+
+    /// Every lane, for operators.
+    pub(super) fn shown<'a>(&'a self, settings: &'a Settings) -> impl Iterator<Item = Shown<'a>> {
+        let now = Instant::now();
+        settings.lanes.iter().zip(&self.lanes).map(move |(lane, known)| {
+            let judged = known.judged();
+            let breaker::Snapshot { state, age, left, counts, consecutive, trips, cools, reason } =
+                judged.breaker.snapshot(now);
+            Shown {
+                lane: &lane.name,
+                provider: &settings.providers[lane.provider].name,
+                upstream_model: &lane.upstream_model,
+                state: state.name(),
+                since_s: age.map(|age| age.as_secs_f64()),
+                admits_in_s: left.map(|left| left.as_secs_f64()),
+                reason: reason.map(breaker::Reason::name),
+                in_flight: known.running.load(Ordering::Relaxed),
+                max_concurrent: lane.max_concurrent,
+                successes: counts.successes,
+                failures: counts.failures,
+                slow: counts.slow,
+                consecutive_failures: consecutive,
+                trips,
+                rate_limits: cools,
+                first_content_s: judged.first_content.average(now).map(|average| average.value),
+                credential: lock(&self.keys[lane.provider].breaker).state(now).name(),
+            }
+        })
+    }
+}
+
+impl Lane {
+    fn judged(&self) -> MutexGuard<'_, Judged> {
+        lock(&self.judged)
+    }
+
+    fn tell(&self, change: Option<Transition>) {
+        let Some(Transition { from, to, reason }) = change else { return };
+        metrics::count_transition(&self.name, to.name(), reason.name());
+        tracing::warn!(
+            lane = self.name,
+            from = from.name(),
+            to = to.name(),
+            reason = reason.name(),
+            "a lane's breaker changed"
+        );
+    }
+}
+
+/// The right to send one request; dropping it says nothing of the lane, as when the caller has left.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Permit {
+    key: Option<(Arc<Key>, Pass)>,
+    lane: Option<(Arc<Lane>, Pass)>,
+}
+
+impl Permit {
+    /// The lane began to answer, after this time.
+    pub(super) fn succeeded(mut self, took: Duration) {
+        let now = Instant::now();
+        if let Some((lane, pass)) = self.lane.take() {
+            let mut judged = lane.judged();
+            judged.first_content.add(now, took.as_secs_f64());
+            let change = judged.breaker.record(now, pass, Outcome::Success { took }, fastrand::f64());
+            drop(judged);
+            lane.tell(change);
+        }
+        self.judge_key(now, Outcome::Success { took });
+    }
+
+    /// The lane did not answer.
+    pub(super) fn failed(mut self, fault: &Fault) {
+        let now = Instant::now();
+        let verdict = fault.verdict();
+        let outcome = match verdict.penalty {
+            _ if verdict.benches => Outcome::Benched,
+            Penalty::RateLimit => Outcome::RateLimited { retry_after: fault.retry_after },
+            Penalty::Failure => Outcome::Failure { retry_after: fault.retry_after },
+            Penalty::None => Outcome::Neutral,
+        };
+        let (of_lane, of_key) = match verdict.credential {
+            true => (Outcome::Neutral, outcome),
+            false => (outcome, Outcome::Neutral),
+        };
+        if let Some((lane, pass)) = self.lane.take() {
+            let change = lane.judged().breaker.record(now, pass, of_lane, fastrand::f64());
+            lane.tell(change);
+        }
+        self.judge_key(now, of_key);
+    }
+
+    fn judge_key(&mut self, now: Instant, outcome: Outcome) {
+        let Some((key, pass)) = self.key.take() else { return };
+        let change = lock(&key.breaker).record(now, pass, outcome, fastrand::f64());
+        if let Some(Transition { to, reason, .. }) = change {
+            tracing::warn!(
+                provider = key.provider,
+                to = to.name(),
+                reason = reason.name(),
+                "the standing of a provider's credential changed"
+            );
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if let Some((key, pass)) = self.key.take() {
+            lock(&key.breaker).cancel(pass);
+        }
+        if let Some((lane, pass)) = self.lane.take() {
+            lane.judged().breaker.cancel(pass);
+        }
+    }
+}
+
+/// The rules of a breaker, as far as the configuration says something of them.
+fn rules(raw: &raw::Breaker) -> Rules {
+    let default = Rules::default();
+    let span = |said: Option<Span>, otherwise: Duration| said.map_or(otherwise, |said| said.0);
+    Rules {
+        window: span(raw.window, default.window),
+        least: raw.least.unwrap_or(default.least),
+        rate: raw.rate.unwrap_or(default.rate),
+        consecutive: raw.consecutive.unwrap_or(default.consecutive),
+        cooldown: span(raw.cooldown, default.cooldown),
+        longest: span(raw.longest, default.longest),
+        slow: raw.slow_after.map(|after| Slow { after: after.0, rate: raw.slow_rate.unwrap_or(SLOW_RATE) }),
+        ramp: span(raw.ramp, default.ramp),
+        obeyed: span(raw.retry_after, default.obeyed),
+        ..default
+    }
+}
+
+fn take(breaker: &mut Breaker, now: Instant, anyway: bool) -> Result<Pass, Refused> {
+    if anyway { Ok(breaker.admit_anyway(now)) } else { breaker.admit(now, fastrand::f64()) }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn count(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
