@@ -102,7 +102,8 @@ mod tests {
 
     #[test]
     fn a_model_with_a_colon_is_a_model_to_who_gets_it_and_a_call_to_who_posts() {
-        assert_eq!(called(Method::GET, "/v1/models/a:countTokens", &[]), "openai_chat models a:countTokens");
+        assert_eq!(called(Method::GET, "/v1/models/a:8b", &[]), "openai_chat models a:8b");
+        assert_eq!(called(Method::POST, "/v1/models/a:8b", &[]), "unknown");
         assert_eq!(called(Method::POST, "/v1/models/a:countTokens", &[]), "gemini count_tokens a");
         assert_eq!(called(Method::POST, "/v1/models", &[]), "openai_chat only GET");
         assert_eq!(called(Method::DELETE, "/v1beta/models/a", &[]), "gemini only GET");

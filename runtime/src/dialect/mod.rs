@@ -78,13 +78,7 @@ pub enum Recognised<'a> {
 
 /// Recognises protocol and operation by method and raw path.
 pub fn recognise<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Recognised<'a> {
-    // What is below `/v1/models/` is a model of any name to who gets it, and may be a call to everybody else.
-    let listed = || lists::by_path(path, headers);
-    let call = if method == Method::GET {
-        listed().or_else(|| by_path(path))
-    } else {
-        by_path(path).or_else(listed)
-    };
+    let call = by_path(path).or_else(|| lists::by_path(path, headers));
     // What is posted to a model is a verb that nobody knows, not a look at the model.
     let is_verb =
         *method == Method::POST && call.as_ref().is_some_and(|call| call.operation == Operation::Models);
