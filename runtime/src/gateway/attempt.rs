@@ -17,7 +17,7 @@ use crate::dialect::{self, headers};
 use crate::fault::{Class, Fault};
 use crate::observe::metrics;
 use crate::route::{Choice, Ladder, Rung};
-use crate::translate::CallState;
+use crate::translate::{CallState, Repair};
 use crate::upstream;
 
 /// An answer that will be sent: from here on its status stands.
@@ -38,11 +38,13 @@ pub(super) struct Failure {
     pub(super) words: Option<(upstream::Answer, Option<Bytes>)>,
     /// What its answer said beside its body.
     pub(super) headers: HeaderMap,
+    /// What would put the request right, where the gateway's own translation was wrong.
+    repair: Option<Repair>,
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        Self { fault, words: None, headers: HeaderMap::new() }
+        Self { fault, words: None, headers: HeaderMap::new(), repair: None }
     }
 }
 
@@ -170,6 +172,7 @@ impl Gateway {
             climb.failures.passed_over(full);
             return Ok(Step::PassedOver);
         }
+        asking.repairs.clear();
         let planned = match self.plan(ctx, asking, choice).await {
             Ok(planned) => planned,
             Err(fault) if fault.retry_safe => {
@@ -180,7 +183,25 @@ impl Gateway {
         };
         ctx.settlement.attempts += 1;
         let begun = std::time::Instant::now();
-        match self.attempt(ctx, asking, choice, planned, climb.deadline, climb.content_by).await {
+        let mut tried = self.attempt(ctx, asking, choice, planned, climb.deadline, climb.content_by).await;
+        // What the gateway itself put wrong is put right, once.
+        if let Err(Failure { repair: Some(repair), .. }) = &tried {
+            let repair = repair.clone();
+            metrics::count_repair(&ctx.settlement.label, repair.name());
+            asking.repairs.push(repair.clone());
+            if let Ok(planned) = self.plan(ctx, asking, choice).await {
+                tried = self.attempt(ctx, asking, choice, planned, climb.deadline, climb.content_by).await;
+                if let (Ok(_), Some(lane), true) = (&tried, choice.lane, repair.is_of_model()) {
+                    tracing::warn!(
+                        lane = ctx.settlement.label,
+                        repair = repair.name(),
+                        "a model takes requests otherwise than is known of it; remembered"
+                    );
+                    self.shared.standing.lane(lane).learn(repair);
+                }
+            }
+        }
+        match tried {
             Ok(committed) => {
                 permit.succeeded(begun.elapsed());
                 Ok(Step::Committed(committed))
@@ -316,15 +337,13 @@ impl Gateway {
                     };
                     answer.body.settle_down();
                     match words {
-                        Some(words) => {
-                            Failure { fault, headers: HeaderMap::new(), words: Some((answer, words)) }
-                        }
-                        None => Failure { fault, headers: answer.headers, words: None },
+                        Some(words) => Failure { words: Some((answer, words)), ..fault.into() },
+                        None => Failure { headers: answer.headers, ..fault.into() },
                     }
                 }
                 Some(_) => {
-                    let fault = translated::failure(&mut answer, backend, upstream).await;
-                    Failure { fault, headers: answer.headers, words: None }
+                    let (fault, repair) = translated::failure(&mut answer, backend, upstream).await;
+                    Failure { headers: answer.headers, repair, ..fault.into() }
                 }
             });
         }
@@ -348,6 +367,6 @@ impl Gateway {
                 }
             }
         };
-        committed.map_err(|(fault, headers)| Failure { fault, headers, words: None })
+        committed.map_err(|(fault, headers)| Failure { headers, ..fault.into() })
     }
 }

@@ -199,6 +199,7 @@ impl Gateway {
             streamed,
             fidelity,
             fetched: HashMap::new(),
+            repairs: Vec::new(),
         };
 
         // 5. Forward or translate, 6. send, 7. commit: one lane after the other, until one begins to answer.

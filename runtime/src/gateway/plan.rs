@@ -13,7 +13,7 @@ use crate::config::raw::Fidelity;
 use crate::dialect::{Call, sniff};
 use crate::fault::{Class, Fault};
 use crate::route::{Choice, Ladder};
-use crate::translate::{Fetched, Wanted};
+use crate::translate::{Fetched, Repair, Wanted};
 
 /// A request that looks for a lane.
 pub(super) struct Asking<'a> {
@@ -25,6 +25,8 @@ pub(super) struct Asking<'a> {
     pub(super) fidelity: Option<Fidelity>,
     /// What was got from addresses in the body, by address.
     pub(super) fetched: HashMap<String, Fetched>,
+    /// What a lane has just said is to be put otherwise.
+    pub(super) repairs: Vec<Repair>,
 }
 
 /// A request as a lane gets it.
@@ -66,7 +68,7 @@ impl Gateway {
 
     fn try_plan(&self, ctx: &Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<Tried, Fault> {
         let settings = &self.shared.settings;
-        let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched } = *asking;
+        let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched, ref repairs } = *asking;
         let backend = settings.providers[choice.provider].protocol_for(call.protocol);
         if backend == call.protocol && !lane::holds_envelopes(call, body) {
             let plan = lane::forward(call, parts, choice, sniffed, body.clone())?;
@@ -76,9 +78,14 @@ impl Gateway {
         let fidelity = fidelity.or(pool).unwrap_or(settings.fidelity);
         let scope = ctx.caller.scope();
         let fetched = self.fetcher.is_enabled().then_some(fetched);
-        let facts = translated::facts(settings, choice, call, &scope, fidelity, fetched);
-        let carriage = &self.shared.carriage;
-        match translated::request(call, backend, &facts, body, streamed, fidelity, carriage) {
+        let mut facts = translated::facts(settings, choice, call, &scope, fidelity, fetched);
+        let mut known = choice.lane.map_or_else(Vec::new, |lane| self.shared.standing.lane(lane).learnt());
+        known.extend(repairs.iter().cloned());
+        for repair in &known {
+            repair.amend(&mut facts);
+        }
+        let terms = translated::Terms { fidelity, carriage: &self.shared.carriage, repairs: &known };
+        match translated::request(call, backend, &facts, body, streamed, &terms) {
             Ok(made) => Ok(Tried::Planned(Planned::Translate(Box::new(made)))),
             Err(translated::Refused::Wants(wanted)) => Ok(Tried::Wants(wanted)),
             Err(translated::Refused::Fault(fault)) => Err(*fault),

@@ -1,6 +1,6 @@
 //! How each lane stands: what is known of it from the requests that it served, shared by all workers.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,11 +12,14 @@ use crate::fault::{Fault, Penalty};
 use crate::observe::metrics;
 use crate::route::Choice;
 use crate::route::policy::{Availability, Candidate, Ewma};
+use crate::translate::Repair;
 
 /// In this time what is known of a lane's pace fades to a third.
 const FADE: Duration = Duration::from_secs(60);
 /// The share of slow answers that takes a lane out, where only what is slow is said.
 const SLOW_RATE: f64 = 0.5;
+/// Most fields that a lane is known not to take; each has a kind of its own otherwise.
+const MAX_DROPPED: usize = 32;
 
 /// Every lane and every credential.
 #[derive(Debug)]
@@ -34,6 +37,10 @@ pub(crate) struct Lane {
     identity: (String, String),
     pub(super) running: AtomicUsize,
     judged: Mutex<Judged>,
+    /// What its provider has said is to be put otherwise; the latest word of each kind.
+    learnt: Mutex<Vec<Repair>>,
+    /// Whether anything has been, so that nobody waits to find out that nothing has.
+    has_learnt: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -74,6 +81,8 @@ pub(super) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     first_content_s: Option<f64>,
     credential: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    learnt: Vec<&'static str>,
 }
 
 impl Standing {
@@ -97,6 +106,8 @@ impl Standing {
                     breaker: Breaker::new(rules(&lane.breaker)),
                     first_content: Ewma::new(FADE),
                 }),
+                learnt: Mutex::new(Vec::new()),
+                has_learnt: AtomicBool::new(false),
             })
         });
         // A credential may have been changed: whether it is refused is found out anew.
@@ -206,6 +217,7 @@ impl Standing {
                 rate_limits: cools,
                 first_content_s: judged.first_content.average(now).map(|average| average.value),
                 credential: lock(&self.keys[lane.provider].breaker).state(now).name(),
+                learnt: lock(&known.learnt).iter().map(Repair::name).collect(),
             }
         })
     }
@@ -214,6 +226,26 @@ impl Standing {
 impl Lane {
     fn judged(&self) -> MutexGuard<'_, Judged> {
         lock(&self.judged)
+    }
+
+    /// What is to be put otherwise than the configuration says.
+    pub(super) fn learnt(&self) -> Vec<Repair> {
+        if self.has_learnt.load(Ordering::Relaxed) { lock(&self.learnt).clone() } else { Vec::new() }
+    }
+
+    /// Remembers what put a request right.
+    pub(super) fn learn(&self, repair: Repair) {
+        let mut learnt = lock(&self.learnt);
+        if let (Repair::DropParameters(paths), Some(Repair::DropParameters(known))) =
+            (&repair, learnt.iter_mut().find(|known| matches!(known, Repair::DropParameters(_))))
+        {
+            let new: Vec<_> = paths.iter().filter(|path| !known.contains(path)).cloned().collect();
+            known.extend(new.into_iter().take(MAX_DROPPED.saturating_sub(known.len())));
+        } else {
+            learnt.retain(|known| known.name() != repair.name());
+            learnt.push(repair);
+        }
+        self.has_learnt.store(true, Ordering::Relaxed);
     }
 
     fn tell(&self, change: Option<Transition>) {

@@ -23,7 +23,9 @@ use crate::fault::{Class, Fault};
 use crate::observe::metrics::{Outcome, Tokens};
 use crate::route::Choice;
 use crate::stream::{self, Transcoder};
-use crate::translate::{self, CallState, Carriage, Fetched, ReasoningForm, Refusal, TargetFacts, Wanted};
+use crate::translate::{
+    self, CallState, Carriage, Fetched, ReasoningForm, Refusal, Repair, TargetFacts, UpstreamError, Wanted,
+};
 use crate::upstream;
 
 /// Most bytes of a translated stream that wait for its first content.
@@ -275,6 +277,15 @@ fn refused(refusal: Refusal) -> Refused {
     if refusal.path.is_empty() { fault.into() } else { fault.with_param(refusal.path).into() }
 }
 
+/// What a translation has to go by beside the target.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms<'a> {
+    pub(super) fidelity: Fidelity,
+    pub(super) carriage: &'a Carriage,
+    /// What the model is known to take otherwise than the facts say.
+    pub(super) repairs: &'a [Repair],
+}
+
 /// Makes a request into one for the backend.
 pub(super) fn request(
     call: &Call<'_>,
@@ -282,9 +293,9 @@ pub(super) fn request(
     facts: &TargetFacts<'_>,
     body: &[u8],
     streamed: bool,
-    fidelity: Fidelity,
-    carriage: &Carriage,
+    terms: &Terms<'_>,
 ) -> Result<Translated, Refused> {
+    let Terms { fidelity, carriage, repairs } = *terms;
     if call.operation == Operation::CountTokens {
         let message = format!("tokens cannot be counted by a provider that speaks {backend}");
         return Err(Fault::gateway(Class::Unsupported, message).into());
@@ -292,7 +303,15 @@ pub(super) fn request(
     // The walk has checked the syntax when it looked for the model.
     let document =
         Checked::assume(body).map_err(|error| Fault::client(Class::InvalidRequest, error.to_string()))?;
-    let outbound = translate::request(call.protocol, backend, document, facts, carriage).map_err(refused)?;
+    let mut outbound =
+        translate::request(call.protocol, backend, document, facts, carriage).map_err(refused)?;
+    for repair in repairs {
+        let Some((body, left_out)) = repair.strip(&outbound.body) else { continue };
+        outbound.body = body;
+        for path in left_out {
+            outbound.ledger.note(EffectKind::Dropped, path, "the model does not take it");
+        }
+    }
     if fidelity == Fidelity::Strict {
         let lost = outbound.ledger.effects().iter().find(|effect| effect.kind == EffectKind::Dropped);
         if let Some(lost) = lost {
@@ -320,24 +339,30 @@ pub(super) fn request(
     Ok(Translated { plan, state: outbound.state, ledger: outbound.ledger })
 }
 
-/// Makes a provider's failure into one that can be told in any dialect.
+/// Makes a provider's failure into one that can be told in any dialect, with what would put the request right.
 pub(super) async fn failure(
     answer: &mut upstream::Answer,
     backend: Protocol,
     upstream: &upstream::Upstream,
-) -> Fault {
+) -> (Fault, Option<Repair>) {
     let body = match whole(&mut answer.body, MAX_FAILURE).await {
         Ok(body) => upstream.masked(body),
         // What the status says is true even if the words about it are too many or broke off.
         Err(_) => Bytes::new(),
     };
-    told(answer, backend, &body)
+    let error = read(answer, backend, &body);
+    let repair = translate::repair_of(backend, &error);
+    (error.into_fault(), repair)
 }
 
 /// The fault that a provider's status, head and words tell of.
 pub(super) fn told(answer: &upstream::Answer, backend: Protocol, words: &[u8]) -> Fault {
+    read(answer, backend, words).into_fault()
+}
+
+fn read(answer: &upstream::Answer, backend: Protocol, words: &[u8]) -> UpstreamError {
     let now = std::time::SystemTime::now();
-    translate::upstream_error(backend, answer.status.as_u16(), &answer.headers, words, now).into_fault()
+    translate::upstream_error(backend, answer.status.as_u16(), &answer.headers, words, now)
 }
 
 /// Makes a provider's answer into the caller's, as far as is needed to be sure that it is one.

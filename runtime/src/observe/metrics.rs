@@ -30,6 +30,7 @@ struct Metrics {
     faults: IntCounterVec,
     failed_attempts: IntCounterVec,
     transitions: IntCounterVec,
+    repairs: IntCounterVec,
     states: IntGaugeVec,
     tokens: IntCounterVec,
     effects: IntCounterVec,
@@ -77,6 +78,11 @@ impl Metrics {
                 "busbar_lane_transitions_total",
                 "Changes of a lane's breaker, by the state it went to and what brought it about.",
                 &["lane", "state", "reason"],
+            ),
+            repairs: counters(
+                "busbar_repairs_total",
+                "Requests that were put otherwise because a provider said so, by what was changed.",
+                &["lane", "repair"],
             ),
             states: register(
                 &registry,
@@ -262,6 +268,11 @@ pub fn count_fault(fault: &Fault) {
 /// Counts an attempt at a lane that failed before the caller was sent anything.
 pub fn count_failed_attempt(lane: &str, class: &str) {
     METRICS.failed_attempts.with_label_values(&[lane, class]).inc();
+}
+
+/// Counts a request that was put otherwise because its provider said so.
+pub fn count_repair(lane: &str, repair: &str) {
+    METRICS.repairs.with_label_values(&[lane, repair]).inc();
 }
 
 /// Counts a change of a lane's breaker.

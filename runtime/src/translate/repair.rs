@@ -4,13 +4,20 @@
 //! (`[[repair]]` in `schemas/<protocol>/rules.toml`). Such a refusal harms no lane and is no fault of the caller's: the
 //! request is made once more with what has been learnt, and what holds for the model is remembered.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use busbar_protocols::prelude::rules::RepairRule;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::{ReasoningForm, TargetFacts, UpstreamError};
 use crate::Protocol;
 
 /// Longest path of a field that is left out, in bytes.
 const MAX_PATH: usize = 128;
+/// The ids of the items of an input, whose places are each of a list.
+const ITEM_IDS: &str = "input.*.id";
 
 /// What to change in a request that a provider refused.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -104,6 +111,25 @@ impl Repair {
         }
     }
 
+    /// The request without the fields that it says to leave out, and which of them it had; none where it had none.
+    pub fn strip(&self, body: &[u8]) -> Option<(Vec<u8>, Vec<String>)> {
+        let paths: &[String] = match self {
+            Repair::DropParameters(paths) => paths,
+            Repair::ItemIds(false) => &[ITEM_IDS.to_owned()],
+            _ => return None,
+        };
+        let mut body = String::from_utf8(body.to_vec()).ok()?;
+        let mut left_out = Vec::new();
+        for path in paths {
+            let steps: Vec<&str> = path.split('.').collect();
+            if let Some(rest) = without(&body, &steps) {
+                body = rest;
+                left_out.push(path.clone());
+            }
+        }
+        (!left_out.is_empty()).then(|| (body.into_bytes(), left_out))
+    }
+
     fn of(kind: &str, number: Option<u64>, paths: Vec<String>) -> Option<Self> {
         Some(match kind {
             "max_tokens_new" => Repair::MaxTokensField(Spelling::New),
@@ -193,6 +219,69 @@ fn found<'a>(pattern: &str, message: &'a str) -> Option<&'a str> {
         at = end + part.len();
     }
     Some(found)
+}
+
+/// A document without what is at a path; `*` is each of a list. None where there is nothing.
+fn without(json: &str, path: &[&str]) -> Option<String> {
+    let (first, rest) = path.split_first()?;
+    if *first == "*" {
+        let items: Vec<&RawValue> = serde_json::from_str(json).ok()?;
+        let mut changed = false;
+        let items: Vec<Cow<'_, str>> = items
+            .into_iter()
+            .map(|item| match without(item.get(), rest) {
+                Some(item) => {
+                    changed = true;
+                    item.into()
+                }
+                None => item.get().into(),
+            })
+            .collect();
+        return changed.then(|| format!("[{}]", items.join(",")));
+    }
+    let Members(members) = serde_json::from_str(json).ok()?;
+    let mut changed = false;
+    let mut out = String::with_capacity(json.len());
+    for (name, value) in members {
+        let fitted = match (name == *first, rest) {
+            (true, []) => {
+                changed = true;
+                continue;
+            }
+            (true, rest) => without(value.get(), rest),
+            (false, _) => None,
+        };
+        changed |= fitted.is_some();
+        out.push(if out.is_empty() { '{' } else { ',' });
+        out.push_str(&serde_json::to_string(&name).ok()?);
+        out.push(':');
+        out.push_str(fitted.as_deref().unwrap_or(value.get()));
+    }
+    out.push_str(if out.is_empty() { "{}" } else { "}" });
+    changed.then_some(out)
+}
+
+/// The members of an object in their order, each value as it is written.
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Each;
+        impl<'de> Visitor<'de> for Each {
+            type Value = Vec<(String, &'de RawValue)>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(members)
+            }
+        }
+        deserializer.deserialize_map(Each).map(Members)
+    }
 }
 
 #[cfg(test)]
@@ -312,5 +401,25 @@ mod tests {
         assert_eq!(repair(400, &body.replace("seed", "messages[0].x")), None);
         assert_eq!(repair(400, &body.replace("seed", "tools")), None);
         assert_eq!(repair(400, r#"{"error":{"message":"no","param":"seed","code":"invalid_value"}}"#), None);
+    }
+
+    #[test]
+    fn fields_are_left_out_and_all_else_stays_as_it_is_written() {
+        let drop = |paths: &[&str], body: &str| {
+            let repair = Repair::DropParameters(paths.iter().map(|path| (*path).to_owned()).collect());
+            let (body, left_out) = repair.strip(body.as_bytes())?;
+            Some((String::from_utf8(body).unwrap(), left_out.join(" ")))
+        };
+        let body = r#"{"a":1e400, "b":{"c":[1.0],"d":"\u00e9"},"a":2}"#;
+        assert_eq!(drop(&["b.c"], body).unwrap().0, r#"{"a":1e400,"b":{"d":"\u00e9"},"a":2}"#);
+        assert_eq!(
+            drop(&["a", "x", "b.y"], body),
+            Some((r#"{"b":{"c":[1.0],"d":"\u00e9"}}"#.into(), "a".into()))
+        );
+        assert_eq!(drop(&["b.c.d", "z"], body), None);
+        assert_eq!(drop(&["a"], r#"{"a":1}"#).unwrap().0, "{}");
+        let items = br#"{"input":[{"id":"rs_1","type":"reasoning"},{"role":"user"}],"id":"kept"}"#;
+        let (stripped, _) = Repair::ItemIds(false).strip(items).unwrap();
+        assert_eq!(stripped, br#"{"input":[{"type":"reasoning"},{"role":"user"}],"id":"kept"}"#);
     }
 }

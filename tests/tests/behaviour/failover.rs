@@ -408,3 +408,49 @@ fn a_dead_pool_costs_one_attempt_a_request_and_what_the_caller_broke_harms_nobod
     assert_eq!(wrong.requests(), 6);
     assert_eq!(lanes(&gateway)["a"]["state"], "closed");
 }
+
+#[test]
+fn what_the_gateway_put_wrong_is_put_right_once_and_remembered() {
+    let refusals = [
+        (
+            "max_tokens",
+            r#"Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead."#,
+        ),
+        (
+            "temperature",
+            r#"Unsupported value: 'temperature' does not support 0.5 with this model. Only the default (1) value is supported."#,
+        ),
+    ];
+    for (field, words) in refusals {
+        let upstream = Upstream::start(move |request, connection| {
+            let answer = match request.json()?.get(field) {
+                Some(_) => {
+                    let error = serde_json::json!({"error": {"message": words, "type": "invalid_request_error", "param": field,
+                        "code": if field == "max_tokens" { "unsupported_parameter" } else { "unsupported_value" }}});
+                    upstream::response(400, &[], &error.to_string())
+                }
+                None => upstream::response(200, &[], &whole(Dialect::OpenaiChat, "well")),
+            };
+            Ok(connection.write(&answer)?)
+        });
+        let gateway = pool(Dialect::OpenaiChat, &upstream, &upstream, "");
+        let body =
+            r#"{"model":"a","max_tokens":64,"temperature":0.5,"messages":[{"role":"user","content":"Hi"}]}"#;
+        for expected in [2, 1] {
+            let answer = http::post(gateway.address, "/v1/messages", &[], body).unwrap();
+            assert_eq!(answer.status(), 200, "{field}: {}", answer.text());
+            assert_eq!(upstream.requests(), expected, "{field}");
+            assert_eq!(answer.header("busbar-fidelity").is_some(), field == "temperature", "{field}");
+        }
+        let lane = &lanes(&gateway)["a"];
+        assert_eq!(
+            (lane["learnt"].as_array().map(Vec::len), &lane["state"]),
+            (Some(1), &"closed".into()),
+            "{lane}"
+        );
+        // What the caller itself put wrong is the caller's.
+        let own = format!(r#"{{"model":"a","{field}":1,"messages":[{{"role":"user","content":"Hi"}}]}}"#);
+        assert_eq!(http::post(gateway.address, "/v1/chat/completions", &[], &own).unwrap().status(), 400);
+        assert_eq!(upstream.requests(), 1);
+    }
+}
