@@ -6,9 +6,11 @@ use busbar_codegen::schema::Schema;
 
 use crate::canon::canonical;
 use crate::codecs::through_ir;
+use crate::docs::corpus::examples;
 use crate::docs::{Extras, Root, document};
 use crate::exceptions::Exceptions;
 use crate::judge::judge;
+use crate::leaves::{Direction, Fault, check};
 use crate::report::Report;
 use crate::{data, suite, targets};
 
@@ -56,30 +58,58 @@ pub fn round_trips(seed: u64, cases: u64, exceptions: &mut Exceptions, report: &
     Ok(())
 }
 
-/// Every value of documents that the schema allows is in the translation, or the report names it.
+/// Every value of documents that the schema allows is in the translation, or the report names it; a table of figures.
 ///
 /// # Errors
-/// When a schema cannot be read.
-pub fn leaves(seed: u64, cases: u64, exceptions: &mut Exceptions, report: &mut Report) -> Result<()> {
+/// When a schema or an example cannot be read.
+pub fn leaves(
+    seed: u64,
+    cases: u64,
+    wanted: &dyn Fn(&Direction) -> bool,
+    exceptions: &mut Exceptions,
+    report: &mut Report,
+) -> Result<String> {
+    let mut table = String::from(
+        "| from | to | kind | documents | refused | values | kept | converted | reported | need no word | silent | wrong |\n\
+         | --- | --- | --- | --: | --: | --: | --: | --: | --: | --: | --: | --: |\n",
+    );
     for source in Protocol::ALL {
-        for target in targets(source) {
-            let schema = schema(source)?;
-            for (root, name) in [(Root::Request, "request"), (Root::Response, "response")] {
-                let found = crate::leaves::check(&schema, source, target, root, seed, cases);
-                report.passed += found.kept + found.reported;
+        let schema = schema(source)?;
+        for (root, name) in [(Root::Request, "request"), (Root::Response, "response")] {
+            let examples = examples(source, root)?;
+            for target in targets(source) {
+                let direction = Direction { source, target, root };
+                if !wanted(&direction) {
+                    continue;
+                }
+                let found = check(&schema, &examples, direction, seed, cases);
+                report.passed += found.kept + found.converted + found.reported;
+                let of = |kind| found.faults.keys().filter(|(fault, _)| *fault == kind).count();
+                let values = found.kept + found.converted + found.reported + found.listed + found.silent;
+                table.push_str(&format!(
+                    "| {source} | {target} | {name} | {} | {} | {values} | {} | {} | {} | {} | {} | {} |\n",
+                    found.documents,
+                    found.refused,
+                    found.kept,
+                    found.converted,
+                    found.reported,
+                    found.listed,
+                    of(Fault::Silent),
+                    of(Fault::Wrong),
+                ));
                 // Two of six reasons to end are failures at one provider; at another all members may be left out.
                 if found.refused > cases / 2 {
                     let check = format!("leaf {source} {name}");
                     report.fail(exceptions, &check, target.name(), format!("{} refused", found.refused));
                 }
-                for (path, example) in found.silent {
+                for ((_, path), example) in found.faults {
                     let check = format!("leaf {source} {name} {path}");
                     report.fail(exceptions, &check, target.name(), example);
                 }
             }
         }
     }
-    Ok(())
+    Ok(table)
 }
 
 /// What is wrong with one round trip.

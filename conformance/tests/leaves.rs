@@ -5,13 +5,13 @@ use busbar_conformance::data;
 use busbar_conformance::exceptions::Exceptions;
 use busbar_conformance::report::Report;
 
-const CASES: u64 = 600;
+const CASES: u64 = 60;
 
 #[test]
 fn nothing_is_lost_in_silence() {
     let mut exceptions = Exceptions::load(&data("exceptions.toml")).unwrap();
     let mut report = Report::default();
-    leaves(0, CASES, &mut exceptions, &mut report).unwrap();
+    leaves(0, CASES, &|_| true, &mut exceptions, &mut report).unwrap();
     report.check_exceptions(&exceptions, |check| check.starts_with("leaf "));
     let lost: Vec<String> = report
         .failed

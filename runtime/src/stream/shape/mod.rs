@@ -483,7 +483,7 @@ impl Shaper {
             }
             return Ok(stop);
         }
-        if said.is_some() || end.reason == Some(StopReason::ContentFilter) {
+        if said.is_some() {
             end.reason = Some(StopReason::Refusal);
             end.explanation = end.explanation.take().or(said.map(Text::from));
         }

@@ -103,9 +103,6 @@ pub(super) fn fit_refusal(response: &mut ir::Response<'_>, shape: &mut Shape<'_>
             }
             continue;
         }
-        if stop.reason == Some(ir::StopReason::ContentFilter) {
-            stop.reason = Some(ir::StopReason::Refusal);
-        }
         for block in content.iter_mut() {
             let ir::Block::Refusal(node) = block else { continue };
             let said = node.text.take().map(|said| said.decode().into_owned()).unwrap_or_default();

@@ -47,6 +47,7 @@ pub(super) fn fit_document_names(request: &mut ir::Request<'_>, shape: &mut Shap
 }
 
 fn name(node: &mut ir::DocumentBlock<'_>, taken: &mut HashSet<String>, shape: &mut Shape<'_>) {
+    let member = if node.title.is_some() { "title" } else { "source.filename" };
     let own = node.title.take().or_else(|| node.source.filename.take());
     node.source.filename = None;
     let own = own.map(|own| own.decode().into_owned()).unwrap_or_default();
@@ -59,7 +60,7 @@ fn name(node: &mut ir::DocumentBlock<'_>, taken: &mut HashSet<String>, shape: &m
     }
     if made != own && !own.is_empty() {
         let reason = format!("the document {own:?} goes up as {made:?}, as the target wants names");
-        shape.report.member(EffectKind::Adapted, node.at, "Block.document", "title", reason);
+        shape.report.member(EffectKind::Adapted, node.at, "Block.document", member, reason);
     }
     node.title = Some(Text::plain(made));
 }

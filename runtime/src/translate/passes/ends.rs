@@ -31,7 +31,7 @@ pub(super) fn fit_ends(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         node.text = Some(Text::plain(said.decode().trim_end().to_owned()));
         shape.report.node(
             EffectKind::Adapted,
-            at,
+            node.at,
             "the target refuses white space at the end of a begun answer",
         );
     }

@@ -34,6 +34,8 @@ pub(super) fn fit_tool_ids(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
     }
 }
 
+const REFUSED: &str = "the name of the tool has characters or a length that the target refuses";
+
 /// Makes the names of tools fit, wherever one stands, and remembers the caller's.
 pub(super) fn fit_tool_names(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     let mut names = Fitted::new(shape.to.tool_names, 16);
@@ -42,6 +44,7 @@ pub(super) fn fit_tool_names(request: &mut ir::Request<'_>, shape: &mut Shape<'_
             names.reserve(name);
         }
     }
+    let mut declared: HashSet<String> = HashSet::new();
     let mut fitted: HashMap<String, String> = HashMap::new();
     let mut change = |name: &mut Option<Text<'_>>| -> bool {
         let Some(old) = name.as_ref().map(|name| name.decode().into_owned()) else { return false };
@@ -61,28 +64,33 @@ pub(super) fn fit_tool_names(request: &mut ir::Request<'_>, shape: &mut Shape<'_
             _ => continue,
         };
         if change(name) {
-            shape.report.node(
-                EffectKind::Adapted,
-                at,
-                "the name of the tool has characters or a length that the target refuses",
-            );
+            shape.report.node(EffectKind::Adapted, at, REFUSED);
         }
+        declared.extend(name.as_ref().map(|name| name.decode().into_owned()));
     }
+    // A declaration has said it for all that name the tool.
+    let is_declared =
+        |name: &Option<Text<'_>>| name.as_ref().is_some_and(|name| declared.contains(&*name.decode()));
     for block in request.turns.iter_mut().flatten().flat_map(|turn| turn.content.iter_mut().flatten()) {
-        match block {
-            ir::Block::ToolCall(node) => change(&mut node.name),
+        let (name, at) = match block {
+            ir::Block::ToolCall(node) => (&mut node.name, node.at),
             // The call says the name; a result repeats it only where the target wants it.
             ir::Block::ToolResult(node) if !shape.to.tools.result_names => {
                 node.name = None;
-                false
+                continue;
             }
-            ir::Block::ToolResult(node) => change(&mut node.name),
-            _ => false,
+            ir::Block::ToolResult(node) => (&mut node.name, node.at),
+            _ => continue,
         };
+        if change(name) && !is_declared(name) {
+            shape.report.node(EffectKind::Adapted, at, REFUSED);
+        }
     }
-    change(&mut request.tool_choice.name);
-    for tool in request.tool_choice.allowed.iter_mut().flatten() {
-        change(&mut tool.name);
+    let allowed = request.tool_choice.allowed.iter_mut().flatten().map(|tool| &mut tool.name);
+    for name in allowed.chain([&mut request.tool_choice.name]) {
+        if change(name) && !is_declared(name) {
+            shape.report.request(EffectKind::Adapted, "tool_choice.name", REFUSED);
+        }
     }
     for (new, old) in fitted {
         // A custom tool is remembered by the name that goes up.

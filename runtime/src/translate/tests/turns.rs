@@ -166,12 +166,12 @@ fn a_begun_answer_goes_up_trimmed_or_as_a_question() {
     let history = json!([user("a"), { "role": "assistant", "content": "It is \n" }]);
     let up = chat(json!({ "messages": history }));
     assert_eq!(up.body["messages"][1], json!({ "role": "assistant", "content": "It is" }));
-    assert_eq!(up.effects, ["adapted messages[1]"]);
+    assert_eq!(up.effects, ["adapted messages[1].content"]);
     let cannot = TargetFacts { prefill: false, ..facts() };
     let body = json!({ "model": "x", "max_tokens": 9, "messages": history });
     let up = try_up(OpenaiChat, &body, &cannot, &Carriage::default()).unwrap();
     assert_eq!(up.body["messages"][2]["role"], "user");
-    assert_eq!(up.effects, ["adapted messages[1]", "emulated messages[1]"]);
+    assert_eq!(up.effects, ["adapted messages[1].content", "emulated messages[1]"]);
 }
 
 #[test]

@@ -29,15 +29,25 @@ pub(super) fn take<'a>(candidate: &mut wire::Candidate<'a>) -> Vec<Found<'a>> {
     }
     if let Field::Value(metadata) = &mut candidate.grounding_metadata {
         let chunks = take_field(&mut metadata.grounding_chunks).unwrap_or_default();
+        let mut used = vec![false; chunks.len()];
         let mut left = Vec::new();
         for mut support in take_field(&mut metadata.grounding_supports).unwrap_or_default() {
             let segment = take_field(&mut support.segment).unwrap_or_default();
             let (start, end) = (at(&segment.start_index).unwrap_or(0), at(&segment.end_index));
+            let mut nowhere = Vec::new();
             for index in take_field(&mut support.grounding_chunk_indices).unwrap_or_default() {
-                let chunk = index.as_u64().and_then(|index| chunks.get(usize::try_from(index).ok()?));
-                if let Some(citation) = chunk.and_then(source_of) {
+                let place = index.as_u64().and_then(|index| usize::try_from(index).ok());
+                let citation = place.and_then(|place| Some((place, source_of(chunks.get(place)?)?)));
+                if let Some((place, citation)) = citation {
+                    used[place] = true;
                     push(&mut found, Found { citation, start, end });
+                } else {
+                    nowhere.push(index);
                 }
+            }
+            if !nowhere.is_empty() {
+                support.grounding_chunk_indices = Field::Value(nowhere);
+                support.segment = Field::Value(segment);
             }
             if support != wire::GroundingSupport::default() {
                 left.push(support);
@@ -45,6 +55,12 @@ pub(super) fn take<'a>(candidate: &mut wire::Candidate<'a>) -> Vec<Found<'a>> {
         }
         if !left.is_empty() {
             metadata.grounding_supports = Field::Value(left);
+        }
+        // What no support points to is no citation of these words; it stays, to be reported.
+        let unused: Vec<_> =
+            chunks.into_iter().zip(used).filter(|(_, used)| !used).map(|(chunk, _)| chunk).collect();
+        if !unused.is_empty() {
+            metadata.grounding_chunks = Field::Value(unused);
         }
         if **metadata == wire::GroundingMetadata::default() {
             candidate.grounding_metadata = Field::Absent;
@@ -145,8 +161,12 @@ pub(super) fn put<'a>(candidate: &mut ir::Candidate<'a>, found: Vec<Found<'a>>) 
     let content = candidate.content.get_or_insert_with(Vec::new);
     for (place, block) in content.iter().enumerate() {
         if let ir::Block::Text(node) = block {
-            said.push_str(&node.text.as_ref().map(Text::decode).unwrap_or_default());
-            ends.push((said.len(), place));
+            let text = node.text.as_ref().map(Text::decode).unwrap_or_default();
+            said.push_str(&text);
+            // An empty text may be left out, and what is cited with it.
+            if !text.is_empty() || ends.is_empty() {
+                ends.push((said.len(), place));
+            }
         }
     }
     for Found { mut citation, start, end } in found {
@@ -276,7 +296,7 @@ mod tests {
         let left = String::from_utf8(wire.to_json()).unwrap();
         assert_eq!(
             left,
-            r#"{"citationMetadata":{"citationSources":[{"license":"mit"}]},"groundingMetadata":{"groundingSupports":[{"confidenceScores":[0.5]}],"webSearchQueries":["q"]}}"#
+            r#"{"citationMetadata":{"citationSources":[{"license":"mit"}]},"groundingMetadata":{"groundingSupports":[{"confidenceScores":[0.5],"groundingChunkIndices":[7],"segment":{"endIndex":6,"startIndex":3}}],"webSearchQueries":["q"]}}"#
         );
         let mut candidate =
             ir::Candidate { content: Some(vec![text("é!"), text("abc")]), ..ir::Candidate::default() };

@@ -1,9 +1,17 @@
 //! Makes documents that a schema allows, from a seed.
 
-use std::ops::Range;
+pub mod corpus;
+mod marks;
+
+pub use marks::{Leaf, Mark, Marked, Plan, marked};
+
+use std::collections::BTreeSet;
 
 use busbar_codegen::schema::{Def, Field, Kind, Schema, Type, Union};
 use fastrand::Rng;
+use serde_json::Value;
+
+use marks::{Marks, Step};
 
 /// Which document of the chat operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,47 +62,8 @@ const ONE_OF: &[(&str, &[&str])] = &[
 /// Makes one document; the same seed makes the same document.
 pub fn document(schema: &Schema, root: Root, seed: u64, extras: Extras) -> String {
     let mut maker = Maker::new(schema, seed, extras);
-    maker.named(root.name(schema), 0);
+    maker.named(root.name(schema), None, 0);
     maker.out
-}
-
-/// A document in which every value can be told from every other, and where each stands.
-#[derive(Debug)]
-pub struct Marked {
-    /// The document.
-    pub json: String,
-    /// Its values, but for constants and nulls.
-    pub leaves: Vec<Leaf>,
-}
-
-/// A value in a marked document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Leaf {
-    /// Where it stands, in the form that a ledger writes.
-    pub path: String,
-    /// What of it must be found elsewhere.
-    pub mark: Mark,
-    /// Its bytes in the document.
-    pub range: Range<usize>,
-}
-
-/// How a value can be recognised in another document.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mark {
-    /// By this piece of text, which stands nowhere else.
-    Found(String),
-    /// By what changes when it gives way to this other value.
-    Instead(String),
-}
-
-/// Makes one marked document; the same seed makes the same document.
-pub fn marked(schema: &Schema, root: Root, seed: u64, extras: Extras) -> Marked {
-    let mut maker = Maker::new(schema, seed, extras);
-    maker.marks = Some(Marks::default());
-    maker.budget = 120;
-    maker.named(root.name(schema), 0);
-    let leaves = maker.marks.map(|marks| marks.leaves).unwrap_or_default();
-    Marked { json: maker.out, leaves }
 }
 
 impl Root {
@@ -108,43 +77,6 @@ impl Root {
     }
 }
 
-/// What a marked document needs while it is made.
-#[derive(Debug, Default)]
-struct Marks {
-    leaves: Vec<Leaf>,
-    path: Vec<Step>,
-    count: u32,
-    /// The id of the last call, for a result to name.
-    call: Option<String>,
-}
-
-#[derive(Debug)]
-enum Step {
-    Member(String),
-    Item(usize),
-}
-
-impl Marks {
-    fn path(&self) -> String {
-        let mut path = String::new();
-        for step in &self.path {
-            match step {
-                Step::Member(name) if path.is_empty() => path.push_str(name),
-                Step::Member(name) => path.push_str(&format!(".{name}")),
-                Step::Item(index) => path.push_str(&format!("[{index}]")),
-            }
-        }
-        path
-    }
-
-    fn member(&self) -> &str {
-        match self.path.last() {
-            Some(Step::Member(name)) => name,
-            _ => "",
-        }
-    }
-}
-
 struct Maker<'s> {
     schema: &'s Schema,
     rng: Rng,
@@ -153,6 +85,10 @@ struct Maker<'s> {
     marks: Option<Marks>,
     /// Values still allowed before everything optional is left out.
     budget: i32,
+    /// Members and items that may be left out, counted; one number each, whatever else is left out.
+    choices: u32,
+    /// The numbers of those that are left out of a document that is made smaller.
+    without: BTreeSet<u32>,
 }
 
 /// Nesting from which only what is required is written.
@@ -160,7 +96,16 @@ const DEEP: usize = 9;
 
 impl<'s> Maker<'s> {
     fn new(schema: &'s Schema, seed: u64, extras: Extras) -> Self {
-        Self { schema, rng: Rng::with_seed(seed), extras, out: String::new(), marks: None, budget: 400 }
+        Self {
+            schema,
+            rng: Rng::with_seed(seed),
+            extras,
+            out: String::new(),
+            marks: None,
+            budget: 400,
+            choices: 0,
+            without: BTreeSet::new(),
+        }
     }
 
     fn enter(&mut self, step: Step) {
@@ -175,33 +120,41 @@ impl<'s> Maker<'s> {
         }
     }
 
-    /// Writes a value that can be recognised, if the document is a marked one.
-    fn mark(&mut self, make: impl FnOnce(&mut Rng, u32) -> (String, Mark)) -> bool {
-        let Some(marks) = &mut self.marks else { return false };
-        marks.count += 1;
-        let (json, mark) = make(&mut self.rng, marks.count);
+    /// Writes something that may be left out, and takes it back when it is.
+    ///
+    /// It is made all the same, so that what follows is the same document with and without it.
+    fn optional(&mut self, make: impl FnOnce(&mut Self)) -> bool {
+        self.choices += 1;
+        let kept = !self.without.contains(&self.choices);
         let start = self.out.len();
-        self.out.push_str(&json);
-        let path = marks.path();
-        marks.leaves.push(Leaf { path, mark, range: start..self.out.len() });
-        true
+        let leaves = self.marks.as_ref().map_or(0, |marks| marks.leaves.len());
+        make(self);
+        if !kept {
+            self.out.truncate(start);
+            if let Some(marks) = &mut self.marks {
+                marks.leaves.truncate(leaves);
+            }
+        }
+        kept
     }
 
-    fn named(&mut self, name: &str, depth: usize) {
+    fn named(&mut self, name: &str, like: Option<&Value>, depth: usize) {
         let schema = self.schema;
         match &schema.types[name] {
             Def::Object(fields) => {
-                let left_out = self.left_out(name);
-                self.object(
-                    fields.iter().filter(|(name, _)| !left_out.contains(&name.as_str())),
-                    None,
-                    depth,
-                );
+                let left_out = self.left_out(name, like);
+                let said = fields.iter().filter(|(name, _)| !left_out.contains(&name.as_str()));
+                self.object(said, None, like, depth);
             }
             Def::Enum(words) => {
+                let same = like.and_then(Value::as_str);
+                if let Some(word) = same.filter(|word| !words.iter().any(|known| known == word)) {
+                    return self.string_literal(word);
+                }
                 if let [_, _, ..] = &words[..]
                     && self.mark(|rng, _| {
-                        let at = rng.usize(..words.len());
+                        let same = words.iter().position(|word| Some(word.as_str()) == same);
+                        let at = same.unwrap_or_else(|| rng.usize(..words.len()));
                         let other = &words[(at + 1) % words.len()];
                         (quoted(&words[at]), Mark::Instead(quoted(other)))
                     })
@@ -217,26 +170,30 @@ impl<'s> Maker<'s> {
             }
             Def::Union(Union::Tag { field, variants, untagged }) => {
                 let all: Vec<(&String, &String)> = variants.iter().collect();
-                let (tag, target) = all[self.rng.usize(..all.len())];
+                let same = like.and_then(|like| like.get(field)).and_then(Value::as_str);
+                let same = all.iter().position(|(tag, _)| Some(tag.as_str()) == same);
+                let (tag, target) = all[same.unwrap_or_else(|| self.rng.usize(..all.len()))];
                 let Def::Object(fields) = &schema.types[target] else { return self.out.push_str("{}") };
                 let leave_out = untagged.as_ref() == Some(target) && self.rng.bool();
                 let tag =
                     if leave_out { (field.as_str(), None) } else { (field.as_str(), Some(tag.as_str())) };
-                self.object(fields.iter(), Some(tag), depth);
+                self.object(fields.iter(), Some(tag), like, depth);
             }
             Def::Union(Union::Shape(forms)) => {
                 let all: Vec<(&Kind, &Type)> = forms.iter().collect();
-                let (_, form) = all[self.rng.usize(..all.len())];
-                self.value(form, depth);
+                let same = like.and_then(|like| all.iter().position(|(kind, _)| **kind == kind_of(like)));
+                let (_, form) = all[same.unwrap_or_else(|| self.rng.usize(..all.len()))];
+                self.value(form, like.filter(|_| same.is_some()), depth);
             }
             Def::Union(Union::Key(forms)) => {
                 let all: Vec<(&String, &Type)> = forms.iter().collect();
-                let (key, form) = all[self.rng.usize(..all.len())];
+                let same = all.iter().position(|(key, _)| like.is_some_and(|like| like.get(key).is_some()));
+                let (key, form) = all[same.unwrap_or_else(|| self.rng.usize(..all.len()))];
                 self.out.push('{');
                 self.string_literal(key);
                 self.out.push(':');
                 self.enter(Step::Member(key.clone()));
-                self.value(form, depth + 1);
+                self.value(form, like.and_then(|like| like.get(key)), depth + 1);
                 self.leave();
                 self.out.push('}');
             }
@@ -246,11 +203,12 @@ impl<'s> Maker<'s> {
     }
 
     /// Members that a document whose values are looked for does not have, because another one stands for them.
-    fn left_out(&mut self, ty: &str) -> Vec<&'static str> {
+    fn left_out(&mut self, ty: &str, like: Option<&Value>) -> Vec<&'static str> {
         let Some((_, one_of)) = ONE_OF.iter().find(|(known, _)| self.marks.is_some() && *known == ty) else {
             return Vec::new();
         };
-        let kept = self.rng.usize(..one_of.len());
+        let same = one_of.iter().position(|name| like.is_some_and(|like| like.get(name).is_some()));
+        let kept = same.unwrap_or_else(|| self.rng.usize(..one_of.len()));
         one_of.iter().enumerate().filter(|(at, _)| *at != kept).map(|(_, name)| *name).collect()
     }
 
@@ -258,6 +216,7 @@ impl<'s> Maker<'s> {
         &mut self,
         fields: impl Iterator<Item = (&'f String, &'f Field)>,
         tag: Option<(&str, Option<&str>)>,
+        like: Option<&Value>,
         depth: usize,
     ) {
         let mut members: Vec<(&String, &Field)> = fields.collect();
@@ -266,110 +225,132 @@ impl<'s> Maker<'s> {
         let mut any = false;
         for (name, field) in members {
             let is_tag = tag.is_some_and(|(tag, _)| tag == name);
+            let same = like.map(|like| like.get(name));
+            let chance = match same {
+                None => 90,
+                Some(None) => 3,
+                Some(Some(_)) => 250,
+            };
             let wanted =
-                field.required || is_tag || (depth < DEEP && self.budget > 0 && self.rng.u8(..) < 90);
+                field.required || is_tag || (depth < DEEP && self.budget > 0 && self.rng.u8(..) < chance);
             if !wanted || tag.is_some_and(|(tag, value)| tag == name && value.is_none()) {
                 continue;
             }
             self.budget -= 1;
-            if any {
-                self.out.push(',');
-            }
-            any = true;
-            self.string_literal(name);
-            self.out.push(':');
-            let null = (field.nullable && self.rng.u8(..) < 40)
-                || (self.extras.nulls && !is_tag && !field.required && self.rng.u8(..) < 10);
-            self.enter(Step::Member(name.clone()));
-            match (is_tag, tag, &field.constant) {
-                (true, Some((_, Some(value))), _) => self.string_literal(value),
-                _ if null => self.out.push_str("null"),
-                (_, _, Some(value)) => self.string_literal(value),
-                _ => self.value(&field.ty, depth + 1),
-            }
-            self.leave();
+            let same = same.flatten();
+            let null = match same {
+                Some(same) if self.marks.is_some() => same.is_null(),
+                _ => {
+                    (field.nullable && self.rng.u8(..) < 40)
+                        || (self.extras.nulls && !is_tag && !field.required && self.rng.u8(..) < 10)
+                }
+            };
+            let write = |maker: &mut Self| {
+                if any {
+                    maker.out.push(',');
+                }
+                maker.string_literal(name);
+                maker.out.push(':');
+                maker.enter(Step::Member(name.clone()));
+                match (is_tag, tag, &field.constant) {
+                    (true, Some((_, Some(value))), _) => maker.string_literal(value),
+                    _ if null => maker.out.push_str("null"),
+                    (_, _, Some(value)) => maker.string_literal(value),
+                    _ => maker.value(&field.ty, same, depth + 1),
+                }
+                maker.leave();
+            };
+            let written = if field.required || is_tag {
+                write(self);
+                true
+            } else {
+                self.optional(write)
+            };
+            any |= written;
         }
         if self.extras.unknown && self.rng.u8(..) < 40 {
-            if any {
-                self.out.push(',');
-            }
-            self.out.push_str("\"x_of_tomorrow\":");
-            self.enter(Step::Member("x_of_tomorrow".to_owned()));
-            self.json(2);
-            self.leave();
+            self.optional(|maker| {
+                if any {
+                    maker.out.push(',');
+                }
+                maker.out.push_str("\"x_of_tomorrow\":");
+                maker.enter(Step::Member("x_of_tomorrow".to_owned()));
+                maker.json(2);
+                maker.leave();
+            });
         }
         self.out.push('}');
     }
 
-    fn value(&mut self, ty: &Type, depth: usize) {
+    fn value(&mut self, ty: &Type, like: Option<&Value>, depth: usize) {
+        if self.marked_value(ty, like) {
+            return;
+        }
         match ty {
             Type::String => self.text(),
             Type::Base64 => {
-                if self.mark(|_, count| {
-                    // Twelve characters, so that it is whole base64.
-                    let data = format!("QUJD{count:08}");
-                    (quoted(&data), Mark::Found(data))
-                }) {
-                    return;
-                }
                 let word = ["", "QQ==", "QUJD", "AAECAwQ="][self.rng.usize(..4)];
                 self.string_literal(word);
             }
             Type::Integer => {
-                if self.mark(|_, count| number(format!("7{count:06}"))) {
-                    return;
-                }
                 let number = self.rng.u32(..100_000).to_string();
                 self.out.push_str(&number);
             }
             Type::Number => {
-                if self.mark(|_, count| number(format!("0.3{count:06}"))) {
-                    return;
-                }
                 let spelling = ["0", "1", "0.7", "1.0", "0.50", "1e-3", "2E2", "-0.5"][self.rng.usize(..8)];
                 self.out.push_str(spelling);
             }
             Type::Int64 => {
-                if self.mark(|_, count| number(format!("8{count:06}"))) {
-                    return;
-                }
                 let number = self.rng.u64(..u64::MAX / 2).to_string();
                 if self.rng.bool() { self.out.push_str(&number) } else { self.string_literal(&number) }
             }
             Type::Boolean => {
-                if self.mark(|rng, _| {
-                    let value = rng.bool();
-                    (value.to_string(), Mark::Instead((!value).to_string()))
-                }) {
-                    return;
-                }
                 self.out.push_str(if self.rng.bool() { "true" } else { "false" });
             }
             Type::Json => self.json(3),
-            Type::Ref(name) => self.named(name, depth),
+            Type::Ref(name) => self.named(name, like, depth),
             Type::Array(item) => {
-                let most = if depth >= DEEP || self.budget <= 0 { 1 } else { 4 };
-                let count = self.rng.usize(..most);
                 self.out.push('[');
-                for index in 0..count {
-                    if index > 0 {
-                        self.out.push(',');
-                    }
-                    self.enter(Step::Item(index));
-                    self.value(item, depth + 1);
-                    self.leave();
+                let mut written = 0;
+                for like in self.items(like, depth) {
+                    let kept = self.optional(|maker| {
+                        if written > 0 {
+                            maker.out.push(',');
+                        }
+                        maker.enter(Step::Item(written));
+                        maker.value(item, like, depth + 1);
+                        maker.leave();
+                    });
+                    written += usize::from(kept);
                 }
                 self.out.push(']');
             }
         }
     }
 
+    /// What each item of a list is like: those of the example with a little change, or any.
+    fn items<'v>(&mut self, like: Option<&'v Value>, depth: usize) -> Vec<Option<&'v Value>> {
+        let Some(Value::Array(items)) = like else {
+            let most = if depth >= DEEP || self.budget <= 0 { 1 } else { 4 };
+            return vec![None; self.rng.usize(..most)];
+        };
+        let mut made: Vec<Option<&Value>> = Vec::new();
+        // A history goes round its loop of calls and results again and again.
+        let rounds = if items.len() > 3 && self.rng.u8(..) < 8 { self.rng.usize(2..12) } else { 1 };
+        for item in (0..rounds).flat_map(|_| items) {
+            if self.rng.u8(..) < 250 {
+                made.push(Some(item));
+            }
+        }
+        if self.rng.u8(..) < 6 && self.budget > 0 {
+            made.push(None);
+        }
+        made
+    }
+
     /// Free-form JSON: what tool schemas, arguments and metadata look like.
     fn json(&mut self, depth: usize) {
-        if self.mark(|_, count| {
-            let mark = format!("j{count}z");
-            (format!(r#"{{"type":"object","{mark}":[{{}},1.50]}}"#), Mark::Found(mark))
-        }) {
+        if self.marked_value(&Type::Json, None) {
             return;
         }
         match self.rng.u8(..if depth == 0 { 4 } else { 6 }) {
@@ -393,9 +374,6 @@ impl<'s> Maker<'s> {
     }
 
     fn text(&mut self) {
-        if self.marked_text() {
-            return;
-        }
         // Literals, so that escapes which JSON allows and no encoder writes are among them.
         let words = [
             r#""""#,
@@ -412,44 +390,21 @@ impl<'s> Maker<'s> {
         self.out.push_str(word);
     }
 
-    /// Texts are words; addresses are data in half of the documents; a result names the call before it.
-    fn marked_text(&mut self) -> bool {
-        let Some(marks) = &mut self.marks else { return false };
-        let member = marks.member().to_owned();
-        let call = marks.call.clone();
-        let as_data = matches!(member.as_str(), "url" | "file_data") && self.rng.bool();
-        let mut said = String::new();
-        self.mark(|rng, count| {
-            if as_data {
-                let data = format!("QUJD{count:08}");
-                let kind = if member == "url" { "image/png" } else { "application/pdf" };
-                return (quoted(&format!("data:{kind};base64,{data}")), Mark::Found(data));
-            }
-            said = match call {
-                Some(id) if matches!(member.as_str(), "tool_call_id" | "tool_use_id") && rng.u8(..) < 200 => {
-                    id
-                }
-                _ => format!("w{count}z"),
-            };
-            (quoted(&said), Mark::Found(said.clone()))
-        });
-        if member == "id"
-            && let Some(marks) = &mut self.marks
-        {
-            marks.call = Some(said);
-        }
-        true
-    }
-
     fn string_literal(&mut self, text: &str) {
         self.out.push_str(&quoted(text));
     }
 }
 
-fn quoted(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+fn kind_of(value: &Value) -> Kind {
+    match value {
+        Value::Array(_) => Kind::Array,
+        Value::Bool(_) => Kind::Boolean,
+        Value::Number(_) => Kind::Number,
+        Value::Object(_) => Kind::Object,
+        Value::String(_) | Value::Null => Kind::String,
+    }
 }
 
-fn number(spelling: String) -> (String, Mark) {
-    (spelling.clone(), Mark::Found(spelling))
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }

@@ -1,31 +1,12 @@
-//! Nothing is lost in silence: every value of a document is in the translation, or the report names it.
-
-use std::collections::BTreeMap;
+//! What the judge is told: values that need no word, and values that become others, each with its reason.
 
 use busbar::Protocol;
-use busbar::translate::{self, CallState, Carriage, TargetFacts};
-use busbar_codegen::schema::Schema;
-use busbar_protocols::prelude::Checked;
-use busbar_protocols::{EffectKind, Ledger};
+use serde_json::Value;
 
-use crate::docs::{Extras, Leaf, Mark, Marked, Root, marked};
-use crate::suite::facts;
-
-/// What a check of many documents found.
-#[derive(Debug, Default)]
-pub struct Found {
-    /// Values that are in the translation, or change it.
-    pub kept: u64,
-    /// Values that the report names.
-    pub reported: u64,
-    /// Documents that were refused whole.
-    pub refused: u64,
-    /// Values that are gone without a word: an example document by path, indices left out.
-    pub silent: BTreeMap<String, String>,
-}
+use crate::docs::Root;
 
 /// Values that need no word, by protocol, kind of document and path without indices; each has its reason.
-const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
+pub(super) const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Root::Request, "model", "the gateway chooses the model"),
     (Protocol::Anthropic, Root::Request, "model", "the gateway chooses the model"),
     (
@@ -47,10 +28,35 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
         "padding against length analysis is not content",
     ),
     (Protocol::OpenaiChat, Root::Request, "response_format.json_schema.name", "it labels the schema"),
+    (
+        Protocol::OpenaiChat,
+        Root::Request,
+        "tools[].custom.format.x_of_tomorrow",
+        "where two objects become one, of two unknown members of one name one stays",
+    ),
+    (
+        Protocol::OpenaiChat,
+        Root::Request,
+        "messages[].cache_control.ttl",
+        "a mark too many of a message is reported at its last text",
+    ),
     (Protocol::OpenaiChat, Root::Response, "created", "when it was made is not content"),
     (Protocol::OpenaiChat, Root::Response, "choices[].index", "the only answer is the first"),
     (Protocol::OpenaiChat, Root::Response, "choices[].finish_reason", "an answer with calls ends in calls"),
     (Protocol::OpenaiChat, Root::Response, "usage.total_tokens", "it follows from the other counts"),
+    (Protocol::OpenaiResponses, Root::Request, "input[].name", "of a result, it is the name of the call"),
+    (
+        Protocol::Gemini,
+        Root::Response,
+        "usageMetadata.promptTokensDetails[].modality",
+        "a kind of which nothing is counted",
+    ),
+    (
+        Protocol::Gemini,
+        Root::Request,
+        "toolConfig.functionCallingConfig.mode",
+        "of the words for a free choice, one promises valid arguments, which others do for each tool",
+    ),
     (Protocol::Gemini, Root::Request, "model", "the gateway chooses the model"),
     (
         Protocol::Gemini,
@@ -58,6 +64,8 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
         "candidates[].finishReason",
         "the report tells Google's own word as the category of the stop",
     ),
+    (Protocol::Bedrock, Root::Response, "output.message.role", "an answer is the model's"),
+    (Protocol::Bedrock, Root::Response, "stopReason", "an end and a stop text are one word elsewhere"),
     (Protocol::Gemini, Root::Response, "candidates[].index", "the only answer is the first"),
     (Protocol::Gemini, Root::Response, "candidates[].content.role", "an answer is the model's"),
     (Protocol::Gemini, Root::Response, "usageMetadata.totalTokenCount", "it follows from the other counts"),
@@ -142,7 +150,7 @@ const NO_BEARING: &[(Protocol, Root, &str, &str)] = &[
 ];
 
 /// Values that a target says nothing of, by source, target, kind of document and path.
-const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
+pub(super) const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
     (
         Protocol::Gemini,
         Protocol::Anthropic,
@@ -191,6 +199,20 @@ const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
         Root::Response,
         "candidates[].content.parts[].inlineData.displayName",
         "the name of a file without bytes",
+    ),
+    (
+        Protocol::Gemini,
+        Protocol::Cohere,
+        Root::Request,
+        "toolConfig.functionCallingConfig.allowedFunctionNames[]",
+        "a choice of a function that is not there is no choice",
+    ),
+    (
+        Protocol::Bedrock,
+        Protocol::Anthropic,
+        Root::Request,
+        "toolConfig.tools[].cachePoint.ttl",
+        "a mark too many is reported at the tool that it follows",
     ),
     (Protocol::Cohere, Protocol::Gemini, Root::Request, "strict_tools", "the report names each function"),
     (Protocol::OpenaiChat, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
@@ -262,7 +284,7 @@ const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
 ];
 
 /// Members of a responses answer that repeat its request, or say when it was done.
-const REPEATED: &[&str] = &[
+pub(super) const REPEATED: &[&str] = &[
     "background",
     "conversation",
     "image",
@@ -290,12 +312,35 @@ const REPEATED: &[&str] = &[
     "completed_at",
 ];
 
+/// Names for one thing that a protocol has several of, and the one that a report uses.
+pub(super) const ALIASES: &[(&str, &str)] = &[
+    ("max_completion_tokens", "max_tokens"),
+    ("responseJsonSchemaOrdered", "responseSchema"),
+    ("responseJsonSchema", "responseSchema"),
+    ("generate_summary", "summary"),
+    ("file.filename", "title"),
+    ("inlineData", "fileData"),
+    // Calls, results and choices in the older form of chat completions are reported in the newer.
+    ("function_call.name", "tool_choice.custom.name"),
+    ("function_call", "tool_choice.type"),
+    (".function_call", ".tool_calls[0]"),
+    ("tool_choice.function.name", "tool_choice.custom.name"),
+    // A mark of a whole message is one of its text.
+    (".cache_control", ".content[0].cache_control"),
+    // A choice in one word, and one that is an object.
+    ("tool_choice", "tool_choice.type"),
+    ("prompt_cache_breakpoint", "cache_control"),
+];
+
+/// Members that go with the part before them, where the report names them.
+pub(super) const NEAR: &[&str] = &["contents[].parts[].thoughtSignature"];
+
 /// Members that say nothing in a request without tools, or one that forbids calls.
-const ABOUT_TOOLS: &[&str] =
+pub(super) const ABOUT_TOOLS: &[&str] =
     &["tool_choice", "function_call", "parallel_tool_calls", "strict_tools", "toolConfig"];
 
 /// Values that become others, so that a difference in the translation is all that can be seen of them.
-const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
+pub(super) const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
     (Protocol::OpenaiChat, Root::Response, "usage.completion_tokens", "reasoning is counted apart elsewhere"),
     (
         Protocol::OpenaiResponses,
@@ -368,6 +413,12 @@ const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
         "usage.billed_units.input_tokens",
         "where nothing else is counted, cached input is counted apart elsewhere",
     ),
+    (
+        Protocol::OpenaiResponses,
+        Root::Response,
+        "output[].call_id",
+        "the id of a call is sealed with its reasoning",
+    ),
     (Protocol::Anthropic, Root::Response, "content[].id", "the id of a call is sealed with its reasoning"),
     (
         Protocol::Bedrock,
@@ -377,155 +428,44 @@ const CONVERTED: &[(Protocol, Root, &str, &str)] = &[
     ),
 ];
 
-fn is_listed(list: &[(Protocol, Root, &str, &str)], source: Protocol, root: Root, path: &str) -> bool {
+/// Whether a list has the path for documents of this protocol and kind.
+pub(super) fn is_listed(
+    list: &[(Protocol, Root, &str, &str)],
+    source: Protocol,
+    root: Root,
+    path: &str,
+) -> bool {
     list.iter().any(|(protocol, kind, known, _)| *protocol == source && *kind == root && *known == path)
 }
 
 /// Whether a document says one thing in two ways, which nobody writes: one must give way.
 ///
-/// Those are calls in the older and the newer form, counts of input beside the count of what was not cached, and
+/// Those are results in the model's own turn, calls in the older and the newer form, counts of input beside the count of what was not cached, and
 /// schemas of an answer in several dialects.
-fn contradicts_itself(json: &str) -> bool {
+pub(super) fn contradicts_itself(json: &str) -> bool {
+    if results_of_the_model(json) {
+        return true;
+    }
     let has = |member: &str| json.contains(&format!("\"{member}\":"));
     (has("function_call") || has("functions")) && (has("tool_calls") || has("tools") || has("tool_choice"))
         || has("prompt_cache_miss_tokens")
         || has("responseJsonSchemaOrdered") && (has("responseSchema") || has("responseJsonSchema"))
         || has("responseSchema") && has("responseJsonSchema")
+        || has("parameters") && has("parametersJsonSchema")
 }
 
-/// Translates `cases` documents of `source` to `target` and looks for each of their values.
-pub fn check(
-    schema: &Schema,
-    source: Protocol,
-    target: Protocol,
-    root: Root,
-    seed: u64,
-    cases: u64,
-) -> Found {
-    let mut found = Found::default();
-    for seed in seed..seed.saturating_add(cases) {
-        let extras = Extras { unknown: seed % 4 == 0, nulls: false };
-        let document = marked(schema, root, seed, extras);
-        if contradicts_itself(&document.json) {
-            continue;
-        }
-        let Some((body, ledger)) = translated(source, target, root, &document.json) else {
-            found.refused += 1;
-            continue;
-        };
-        for leaf in &document.leaves {
-            if is_named(&ledger, &leaf.path) {
-                found.reported += 1;
-            } else if is_there(source, target, root, &document, leaf, (&body, &ledger)) {
-                found.kept += 1;
-            } else {
-                let path = without_indices(&leaf.path);
-                let first = path.split(['.', '[']).next().unwrap_or_default();
-                let declares = |json: &str| json.contains("\"tools\":") || json.contains("\"functions\":");
-                let no_tools = ABOUT_TOOLS.contains(&first)
-                    && (!declares(&document.json)
-                        || !body.contains("\"tools\":")
-                        || body.contains("\"tool_choice\":{\"type\":\"none\"}")
-                        || body.contains("\"functionCallingConfig\":{\"mode\":\"NONE\"}"));
-                let untold = UNTOLD.iter().any(|(from, to, kind, known, _)| {
-                    (*from, *to, *kind, *known) == (source, target, root, path.as_str())
-                });
-                let repeated = (source, root) == (Protocol::OpenaiResponses, Root::Response)
-                    && REPEATED.contains(&first);
-                if !no_tools && !repeated && !untold && !is_listed(NO_BEARING, source, root, &path) {
-                    found.silent.entry(path).or_insert_with(|| {
-                        format!("seed {seed}: {}\n  {}\n  {body}", leaf.path, document.json)
-                    });
-                }
-            }
-        }
-    }
-    found
-}
-
-fn translated(source: Protocol, target: Protocol, root: Root, json: &str) -> Option<(String, Ledger)> {
-    let facts = TargetFacts { allow_semantic_loss: true, max_output_tokens: Some(9_000_000), ..facts() };
-    let carriage = Carriage::default();
-    let (body, ledger) = match root {
-        Root::Request => {
-            let body = Checked::new(json.as_bytes()).ok()?;
-            let out = translate::request(source, target, body, &facts, &carriage).ok()?;
-            (out.body, out.ledger)
-        }
-        Root::Response => {
-            let state = CallState { model: "pool".to_owned(), ..CallState::new(target, source, &facts) };
-            translate::response(json.as_bytes(), &state, &carriage).ok()?
-        }
-        Root::Stream | Root::Error => return None,
+fn results_of_the_model(json: &str) -> bool {
+    let Ok(document) = serde_json::from_str::<Value>(json) else { return false };
+    let turns =
+        ["messages", "contents"].iter().filter_map(|member| document.get(member)?.as_array()).flatten();
+    let is_result = |block: &Value| {
+        block.get("toolResult").is_some()
+            || block.get("functionResponse").is_some()
+            || block.get("type").and_then(Value::as_str).is_some_and(|kind| kind == "tool_result")
     };
-    Some((String::from_utf8(body).ok()?, ledger))
-}
-
-/// Whether the report names the value, or something that it is in.
-fn is_named(ledger: &Ledger, path: &str) -> bool {
-    ledger.effects().iter().any(|effect| {
-        effect.kind != EffectKind::Injected
-            && path.strip_prefix(effect.path.as_str()).is_some_and(|rest| {
-                effect.path.is_empty() || rest.is_empty() || rest.starts_with('.') || rest.starts_with('[')
-            })
-    })
-}
-
-/// Whether the value is in the translation, or the translation is another without it.
-fn is_there(
-    source: Protocol,
-    target: Protocol,
-    root: Root,
-    document: &Marked,
-    leaf: &Leaf,
-    (body, ledger): (&str, &Ledger),
-) -> bool {
-    let differs = |other: &str| {
-        let mut changed = document.json.clone();
-        changed.replace_range(leaf.range.clone(), other);
-        // A refusal, or a report that names it, is a word as well.
-        translated(source, target, root, &changed)
-            .is_none_or(|(after, said)| after != body || said != *ledger)
-    };
-    match &leaf.mark {
-        Mark::Found(mark) if body.contains(mark.as_str()) => true,
-        Mark::Found(_) if !is_listed(CONVERTED, source, root, &without_indices(&leaf.path)) => false,
-        Mark::Found(mark) => differs(if mark.starts_with('w') { "\"w0z\"" } else { "999999999" }),
-        Mark::Instead(other) => differs(other),
-    }
-}
-
-fn without_indices(path: &str) -> String {
-    let mut out = String::new();
-    let mut inside = false;
-    for c in path.chars() {
-        match c {
-            '[' => {
-                inside = true;
-                out.push_str("[]");
-            }
-            ']' => inside = false,
-            _ if inside => {}
-            _ => out.push(c),
-        }
-    }
-    out
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_report_names_what_is_beneath_its_path() {
-        let mut ledger = Ledger::default();
-        ledger.note(EffectKind::Dropped, "messages[1].content[0]", "r");
-        ledger.note(EffectKind::Injected, "tools", "r");
-        assert!(is_named(&ledger, "messages[1].content[0].text"));
-        assert!(is_named(&ledger, "messages[1].content[0]"));
-        assert!(!is_named(&ledger, "messages[1].content[01]"));
-        assert!(!is_named(&ledger, "messages[1]"));
-        assert!(!is_named(&ledger, "tools[0]"));
-        assert_eq!(without_indices("a[10].b[2]"), "a[].b[]");
-    }
+    turns
+        .filter(|turn| matches!(turn.get("role").and_then(Value::as_str), Some("assistant" | "model")))
+        .filter_map(|turn| turn.get("content").or_else(|| turn.get("parts"))?.as_array())
+        .flatten()
+        .any(is_result)
 }
