@@ -1,6 +1,7 @@
 //! From the model a client names to the lane that serves it.
 
 pub mod policy;
+pub mod queue;
 
 use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError};
