@@ -134,7 +134,8 @@ fn start_text(address: SocketAddr, admin: SocketAddr, settings: &Settings) -> St
 /// What clients may name as `model`.
 fn models(settings: &Settings) -> String {
     let names = settings.pools.iter().map(|pool| pool.name.clone());
-    let names = names.chain(settings.lanes.iter().map(|lane| lane.name.clone()));
+    let names =
+        names.chain(settings.lanes.iter().filter(|lane| lane.key.is_none()).map(|lane| lane.name.clone()));
     let names: Vec<_> =
         names.chain(settings.providers.iter().map(|provider| format!("{}/<model>", provider.name))).collect();
     let shown = names.len().min(MAX_SHOWN);

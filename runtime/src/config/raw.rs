@@ -310,9 +310,12 @@ pub struct Provider {
     /// Base URL as the protocol's official SDK means it.
     #[serde(default)]
     pub base_url: Option<String>,
-    /// Environment variable that holds the API key.
+    /// Environment variable that holds the API key; with several, each is a lane of its own behind every model.
     #[serde(default)]
-    pub api_key_env: Option<String>,
+    pub api_key_env: Option<Several<String>>,
+    /// File that holds the API key, or several; read again with the configuration.
+    #[serde(default)]
+    pub api_key_file: Option<Several<PathBuf>>,
     /// Environment variable that holds the AWS access key id.
     #[serde(default)]
     pub access_key_env: Option<String>,
@@ -337,6 +340,26 @@ pub struct Provider {
     /// Deadlines of its answers; those of `limits` when absent.
     #[serde(default)]
     pub timeouts: Option<Timeouts>,
+}
+
+/// One, or a list.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Several<T> {
+    /// One.
+    One(T),
+    /// A list.
+    List(Vec<T>),
+}
+
+impl<T> Several<T> {
+    /// All of them.
+    pub fn all(&self) -> &[T] {
+        match self {
+            Several::One(one) => std::slice::from_ref(one),
+            Several::List(list) => list,
+        }
+    }
 }
 
 /// A protocol, by the name it has everywhere.

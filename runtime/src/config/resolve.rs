@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use busbar_catalog::{Catalog, Model};
@@ -20,6 +21,12 @@ const MAX_WORKERS: usize = 1024;
 
 /// Lanes that one request may be sent to where a pool does not say.
 const DEFAULT_ATTEMPTS: usize = 3;
+/// Most keys of one provider.
+const MAX_KEYS: usize = 16;
+/// Stands before the number of a key in the name of a lane.
+const KEY_MARK: char = '#';
+/// The largest file of a secret that is read, in bytes.
+const MAX_SECRET: u64 = 64 << 10;
 /// The last tier of a pool.
 const MAX_TIER: u8 = 9;
 /// Most lanes that one request may be sent to.
@@ -38,9 +45,10 @@ pub fn resolve(
     catalog: &Catalog,
     environment: &Environment,
 ) -> Result<Settings, ConfigError> {
-    let limits = limits(&config.limits.unwrap_or_default());
+    let limits = limits(&config.limits.clone().unwrap_or_default());
     let breaker = config.breaker.unwrap_or_default();
-    let resolver = Resolver { file, catalog, environment, breaker, timeouts: Timeouts::of(&limits) };
+    let folder = Path::new(file).parent().unwrap_or(Path::new(""));
+    let resolver = Resolver { file, folder, catalog, environment, breaker, timeouts: Timeouts::of(&limits) };
     if let Some(version) = config.version.filter(|version| *version != 1) {
         let message = format!("version: {version} is not known to this build; the grammar it knows is 1");
         return Err(ConfigError::at(file, Location::UNKNOWN, message));
@@ -55,11 +63,13 @@ pub fn resolve(
         );
         return Err(ConfigError::at(file, listen_at, message));
     }
+    let files = resolver.files(&config);
     let providers = resolver.providers(&config.providers)?;
     let lanes = resolver.lanes(&config.models, &providers)?;
     let pools = resolver.pools(&config.pools, &lanes)?;
     let mut names: HashMap<String, Named> = HashMap::new();
-    names.extend(lanes.iter().enumerate().map(|(at, lane)| (lane.name.clone(), Named::Lane(at))));
+    let lone = lanes.iter().enumerate().filter(|(_, lane)| lane.key.is_none());
+    names.extend(lone.map(|(at, lane)| (lane.name.clone(), Named::Lane(at))));
     names.extend(pools.iter().enumerate().map(|(at, pool)| (pool.name.clone(), Named::Pool(at))));
     Ok(Settings {
         listen,
@@ -71,6 +81,7 @@ pub fn resolve(
         fidelity: config.fidelity.unwrap_or_default(),
         log: log(config.log.as_ref()),
         limits,
+        files,
         fetch: fetch(config.fetch.unwrap_or_default()),
         breaker,
         providers,
@@ -167,6 +178,8 @@ fn fetch(raw: raw::Fetch) -> FetchSettings {
 
 struct Resolver<'a> {
     file: &'a str,
+    /// Where files are that are named without a place.
+    folder: &'a Path,
     catalog: &'a Catalog,
     environment: &'a Environment,
     timeouts: Timeouts,
@@ -185,7 +198,51 @@ impl Resolver<'_> {
         if raw.is_empty() {
             return self.catalog_providers();
         }
-        raw.iter().map(|(name, provider)| self.provider(name, &provider.value, provider.referenced)).collect()
+        let mut providers = Vec::with_capacity(raw.len());
+        for (name, provider) in raw {
+            let path = format!("providers.{name}");
+            let keys = self.keys(&path, &provider.value, provider.referenced)?;
+            let first = self.provider(name, &provider.value, keys.first(), provider.referenced)?;
+            let more = keys.get(1..).unwrap_or_default().iter().enumerate().map(|(at, key)| Provider {
+                name: format!("{name}{KEY_MARK}{}", at + 2),
+                credential: Credential::Key(key.clone()),
+                ..first.clone()
+            });
+            let more: Vec<_> = more.collect();
+            providers.push(first);
+            providers.extend(more);
+        }
+        Ok(providers)
+    }
+
+    /// What else than the configuration itself is read.
+    fn files(&self, config: &raw::Config) -> Vec<PathBuf> {
+        let providers = || config.providers.values().map(|provider| &provider.value);
+        let keys = providers().flat_map(|provider| provider.api_key_file.iter().flat_map(raw::Several::all));
+        let beside = keys.chain(&config.catalog).map(|file| self.folder.join(file));
+        let fetch = config.fetch.as_ref().and_then(|fetch| fetch.ca_file.clone());
+        let trusted = providers().filter_map(|provider| provider.ca_file.clone()).chain(fetch);
+        beside.chain(trusted).collect()
+    }
+
+    /// The keys that a provider's entry names.
+    fn keys(&self, path: &str, raw: &raw::Provider, at: Location) -> Result<Vec<SecretString>, ConfigError> {
+        let mut keys = Vec::new();
+        for variable in raw.api_key_env.iter().flat_map(raw::Several::all) {
+            keys.push(SecretString::from(self.variable(path, "api_key_env", variable, at)?));
+        }
+        for file in raw.api_key_file.iter().flat_map(raw::Several::all) {
+            let named = self.folder.join(file);
+            let text = read_secret(&named).map_err(|reason| {
+                self.error(at, format!("{path}.api_key_file: {}: {reason}", named.display()))
+            })?;
+            keys.push(SecretString::from(text));
+        }
+        let is_said = raw.api_key_env.is_some() || raw.api_key_file.is_some();
+        if is_said && !(1..=MAX_KEYS).contains(&keys.len()) {
+            return Err(self.error(at, format!("{path}: must name 1 to {MAX_KEYS} keys")));
+        }
+        Ok(keys)
     }
 
     /// The catalog's providers whose key the environment holds.
@@ -197,14 +254,22 @@ impl Resolver<'_> {
                     && self.first(&known.secret_key_env).is_some())
         });
         with_key
-            .map(|known| self.provider(&known.name, &raw::Provider::default(), Location::UNKNOWN))
+            .map(|known| self.provider(&known.name, &raw::Provider::default(), None, Location::UNKNOWN))
             .collect()
     }
 
-    fn provider(&self, name: &str, raw: &raw::Provider, at: Location) -> Result<Provider, ConfigError> {
+    fn provider(
+        &self,
+        name: &str,
+        raw: &raw::Provider,
+        key: Option<&SecretString>,
+        at: Location,
+    ) -> Result<Provider, ConfigError> {
         let path = format!("providers.{name}");
-        if name.is_empty() || name.contains('/') {
-            return Err(self.error(at, format!("{path}: a provider's name is not empty and holds no `/`")));
+        if name.is_empty() || name.contains(['/', KEY_MARK]) {
+            let message =
+                format!("{path}: a provider's name is not empty and holds no `/` and no `{KEY_MARK}`");
+            return Err(self.error(at, message));
         }
         let known = self.catalog.provider(name);
         let protocols: Vec<Protocol> = match (&raw.protocols, raw.protocol) {
@@ -240,7 +305,10 @@ impl Resolver<'_> {
         };
         let base = parse_base_url(&base_url)
             .map_err(|reason| self.error(at, format!("{path}.base_url: `{base_url}` {reason}")))?;
-        let credential = self.credential(&path, raw, known, region.as_deref(), &base, at)?;
+        let credential = match key {
+            Some(key) => Credential::Key(key.clone()),
+            None => self.credential(&path, raw, known, region.as_deref(), &base, at)?,
+        };
         let catalog = raw.catalog.as_deref().unwrap_or(name);
         let like = self.catalog.provider(catalog);
         if raw.catalog.is_some() && like.is_none() && self.catalog.models().all(|m| m.provider != catalog) {
@@ -270,14 +338,6 @@ impl Resolver<'_> {
         base: &BaseUrl,
         at: Location,
     ) -> Result<Credential, ConfigError> {
-        if let Some(variable) = &raw.api_key_env {
-            return Ok(Credential::Key(SecretString::from(self.variable(
-                path,
-                "api_key_env",
-                variable,
-                at,
-            )?)));
-        }
         let signs = raw.access_key_env.is_some() || raw.secret_key_env.is_some();
         if !signs && let Some(key) = known.and_then(|known| self.first(&known.key_env)) {
             return Ok(Credential::Key(SecretString::from(key)));
@@ -389,16 +449,28 @@ impl Resolver<'_> {
             if let Some(more) = self.catalog.model(&at_provider.catalog, &upstream_model) {
                 known = known.or(&more);
             }
-            lanes.push(Lane {
+            let lane = Lane {
                 name: name.clone(),
                 provider,
+                key: None,
                 upstream_model,
                 max_concurrent: model.max_concurrent,
                 facts: Facts::of(&known, at_provider.facts),
                 title: known.name,
                 timeouts: providers[provider].timeouts.but(model.timeouts.as_ref()),
                 breaker: self.breaker.but(model.breaker),
-            });
+            };
+            let keys = keys_of(&providers[provider..]);
+            if keys == 1 {
+                lanes.push(lane);
+                continue;
+            }
+            lanes.extend((0..keys).map(|at| Lane {
+                name: format!("{name}{KEY_MARK}{}", at + 1),
+                provider: provider + at,
+                key: Some(name.clone()),
+                ..lane.clone()
+            }));
         }
         Ok(lanes)
     }
@@ -410,20 +482,23 @@ impl Resolver<'_> {
     ) -> Result<Vec<Pool>, ConfigError> {
         let mut pools = Vec::with_capacity(raw.len());
         for (name, pool) in raw {
-            if lanes.iter().any(|lane| lane.name == *name) {
+            if lanes.iter().any(|lane| lane.name == *name || lane.key.as_ref() == Some(name)) {
                 return Err(self.error(pool.referenced, format!("pools.{name}: a model has the same name")));
             }
             let mut members = Vec::with_capacity(pool.value.members.len());
             for (number, member) in pool.value.members.iter().enumerate() {
                 let path = format!("pools.{name}.members[{number}]");
-                let Some(lane) = lanes.iter().position(|lane| lane.name == member.value.model) else {
-                    let names = lanes.iter().map(|lane| lane.name.as_str());
+                let named = |lane: &&Lane| lane.key.as_ref().unwrap_or(&lane.name) == &member.value.model;
+                let Some(lane) = lanes.iter().position(|lane| named(&lane)) else {
+                    let names = lanes.iter().map(|lane| lane.key.as_ref().unwrap_or(&lane.name).as_str());
                     let message =
                         format!("{path}.model: {}", no_such("model", &member.value.model, names, "models"));
                     return Err(self.error(member.referenced, message));
                 };
-                members.push(self.member(&path, lane, member)?);
+                let member = self.member(&path, lane, member)?;
+                members.push((member, lanes.iter().filter(named).count()));
             }
+            let mut members = by_key(&members);
             if !members.iter().any(|member| member.weight > 0 && member.tier == 0) {
                 let message =
                     format!("pools.{name}.members: at least one must have a weight and not be on standby");
@@ -453,6 +528,24 @@ impl Resolver<'_> {
             });
         }
         self.no_circles(raw, &pools)?;
+        // A model with several keys is a pool of its lanes.
+        let mut names: Vec<&String> = lanes.iter().filter_map(|lane| lane.key.as_ref()).collect();
+        names.dedup();
+        for name in names {
+            let members = lanes.iter().enumerate().filter(|(_, lane)| lane.key.as_ref() == Some(name));
+            let members: Vec<_> = members.map(|(lane, _)| Member { lane, weight: 1, tier: 0 }).collect();
+            pools.push(Pool {
+                name: name.clone(),
+                fidelity: None,
+                attempts: DEFAULT_ATTEMPTS,
+                deadline: None,
+                timeouts: None,
+                policy: raw::Policy::default(),
+                most_out: 1.0,
+                fallback: None,
+                members,
+            });
+        }
         Ok(pools)
     }
 
@@ -513,6 +606,45 @@ impl Resolver<'_> {
         }
         Ok(())
     }
+}
+
+/// How many keys the first of these providers has, each of which is a provider.
+fn keys_of(providers: &[Provider]) -> usize {
+    let Some((first, more)) = providers.split_first() else { return 0 };
+    let is_key = |other: &&Provider| {
+        other.name.strip_prefix(&first.name).is_some_and(|rest| rest.starts_with(KEY_MARK))
+    };
+    1 + more.iter().take_while(is_key).count()
+}
+
+/// Members by key: those of one model share its weight.
+fn by_key(members: &[(Member, usize)]) -> Vec<Member> {
+    // Weights are whole numbers, so that all grow by what each may have to be divided by.
+    let scale = members.iter().map(|(_, keys)| *keys).fold(1_usize, |all, keys| all * keys / gcd(all, keys));
+    let each = |(member, keys): &(Member, usize)| {
+        let share = u32::try_from(scale / keys).unwrap_or(u32::MAX);
+        let member = Member { weight: member.weight.saturating_mul(share), ..*member };
+        (0..*keys).map(move |at| Member { lane: member.lane + at, ..member })
+    };
+    members.iter().flat_map(each).collect()
+}
+
+fn gcd(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { gcd(b, a % b) }
+}
+
+/// A secret that a file holds, without the line's end.
+fn read_secret(path: &Path) -> Result<String, String> {
+    let length = std::fs::metadata(path).map_err(|error| error.to_string())?.len();
+    if length > MAX_SECRET {
+        return Err(format!("the file has {length} bytes, more than {MAX_SECRET}"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let text = text.trim();
+    if text.is_empty() || http::HeaderValue::from_str(text).is_err() {
+        return Err("what it holds cannot be sent in a header".to_owned());
+    }
+    Ok(text.to_owned())
 }
 
 /// What the catalog says of all models of a provider.

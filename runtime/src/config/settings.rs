@@ -31,6 +31,8 @@ pub struct Settings {
     pub limits: Limits,
     /// What is fetched of what callers name by address.
     pub fetch: FetchSettings,
+    /// What else than the configuration itself was read.
+    pub files: Vec<PathBuf>,
     /// When a lane is left alone, where it does not say itself.
     pub breaker: raw::Breaker,
     /// Providers.
@@ -331,6 +333,8 @@ pub struct Lane {
     pub name: String,
     /// Index of its provider.
     pub provider: usize,
+    /// The model's name, where its provider has several keys and this is one lane of several.
+    pub key: Option<String>,
     /// What the provider calls it.
     pub upstream_model: String,
     /// Most requests to it at a time.

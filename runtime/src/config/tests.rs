@@ -1,3 +1,5 @@
+use secrecy::ExposeSecret as _;
+
 use super::*;
 
 fn environment(pairs: &[(&str, &str)]) -> Environment {
@@ -210,4 +212,46 @@ fn the_schema_names_every_section() {
         assert!(schema["properties"].get(section).is_some(), "{section}");
     }
     assert_eq!(schema["additionalProperties"], false);
+}
+
+#[test]
+fn each_key_of_a_provider_is_a_lane_behind_its_models() {
+    let folder = std::env::temp_dir().join(format!("busbar-keys-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let file = folder.join("busbar.yaml");
+    std::fs::write(folder.join("second"), "sk-2\n").unwrap();
+    let text = "providers:\n  openai: { api_key_env: [KEY, OTHER], api_key_file: second }\n  mistral: { api_key_env: KEY }\nmodels:\n  gpt: { provider: openai }\n  small: { provider: mistral }\npools:\n  p: { members: [{ model: gpt, weight: 2 }, { model: small }] }\n";
+    std::fs::write(&file, text).unwrap();
+    let environment = Environment::from([("KEY".into(), "sk-0".into()), ("OTHER".into(), "sk-1".into())]);
+    let settings = load(Some(&file), &environment).unwrap();
+    let names: Vec<_> = settings.lanes.iter().map(|lane| lane.name.as_str()).collect();
+    assert_eq!(names, ["gpt#1", "gpt#2", "gpt#3", "small"]);
+    let keys = settings.lanes[..3].iter().map(|lane| match &settings.providers[lane.provider].credential {
+        Credential::Key(key) => key.expose_secret().to_owned(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(keys.collect::<Vec<_>>(), ["sk-0", "sk-1", "sk-2"]);
+    let shares = |name: &str| match settings.names[name] {
+        Named::Pool(pool) => {
+            settings.pools[pool].members.iter().map(|member| member.weight).collect::<Vec<_>>()
+        }
+        Named::Lane(_) => Vec::new(),
+    };
+    assert_eq!(shares("gpt"), [1, 1, 1]);
+    assert_eq!(shares("p"), [2, 2, 2, 3], "a third of two to each, and one to the other");
+    assert!(!settings.names.contains_key("gpt#1"));
+    assert_eq!(settings.files, [folder.join("second")]);
+    std::fs::write(folder.join("second"), " \n").unwrap();
+    let empty = load(Some(&file), &environment).unwrap_err().to_string();
+    assert!(empty.contains("providers.openai.api_key_file") && empty.contains("second"), "{empty}");
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn pools_that_fall_back_in_a_circle_are_refused() {
+    let text = "providers:\n  openai: { api_key_env: KEY }\nmodels:\n  m: { provider: openai }\npools:\n  a: { fallback: b, members: [{ model: m }] }\n  b: { fallback: a, members: [{ model: m }] }\n";
+    let circle = error(text);
+    assert!(circle.contains("pools.a.fallback: goes in a circle: a > b > a"), "{circle}");
+    let none = error(&text.replace("fallback: a,", "fallback: c,"));
+    assert!(none.contains("pools.b.fallback: there is no pool `c`"), "{none}");
 }

@@ -36,7 +36,7 @@ impl<'a> Failures<'a> {
 
     /// Whether this lane was.
     pub(super) fn tried(&self, choice: &Choice<'_>) -> bool {
-        self.tried.iter().any(|tried| tried.lane == choice.lane)
+        self.tried.iter().any(|tried| (tried.lane, tried.provider) == (choice.lane, choice.provider))
     }
 
     /// The failure that tells the caller most.

@@ -98,7 +98,9 @@ impl Known {
 fn all(settings: &Settings) -> Vec<Entry> {
     if !settings.lanes.is_empty() {
         let pools = settings.pools.iter().map(|one| pool(settings, one));
-        return pools.chain(settings.lanes.iter().map(|one| lane(settings, one))).collect();
+        // A model with several keys is among the pools.
+        let lone = settings.lanes.iter().filter(|one| one.key.is_none());
+        return pools.chain(lone.map(|one| lane(settings, one))).collect();
     }
     let mut entries = Vec::new();
     for (at, provider) in settings.providers.iter().enumerate() {
