@@ -101,20 +101,31 @@ fn serve(file: Option<&Path>, environment: &Environment) -> anyhow::Result<()> {
     busbar::observe::init(settings.log);
     // Held until the end: dropping it stops the simulator.
     let simulator = if settings.providers.is_empty() {
-        let simulator =
-            Simulator::start(simulator::Options::default()).context("the simulator cannot start")?;
-        config::with_simulator(&mut settings, simulator.address());
-        Some(simulator)
+        Some(Simulator::start(simulator::Options::default()).context("the simulator cannot start")?)
     } else {
         None
     };
+    let simulated = simulator.as_ref().map(Simulator::address);
+    if let Some(address) = simulated {
+        config::with_simulator(&mut settings, address);
+    }
+    let (named, environment) = (file.map(Path::to_owned), environment.clone());
+    let load = move || {
+        let mut settings = config::load(named.as_deref(), &environment)?;
+        match simulated {
+            Some(address) if settings.providers.is_empty() => config::with_simulator(&mut settings, address),
+            _ => anyhow::ensure!(!settings.providers.is_empty(), "there is no provider any more"),
+        }
+        Ok(settings)
+    };
+    let source = server::Source { load: Box::new(load), file: file.map(Path::to_owned) };
     let (address, listeners) =
         server::listen(settings.listen, settings.workers, settings.limits.client_stall)?;
     let (admin_address, mut admin) = server::listen(settings.admin_listen, 1, settings.limits.client_stall)?;
     let admin = admin.pop().context("no listener for operators")?;
     let text = start_text(address, admin_address, &settings);
     // Said once signals are heeded, so that whoever waits for it may stop the gateway at once.
-    server::run(settings, listeners, admin, || std::io::stdout().lock().write_all(text.as_bytes()))?;
+    server::run(settings, source, listeners, admin, || std::io::stdout().lock().write_all(text.as_bytes()))?;
     drop(simulator);
     Ok(())
 }

@@ -11,6 +11,9 @@ use tempfile::TempDir;
 use crate::dialect::{self, Dialect};
 use crate::process::Process;
 
+/// The name of a configuration's file.
+const CONFIG: &str = "busbar-test.yaml";
+
 /// How long a start may take on a busy machine.
 pub const START_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -24,7 +27,7 @@ pub struct Gateway {
     pub process: Process,
     /// Where it listens.
     pub address: SocketAddr,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Gateway {
@@ -46,13 +49,27 @@ impl Gateway {
         clean_environment(&mut command, folder.path());
         command.env("TEST_PROVIDER_KEY", PROVIDER_KEY).envs(environment.iter().copied());
         if let Some(config) = config {
-            let path = folder.path().join("busbar-test.yaml");
+            let path = folder.path().join(CONFIG);
             std::fs::write(&path, config).context("the configuration could not be written")?;
             command.env("BUSBAR_CONFIG", path);
         }
         let process = Process::start(&mut command)?;
         let address = process.wait_output(START_TIMEOUT, announced)?;
-        Ok(Self { process, address, _folder: folder })
+        Ok(Self { process, address, folder })
+    }
+
+    /// Puts another configuration in the place of the one that it was started with, as an editor does.
+    pub fn configure(&self, config: &str) -> Result<()> {
+        let written = self.folder.path().join("busbar-test.yaml.new");
+        std::fs::write(&written, config).context("the configuration could not be written")?;
+        std::fs::rename(&written, self.folder.path().join(CONFIG)).context("it could not be put in place")
+    }
+
+    /// Where operators call.
+    pub fn admin(&self) -> SocketAddr {
+        let output = self.process.output();
+        let (_, rest) = output.split_once("operators: ").expect("a start says where operators call");
+        announced(rest).expect("an address")
     }
 
     /// The base URL, without a trailing slash.

@@ -77,7 +77,12 @@ impl Process {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) -> Result<()> {
-        let status = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.id())]).status()?;
+        self.signal("TERM")
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) -> Result<()> {
+        let status = Command::new("sh").args(["-c", &format!("kill -{name} {}", self.id())]).status()?;
         if !status.success() {
             bail!("kill: {status}");
         }

@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
@@ -11,8 +12,9 @@ use http_body_util::Full;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use serde_json::json;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::gateway::Shared;
 use crate::observe::metrics;
@@ -24,8 +26,11 @@ const HEADER_READ: Duration = Duration::from_secs(30);
 /// How long accepting rests after a failure that time alone can heal.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
-/// Serves operators until it is dropped.
-pub async fn serve(shared: Arc<Shared>, listener: TcpListener) {
+/// An operator's wish to read the configuration again; the answer is how often that was done, or what is wrong.
+pub type Wish = oneshot::Sender<Result<usize, String>>;
+
+/// Serves operators until it is dropped; what they wish of the configuration goes to `wish`.
+pub async fn serve(shared: Arc<ArcSwap<Shared>>, wish: mpsc::Sender<Wish>, listener: TcpListener) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -37,10 +42,12 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener) {
                 continue;
             }
         };
-        let shared = Arc::clone(&shared);
+        let (shared, wish) = (Arc::clone(&shared), wish.clone());
         tokio::spawn(async move {
-            let service =
-                service_fn(|request| std::future::ready(Ok::<_, Infallible>(answer(&shared, &request))));
+            let service = service_fn(|request| {
+                let (shared, wish) = (shared.load_full(), wish.clone());
+                async move { Ok::<_, Infallible>(answer(&shared, &wish, &request).await) }
+            });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ);
             if let Err(error) = builder.serve_connection(TokioIo::new(socket), service).await {
@@ -51,7 +58,11 @@ pub async fn serve(shared: Arc<Shared>, listener: TcpListener) {
     }
 }
 
-fn answer<B>(shared: &Shared, request: &Request<B>) -> Response<Full<Bytes>> {
+async fn answer<B>(
+    shared: &Shared,
+    wish: &mpsc::Sender<Wish>,
+    request: &Request<B>,
+) -> Response<Full<Bytes>> {
     let text = |status, kind, body: Bytes| {
         let mut response = Response::new(Full::new(body));
         *response.status_mut() = status;
@@ -60,6 +71,16 @@ fn answer<B>(shared: &Shared, request: &Request<B>) -> Response<Full<Bytes>> {
     };
     const PLAIN: &str = "text/plain; charset=utf-8";
     match (request.method(), request.uri().path()) {
+        // Here they can be asked while running requests end, when the data port takes no more connections.
+        (&Method::GET | &Method::HEAD, "/healthz") => {
+            text(StatusCode::OK, PLAIN, Bytes::from_static(b"alive\n"))
+        }
+        (&Method::GET | &Method::HEAD, "/readyz") if shared.is_draining() => {
+            text(StatusCode::SERVICE_UNAVAILABLE, PLAIN, Bytes::from_static(b"draining\n"))
+        }
+        (&Method::GET | &Method::HEAD, "/readyz") => {
+            text(StatusCode::OK, PLAIN, Bytes::from_static(b"serving\n"))
+        }
         (&Method::GET | &Method::HEAD, "/busbar/lanes") => match shared.lanes_shown() {
             Ok(body) => text(StatusCode::OK, "application/json", body.into()),
             Err(error) => {
@@ -83,6 +104,20 @@ fn answer<B>(shared: &Shared, request: &Request<B>) -> Response<Full<Bytes>> {
                     )
                 }
             }
+        }
+        (&Method::POST, "/busbar/reload") => {
+            let (answer, answered) = oneshot::channel();
+            // Neither can be closed while operators are served.
+            let _ = wish.send(answer).await;
+            let (status, said) = match answered.await {
+                Ok(Ok(changes)) => (StatusCode::OK, json!({ "changes": changes })),
+                Ok(Err(error)) => (StatusCode::UNPROCESSABLE_ENTITY, json!({ "error": error })),
+                Err(_) => (StatusCode::SERVICE_UNAVAILABLE, json!({ "error": "the gateway is stopping" })),
+            };
+            text(status, "application/json", said.to_string().into())
+        }
+        (_, "/busbar/reload") => {
+            text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, Bytes::from_static(b"POST is allowed here\n"))
         }
         (_, "/metrics" | "/busbar/lanes") => {
             text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, Bytes::from_static(b"GET is allowed here\n"))

@@ -246,9 +246,9 @@ impl Gateway {
     fn enter(&self, ctx: &mut Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<(), Fault> {
         ctx.settlement.vacate();
         self.name(ctx, asking, choice);
-        let limit =
-            choice.lane.and_then(|lane| Some((lane, self.shared.settings.lanes[lane].max_concurrent?)));
-        limit.map_or(Ok(()), |(lane, limit)| ctx.settlement.occupy(lane, limit))
+        let Some(lane) = choice.lane else { return Ok(()) };
+        let limit = self.shared.settings.lanes[lane].max_concurrent;
+        ctx.settlement.occupy(lane, limit.unwrap_or(usize::MAX))
     }
 
     /// Notes the lane.

@@ -54,12 +54,20 @@ pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-busbar-requ
 pub struct Shared {
     /// The settings.
     pub settings: Arc<Settings>,
-    /// Set once the gateway takes no more requests.
-    pub draining: AtomicBool,
     router: Router,
     carriage: Carriage,
-    running: AtomicUsize,
+    lasting: Arc<Lasting>,
     standing: Standing,
+}
+
+/// What outlasts a change of the settings.
+#[derive(Debug, Default)]
+struct Lasting {
+    /// Set once the gateway takes no more requests.
+    draining: AtomicBool,
+    running: AtomicUsize,
+    /// How often the settings were changed.
+    changes: AtomicUsize,
 }
 
 impl Shared {
@@ -68,11 +76,38 @@ impl Shared {
         Self {
             router: Router::new(Arc::clone(&settings)),
             carriage: Carriage::new(CarriageLimits::default()),
-            draining: AtomicBool::new(false),
-            running: AtomicUsize::new(0),
+            lasting: Arc::default(),
             standing: Standing::new(&settings, None),
             settings,
         }
+    }
+
+    /// The same gateway with other settings: what is known of its lanes, and what it keeps for callers, stays.
+    #[must_use]
+    pub fn changed(&self, settings: Arc<Settings>) -> Self {
+        self.lasting.changes.fetch_add(1, Ordering::Relaxed);
+        Self {
+            router: Router::new(Arc::clone(&settings)),
+            carriage: self.carriage.clone(),
+            lasting: Arc::clone(&self.lasting),
+            standing: Standing::new(&settings, Some(&self.standing)),
+            settings,
+        }
+    }
+
+    /// How often the settings were changed since the start.
+    pub fn changes(&self) -> usize {
+        self.lasting.changes.load(Ordering::Relaxed)
+    }
+
+    /// Takes no more requests from now on.
+    pub fn drain(&self) {
+        self.lasting.draining.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether no more requests are taken.
+    pub fn is_draining(&self) -> bool {
+        self.lasting.draining.load(Ordering::Relaxed)
     }
 
     /// How every lane stands, as a JSON document for operators.
@@ -94,7 +129,7 @@ impl Shared {
 
     /// How many requests run at the moment, on all workers.
     pub fn running(&self) -> usize {
-        self.running.load(Ordering::Relaxed)
+        self.lasting.running.load(Ordering::Relaxed)
     }
 }
 
@@ -119,6 +154,11 @@ impl Gateway {
             providers.map(|provider| Upstream::new(provider).map(Arc::new)).collect::<Result<_, _>>()?;
         let fetcher = Fetcher::new(shared.settings.fetch.clone())?;
         Ok(Self { shared, limits, upstreams, fetcher })
+    }
+
+    /// What all workers share.
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
     }
 
     /// Closes idle connections that are of no more use.

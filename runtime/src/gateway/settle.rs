@@ -236,7 +236,7 @@ impl Drop for Permit {
 
 fn counter(shared: &Shared, place: Place) -> &AtomicUsize {
     match place {
-        Place::Gateway => &shared.running,
+        Place::Gateway => &shared.lasting.running,
         Place::Lane(lane) => &shared.standing.lane(lane).running,
     }
 }

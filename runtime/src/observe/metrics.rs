@@ -31,6 +31,7 @@ struct Metrics {
     failed_attempts: IntCounterVec,
     transitions: IntCounterVec,
     repairs: IntCounterVec,
+    reloads: IntCounterVec,
     states: IntGaugeVec,
     tokens: IntCounterVec,
     effects: IntCounterVec,
@@ -83,6 +84,11 @@ impl Metrics {
                 "busbar_repairs_total",
                 "Requests that were put otherwise because a provider said so, by what was changed.",
                 &["lane", "repair"],
+            ),
+            reloads: counters(
+                "busbar_reloads_total",
+                "Times that the configuration was read again, by whether it was taken.",
+                &["taken"],
             ),
             states: register(
                 &registry,
@@ -273,6 +279,11 @@ pub fn count_failed_attempt(lane: &str, class: &str) {
 /// Counts a request that was put otherwise because its provider said so.
 pub fn count_repair(lane: &str, repair: &str) {
     METRICS.repairs.with_label_values(&[lane, repair]).inc();
+}
+
+/// Counts that the configuration was read again.
+pub fn count_reload(taken: bool) {
+    METRICS.reloads.with_label_values(&[if taken { "true" } else { "false" }]).inc();
 }
 
 /// Counts a change of a lane's breaker.

@@ -1,12 +1,14 @@
 //! Listens and serves: one thread for each worker, each with its own listener, runtime and connections.
 
+mod reload;
+
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use arc_swap::ArcSwap;
 use http::{Method, Request, Response, StatusCode};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -16,13 +18,17 @@ use hyper_util::server::graceful::GracefulShutdown;
 use socket2::{Domain, Protocol, Socket, TcpKeepalive, Type};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
-use crate::admin;
+use self::reload::Reload;
+pub use self::reload::Source;
+use crate::admin::{self, Wish};
 use crate::config::{Limits, Settings};
 use crate::gateway::{Body, Gateway, Shared, json};
 use crate::observe::access;
 
+/// Most wishes of operators that wait.
+const MAX_WISHES: usize = 16;
 /// Connections that wait to be accepted, for each worker.
 const BACKLOG: i32 = 4096;
 /// The shortest pause between two probes of a silent client; the kernel counts in seconds.
@@ -77,12 +83,14 @@ fn listener(address: SocketAddr, shared: bool, stall: Duration) -> std::io::Resu
 
 /// Serves with these settings until a signal says to stop, and all workers have drained.
 ///
-/// `ready` is called once connections are accepted and signals are heeded.
+/// Other settings from `source` are served with as soon as they are there and valid. `ready` is called once
+/// connections are accepted and signals are heeded.
 ///
 /// # Errors
 /// When a worker cannot be set up, or fails.
 pub fn run(
     settings: Settings,
+    source: Source,
     listeners: Vec<std::net::TcpListener>,
     admin: std::net::TcpListener,
     ready: impl FnOnce() -> std::io::Result<()>,
@@ -91,34 +99,53 @@ pub fn run(
     let (stop, stopped) = watch::channel(false);
     let mut workers = Vec::new();
     // All of them before any thread, so that what is wrong with the settings stops the start.
-    let gateways: Vec<_> =
-        listeners.iter().map(|_| Gateway::new(Arc::clone(&shared))).collect::<Result<_, _>>()?;
-    for (number, (listener, gateway)) in listeners.into_iter().zip(gateways).enumerate() {
-        let (shared, stopped) = (Arc::clone(&shared), stopped.clone());
+    let gateways: Vec<_> = listeners
+        .iter()
+        .map(|_| Gateway::new(Arc::clone(&shared)).map(|gateway| Arc::new(ArcSwap::from_pointee(gateway))))
+        .collect::<Result<_, _>>()?;
+    for (number, (listener, gateway)) in listeners.into_iter().zip(&gateways).enumerate() {
+        let (gateway, stopped) = (Arc::clone(gateway), stopped.clone());
         let worker = std::thread::Builder::new().name(format!("worker-{number}"));
-        workers.push(worker.spawn(move || work(shared, gateway, listener, stopped))?);
+        workers.push(worker.spawn(move || work(gateway, listener, stopped))?);
     }
-    // The rim: signals and operators, apart from the workers.
+    let shared = Arc::new(ArcSwap::new(shared));
+    // The rim: signals, files and operators, apart from the workers.
     let rim = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     rim.block_on(async {
-        let operators = tokio::spawn(admin::serve(Arc::clone(&shared), TcpListener::from_std(admin)?));
+        let (wish, mut wishes) = mpsc::channel::<Wish>(MAX_WISHES);
+        let operators = admin::serve(Arc::clone(&shared), wish, TcpListener::from_std(admin)?);
+        let operators = tokio::spawn(operators);
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let mut hangup = signal(SignalKind::hangup())?;
+        let mut reload = Reload::new(source, Arc::clone(&shared), gateways);
         ready()?;
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hangup.recv() => drop(reload.reload("a signal")),
+                () = reload.changed() => drop(reload.reload("a file")),
+                Some(answer) = wishes.recv() => {
+                    // An operator who has left does not want to know.
+                    let _ = answer.send(reload.reload("an operator"));
+                }
+            }
         }
+        // Readiness is for a balancer to see while running requests end.
+        shared.load().drain();
+        tracing::info!("stopping: no new requests; running ones are drained");
+        stop.send_replace(true);
+        let ended = tokio::task::spawn_blocking(move || {
+            workers.into_iter().map(|worker| worker.join()).collect::<Vec<_>>()
+        });
+        let ended = ended.await?;
         operators.abort();
-        std::io::Result::Ok(())
-    })?;
-    tracing::info!("stopping: no new requests; running ones are drained");
-    shared.draining.store(true, Ordering::Relaxed);
-    stop.send_replace(true);
-    for worker in workers {
-        worker.join().map_err(|_| anyhow::anyhow!("a worker panicked"))??;
-    }
-    Ok(())
+        for worker in ended {
+            worker.map_err(|_| anyhow::anyhow!("a worker panicked"))??;
+        }
+        anyhow::Ok(())
+    })
 }
 
 /// Serves until `stop` says so, then lets running requests go on for as long as the drain limit allows.
@@ -128,27 +155,21 @@ pub fn run(
 /// # Errors
 /// When the runtime or the listener cannot be set up.
 pub fn work(
-    shared: Arc<Shared>,
-    gateway: Gateway,
+    gateway: Arc<ArcSwap<Gateway>>,
     listener: std::net::TcpListener,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    runtime.block_on(serve(shared, gateway, listener, stop))
+    runtime.block_on(serve(gateway, listener, stop))
 }
 
 async fn serve(
-    shared: Arc<Shared>,
-    gateway: Gateway,
+    current: Arc<ArcSwap<Gateway>>,
     listener: std::net::TcpListener,
     mut stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let limits = shared.settings.limits;
     let listener = TcpListener::from_std(listener)?;
-    let gateway = Arc::new(gateway);
     let connections = GracefulShutdown::new();
-    let most = limits.connections.div_ceil(shared.settings.workers);
-    let builder = builder(&limits);
     let mut sweep = tokio::time::interval(SWEEP);
     let mut flush = tokio::time::interval(FLUSH);
     loop {
@@ -162,7 +183,7 @@ async fn serve(
                 }
             },
             _ = sweep.tick() => {
-                gateway.sweep();
+                current.load().sweep();
                 continue;
             }
             _ = flush.tick() => {
@@ -171,15 +192,18 @@ async fn serve(
             }
             _ = stop.wait_for(|stop| *stop) => break,
         };
+        let gateway = current.load();
+        let settings = &gateway.shared().settings;
+        let most = settings.limits.connections.div_ceil(settings.workers);
         if connections.count() >= most || socket.set_nodelay(true).is_err() {
             continue;
         }
-        let gateway = Arc::clone(&gateway);
-        let shared = Arc::clone(&shared);
+        let builder = builder(&settings.limits);
+        let current = Arc::clone(&current);
         let service = service_fn(move |request| {
-            let gateway = Arc::clone(&gateway);
-            let shared = Arc::clone(&shared);
-            async move { Ok::<_, Infallible>(answer(&gateway, &shared, request).await) }
+            // Each request has the settings of its begin, however long its connection is open.
+            let gateway = current.load_full();
+            async move { Ok::<_, Infallible>(answer(&gateway, request).await) }
         });
         let connection = builder.serve_connection(TokioIo::new(socket), service).into_owned();
         let connection = connections.watch(connection);
@@ -190,7 +214,8 @@ async fn serve(
         });
     }
     drop(listener);
-    if tokio::time::timeout(limits.drain, connections.shutdown()).await.is_err() {
+    let drain = current.load().shared().settings.limits.drain;
+    if tokio::time::timeout(drain, connections.shutdown()).await.is_err() {
         tracing::warn!("requests still ran after the drain limit and were cut");
     }
     access::flush();
@@ -211,10 +236,10 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn answer(gateway: &Gateway, shared: &Shared, request: Request<Incoming>) -> Response<Body> {
+async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Body> {
     match request.uri().path() {
         "/healthz" => json(StatusCode::OK, r#"{"status":"alive"}"#),
-        "/readyz" if shared.draining.load(Ordering::Relaxed) => {
+        "/readyz" if gateway.shared().is_draining() => {
             json(StatusCode::SERVICE_UNAVAILABLE, r#"{"status":"draining"}"#)
         }
         "/readyz" => json(StatusCode::OK, r#"{"status":"serving"}"#),

@@ -292,10 +292,7 @@ fn attempts_and_fallback_pools_are_bounded_by_the_configuration() {
 
 /// How the lanes stand, by name.
 fn lanes(gateway: &Gateway) -> std::collections::BTreeMap<String, Value> {
-    let output = gateway.process.output();
-    let (_, admin) = output.split_once("operators: http://").unwrap();
-    let admin = admin.split_once('/').unwrap().0.parse().unwrap();
-    let answer = http::send(admin, &http::request("GET", "/busbar/lanes", &[], b"")).unwrap();
+    let answer = http::send(gateway.admin(), &http::request("GET", "/busbar/lanes", &[], b"")).unwrap();
     let body = answer.json().unwrap();
     let lanes = body["lanes"].as_array().unwrap().iter();
     lanes.map(|lane| (lane["lane"].as_str().unwrap().to_owned(), lane.clone())).collect()

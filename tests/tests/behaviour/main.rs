@@ -10,5 +10,6 @@ mod lifecycle;
 mod limits;
 mod metering;
 mod models;
+mod reload;
 mod tls;
 mod translate;
