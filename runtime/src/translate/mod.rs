@@ -17,7 +17,7 @@ mod report;
 mod shape;
 mod state;
 mod text;
-mod wait;
+pub(crate) mod wait;
 mod wire;
 
 pub use carriage::Carriage;

@@ -64,7 +64,7 @@ pub(super) fn in_words(message: &str) -> Option<Duration> {
 }
 
 /// A wait in any form that a header has it: seconds, a moment, a duration with units, a date.
-fn until(value: &str, now: SystemTime) -> Option<Duration> {
+pub(crate) fn until(value: &str, now: SystemTime) -> Option<Duration> {
     let from_now = |moment: Duration| {
         let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         moment.saturating_sub(since).min(MAX_WAIT)
