@@ -1,5 +1,6 @@
 //! From the model a client names to the lane that serves it.
 
+pub mod affinity;
 pub mod headroom;
 pub mod policy;
 pub mod queue;
