@@ -192,6 +192,42 @@ pub const RULES: Rules = Rules {
     errors: &[
         ErrorRule {
             status: 0u16,
+            word: "enforced_spend_limit_reached",
+            message: "",
+            class: "quota",
+        },
+        ErrorRule {
+            status: 0u16,
+            word: "contract_spend_limit_reached",
+            message: "",
+            class: "quota",
+        },
+        ErrorRule {
+            status: 0u16,
+            word: "linked_organization_spend_limit_reached",
+            message: "",
+            class: "quota",
+        },
+        ErrorRule {
+            status: 0u16,
+            word: "linked_organization_billing_unavailable",
+            message: "",
+            class: "quota",
+        },
+        ErrorRule {
+            status: 0u16,
+            word: "organization_on_hold",
+            message: "",
+            class: "authentication",
+        },
+        ErrorRule {
+            status: 0u16,
+            word: "claude_code_key_creator_not_member",
+            message: "",
+            class: "authentication",
+        },
+        ErrorRule {
+            status: 0u16,
             word: "billing_error",
             message: "",
             class: "quota",

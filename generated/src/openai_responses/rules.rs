@@ -246,6 +246,24 @@ pub const RULES: Rules = Rules {
         },
         ErrorRule {
             status: 0u16,
+            word: "invalid_prompt",
+            message: "usage policy",
+            class: "content_filter",
+        },
+        ErrorRule {
+            status: 0u16,
+            word: "bio_policy",
+            message: "",
+            class: "content_filter",
+        },
+        ErrorRule {
+            status: 0u16,
+            word: "image_content_policy_violation",
+            message: "",
+            class: "content_filter",
+        },
+        ErrorRule {
+            status: 0u16,
             word: "previous_response_not_found",
             message: "",
             class: "invalid_request",

@@ -4,6 +4,7 @@
 //! from, and [`render`] and [`stream_error`] are the only places that know how each protocol spells an error.
 
 mod class;
+mod overflow;
 mod render;
 mod verdict;
 

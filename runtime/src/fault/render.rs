@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::Protocol;
 use serde_json::json;
 
-use super::{Class, Fault};
+use super::{Class, Fault, overflow};
 
 /// A fault as a protocol's clients expect it over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,10 +60,7 @@ pub fn stream_error(protocol: Protocol, fault: &Fault, request_id: &str) -> Stre
     let (name, data) = match protocol {
         Protocol::OpenaiChat => (None, openai(fault)),
         Protocol::OpenaiResponses => {
-            let code = fault
-                .code
-                .clone()
-                .unwrap_or_else(|| openai_code(fault.class).unwrap_or("server_error").into());
+            let code = openai_code_of(fault).unwrap_or("server_error");
             let data = json!({
                 "type": "error", "code": code, "message": fault.message, "param": fault.param, "sequence_number": 0,
             });
@@ -138,7 +135,7 @@ fn openai(fault: &Fault) -> serde_json::Value {
         _ if class.status() >= 500 => "server_error",
         _ => "invalid_request_error",
     });
-    let code = fault.code.as_deref().or(openai_code(class));
+    let code = openai_code_of(fault);
     json!({ "error": { "message": fault.message, "type": kind, "param": fault.param, "code": code } })
 }
 
@@ -160,27 +157,20 @@ const fn openai_code(class: Class) -> Option<&'static str> {
     }
 }
 
-/// How a protocol says that a prompt does not fit, where its clients look for the words.
-///
-/// On them they begin to compact a conversation instead of sending it again.
-const fn too_long(protocol: Protocol) -> Option<&'static str> {
-    match protocol {
-        Protocol::Anthropic => Some("prompt is too long"),
-        Protocol::Bedrock => Some("Input is too long for requested model"),
-        Protocol::Gemini => Some("The input token count exceeds the maximum number of tokens allowed"),
-        Protocol::Cohere => Some("too many tokens"),
-        // They have a code for it.
-        Protocol::OpenaiChat | Protocol::OpenaiResponses => None,
+/// The message, with the words that the protocol's clients look for.
+fn message(protocol: Protocol, fault: &Fault) -> Cow<'_, str> {
+    match fault.class {
+        Class::ContextLength => overflow::worded(protocol, &fault.message),
+        _ => Cow::Borrowed(fault.message.as_ref()),
     }
 }
 
-/// The message, with the words that the protocol's clients look for.
-fn message(protocol: Protocol, fault: &Fault) -> Cow<'static, str> {
-    match (fault.class, too_long(protocol)) {
-        (Class::ContextLength, Some(words)) if !fault.message.contains(words) => {
-            format!("{words}: {}", fault.message).into()
-        }
-        _ => fault.message.clone(),
+/// The code that OpenAI's clients act on, or else the provider's own.
+fn openai_code_of(fault: &Fault) -> Option<&str> {
+    match (fault.class, fault.code.as_deref()) {
+        // Other servers have other words for it, or none at all.
+        (Class::ContextLength | Class::Quota, _) | (_, None) => openai_code(fault.class),
+        (_, code) => code,
     }
 }
 
@@ -319,6 +309,10 @@ mod tests {
         ] {
             assert!(text(&render(protocol, &fault, "r")).contains(words), "{protocol}");
         }
+        // The words of another server are no code that these clients act on.
+        let fault = fault.with_code("validation_error");
+        let within = stream_error(Protocol::OpenaiResponses, &fault, "r").data;
+        assert!(String::from_utf8(within).unwrap().contains(r#""code":"context_length_exceeded""#));
         let openai = text(&render(Protocol::OpenaiChat, &fault, "r"));
         assert!(openai.contains(r#""code":"context_length_exceeded""#), "{openai}");
     }

@@ -15,7 +15,8 @@ pub(crate) fn told(backend: Protocol, data: Checked<'_>) -> StreamFault {
     let Ok(event) = serde_json::from_str::<Value>(data.as_str()) else { return StreamFault::NotJson };
     let error = event.get("error").unwrap_or(&event);
     let word = |name: &str| error.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
-    let number = error.get("code").or(error.get("status")).and_then(Value::as_u64);
+    let number = error.get("code").or(error.get("status"));
+    let number = number.and_then(|number| number.as_u64().or_else(|| number.as_str()?.parse().ok()));
     let status = number
         .and_then(|number| u16::try_from(number).ok())
         .filter(|status| (400..600).contains(status))
@@ -100,6 +101,8 @@ mod tests {
     fn other_shapes_are_errors_too() {
         assert_eq!(fault(r#"{"error":"boom"}"#).message, "boom");
         assert_eq!(fault(r#"{"error":{"message":"x","code":503}}"#).class, Class::Overloaded);
+        assert_eq!(fault(r#"{"error":{"message":"x","code":"429"}}"#).class, Class::RateLimited);
+        assert_eq!(fault(r#"{"error":{"message":"x","code":"1305"}}"#).class, Class::ServerError);
         assert_eq!(fault(r#"{"message":"x"}"#).status, 500);
         assert_eq!(fault("{}").class, Class::ServerError);
     }

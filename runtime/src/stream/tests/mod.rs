@@ -6,6 +6,7 @@ mod buffered;
 mod carriage;
 mod chat_to_anthropic;
 mod cohere;
+mod errors;
 mod field;
 pub(super) mod fixtures;
 mod from_responses;

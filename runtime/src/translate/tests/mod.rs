@@ -3,6 +3,7 @@
 mod answers;
 mod carriage;
 mod content;
+pub(crate) mod errors;
 mod gemini;
 mod given;
 mod parameters;
