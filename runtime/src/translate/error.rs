@@ -41,7 +41,7 @@ impl UpstreamError {
     /// The failure as the gateway passes it on.
     pub fn into_fault(self) -> Fault {
         let message = match own_fault(self.class) {
-            Some(note) => format!("{note}: {}", self.message),
+            Some(note) => format!("{note}: {}", veiled(&self.message)),
             None => self.message,
         };
         let mut fault = Fault::upstream(self.class, message);
@@ -68,6 +68,17 @@ fn own_fault(class: Class) -> Option<&'static str> {
         Class::NotFound => Some("the provider has nothing at the address that the gateway has of it"),
         _ => None,
     }
+}
+
+/// The provider's words without what they have of a key or of an account, which are the gateway's own.
+fn veiled(message: &str) -> String {
+    let veil = |word: &str| -> String {
+        // Providers repeat a key's first and last letters, and have stars for the rest.
+        let of_key = word.contains("**");
+        let of_account = word.contains("arn:aws");
+        if of_key || of_account { "****".to_owned() } else { word.to_owned() }
+    };
+    message.split(' ').map(veil).collect::<Vec<_>>().join(" ")
 }
 
 /// The status by which a caller's SDK tells whose fault it is and whether to try again.
@@ -325,6 +336,21 @@ mod tests {
         assert_eq!(fault.code, None);
         let (class, _, fault) = refused("SOMETHING_ELSE");
         assert_eq!((class, fault.status, fault.blame), (Class::InvalidRequest, 400, Blame::Client));
+    }
+
+    #[test]
+    fn what_is_left_of_a_key_and_the_name_of_an_account_are_not_told() {
+        let key = r#"{"error":{"message":"Incorrect API key provided: sk-abcde****wxyz. You can find it."}}"#;
+        let told = parse(Protocol::OpenaiChat, 401, key).into_fault().message;
+        assert!(
+            told.ends_with("not the caller's: Incorrect API key provided: **** You can find it."),
+            "{told}"
+        );
+        let user = r#"{"Message":"User: arn:aws:iam::111122223333:user/u is not authorized"}"#;
+        let told = parse(Protocol::Bedrock, 403, user).into_fault().message;
+        assert!(told.ends_with("User: **** is not authorized"), "{told}");
+        let caller = r#"{"error":{"message":"use **bold**"}}"#;
+        assert_eq!(parse(Protocol::OpenaiChat, 400, caller).into_fault().message, "use **bold**");
     }
 
     #[test]
