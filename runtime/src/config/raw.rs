@@ -54,6 +54,10 @@ pub struct Config {
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Provider>")]
     pub providers: BTreeMap<String, Spanned<Provider>>,
+    /// The provider that gets a protocol's calls which name no model: files, batches and the like.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<ProtocolName, String>")]
+    pub default_providers: BTreeMap<ProtocolName, Spanned<String>>,
     /// Models that clients may name.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, Model>")]
@@ -363,7 +367,7 @@ impl<T> Several<T> {
 }
 
 /// A protocol, by the name it has everywhere.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ProtocolName {
     /// OpenAI chat completions.

@@ -10,8 +10,8 @@ use secrecy::SecretString;
 use serde_saphyr::{Location, Spanned};
 
 use super::settings::{
-    BaseUrl, Credential, Facts, FetchSettings, Lane, Limits, LogSettings, Member, Named, Pool, Provider,
-    Settings, Timeouts,
+    BaseUrl, Credential, Facts, FetchSettings, KEY_MARK, Lane, Limits, LogSettings, Member, Named, Pool,
+    Provider, Settings, Timeouts,
 };
 use super::{ConfigError, raw};
 use crate::Protocol;
@@ -23,8 +23,6 @@ const MAX_WORKERS: usize = 1024;
 const DEFAULT_ATTEMPTS: usize = 3;
 /// Most keys of one provider.
 const MAX_KEYS: usize = 16;
-/// Stands before the number of a key in the name of a lane.
-const KEY_MARK: char = '#';
 /// The largest file of a secret that is read, in bytes.
 const MAX_SECRET: u64 = 64 << 10;
 /// The last tier of a pool.
@@ -65,6 +63,7 @@ pub fn resolve(
     }
     let files = resolver.files(&config);
     let providers = resolver.providers(&config.providers)?;
+    let default_providers = resolver.default_providers(&config.default_providers, &providers)?;
     let lanes = resolver.lanes(&config.models, &providers)?;
     let pools = resolver.pools(&config.pools, &lanes)?;
     let mut names: HashMap<String, Named> = HashMap::new();
@@ -85,6 +84,7 @@ pub fn resolve(
         fetch: fetch(config.fetch.unwrap_or_default()),
         breaker,
         providers,
+        default_providers,
         lanes,
         pools,
         names,
@@ -223,6 +223,27 @@ impl Resolver<'_> {
         let fetch = config.fetch.as_ref().and_then(|fetch| fetch.ca_file.clone());
         let trusted = providers().filter_map(|provider| provider.ca_file.clone()).chain(fetch);
         beside.chain(trusted).collect()
+    }
+
+    fn default_providers(
+        &self,
+        named: &BTreeMap<raw::ProtocolName, Spanned<String>>,
+        providers: &[Provider],
+    ) -> Result<HashMap<Protocol, usize>, ConfigError> {
+        let one = |(protocol, name): (&raw::ProtocolName, &Spanned<String>)| {
+            let protocol = Protocol::from(*protocol);
+            let place = providers.iter().position(|provider| provider.name == name.value);
+            let place = place.ok_or_else(|| {
+                let message = format!("default_providers.{protocol}: there is no provider `{}`", name.value);
+                self.error(name.referenced, message)
+            })?;
+            if !providers[place].protocols.contains(&protocol) {
+                let message = format!("default_providers.{protocol}: `{}` does not speak it", name.value);
+                return Err(self.error(name.referenced, message));
+            }
+            Ok((protocol, place))
+        };
+        named.iter().map(one).collect()
     }
 
     /// The keys that a provider's entry names.

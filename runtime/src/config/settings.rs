@@ -14,6 +14,9 @@ use secrecy::SecretString;
 use super::raw::{self, Fidelity, LogFormat, LogLevel, MaxTokensField, Reasoning};
 use super::units::Span;
 
+/// Stands before the number of a key in the name of a lane, and of all but the first key in that of a provider.
+pub(super) const KEY_MARK: char = '#';
+
 /// All that a gateway needs to know.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -37,6 +40,8 @@ pub struct Settings {
     pub breaker: raw::Breaker,
     /// Providers.
     pub providers: Vec<Provider>,
+    /// Index of the provider that gets a protocol's calls which name no model.
+    pub default_providers: HashMap<Protocol, usize>,
     /// Configured models.
     pub lanes: Vec<Lane>,
     /// Pools.
@@ -194,6 +199,11 @@ pub struct Provider {
 }
 
 impl Provider {
+    /// Whether it is the provider itself, or its first key, and not one more key of it.
+    pub fn is_first_key(&self) -> bool {
+        !self.name.contains(KEY_MARK)
+    }
+
     /// The protocol to speak to it on behalf of a client: the client's own if it can, else its preferred one.
     pub fn protocol_for(&self, client: Protocol) -> Protocol {
         if self.protocols.contains(&client) { client } else { self.protocols[0] }

@@ -22,7 +22,7 @@ pub(super) fn by_path<'a>(path: &'a str, headers: &HeaderMap) -> Option<Call<'a>
                 Some(Some(id).filter(|id| plausible(id))?)
             }
         };
-        Some(Call { protocol, operation, model, version })
+        Some(Call { protocol, operation, model, version, rest: "" })
     };
     if let Some(rest) = path.strip_prefix("/v1beta/models") {
         return call(Protocol::Gemini, Operation::Models, rest, "v1beta");

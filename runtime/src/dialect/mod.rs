@@ -6,6 +6,7 @@
 pub mod carriers;
 pub mod headers;
 mod lists;
+pub mod passthrough;
 pub mod sniff;
 
 use std::borrow::Cow;
@@ -30,13 +31,18 @@ pub enum Operation {
     Models,
     /// The same as what Bedrock calls inference profiles.
     Profiles,
+    /// Whatever else, handed on as it is.
+    Passed(passthrough::Way),
 }
 
 impl Operation {
     /// The method by which it is called.
     pub const fn method(self) -> &'static str {
         match self {
-            Operation::Generate | Operation::GenerateStream | Operation::CountTokens => "POST",
+            Operation::Generate
+            | Operation::GenerateStream
+            | Operation::CountTokens
+            | Operation::Passed(_) => "POST",
             Operation::Models | Operation::Profiles => "GET",
         }
     }
@@ -48,6 +54,7 @@ impl Operation {
             Operation::GenerateStream => "generate_stream",
             Operation::CountTokens => "count_tokens",
             Operation::Models | Operation::Profiles => "models",
+            Operation::Passed(way) => way.name,
         }
     }
 }
@@ -63,6 +70,8 @@ pub struct Call<'a> {
     pub model: Option<Cow<'a, str>>,
     /// The version in a Gemini path.
     pub version: &'a str,
+    /// What else stands in the path of a call that is handed on: the verb, or all below the base URL.
+    pub rest: &'a str,
 }
 
 /// What a path is.
@@ -78,7 +87,9 @@ pub enum Recognised<'a> {
 
 /// Recognises protocol and operation by method and raw path.
 pub fn recognise<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Recognised<'a> {
-    let call = by_path(path).or_else(|| lists::by_path(path, headers));
+    let call = by_path(path)
+        .or_else(|| passthrough::by_path(path, headers))
+        .or_else(|| lists::by_path(path, headers));
     // What is posted to a model is a verb that nobody knows, not a look at the model.
     let is_verb =
         *method == Method::POST && call.as_ref().is_some_and(|call| call.operation == Operation::Models);
@@ -88,15 +99,15 @@ pub fn recognise<'a>(method: &Method, path: &'a str, headers: &HeaderMap) -> Rec
         return Recognised::Unknown(guess(path, headers));
     };
     let allowed = call.operation.method();
-    if method.as_str() == allowed {
-        Recognised::Call(call)
-    } else {
-        Recognised::WrongMethod(call.protocol, allowed)
-    }
+    let is_allowed = match call.operation {
+        Operation::Passed(way) => passthrough::allows(way, method),
+        _ => method.as_str() == allowed,
+    };
+    if is_allowed { Recognised::Call(call) } else { Recognised::WrongMethod(call.protocol, allowed) }
 }
 
 fn by_path(path: &str) -> Option<Call<'_>> {
-    let call = |protocol, operation| Some(Call { protocol, operation, model: None, version: "" });
+    let call = |protocol, operation| Some(Call { protocol, operation, model: None, version: "", rest: "" });
     match path {
         "/v1/chat/completions" | "/chat/completions" => {
             return call(Protocol::OpenaiChat, Operation::Generate);
@@ -115,7 +126,13 @@ fn by_path(path: &str) -> Option<Call<'_>> {
             _ => return None,
         };
         let model = percent_decode_str(id).decode_utf8().ok().filter(|model| plausible(model))?;
-        return Some(Call { protocol: Protocol::Bedrock, operation, model: Some(model), version: "" });
+        return Some(Call {
+            protocol: Protocol::Bedrock,
+            operation,
+            model: Some(model),
+            version: "",
+            rest: "",
+        });
     }
     for version in ["v1beta", "v1"] {
         let rest = path.strip_prefix('/').and_then(|path| path.strip_prefix(version));
@@ -133,7 +150,13 @@ fn by_path(path: &str) -> Option<Call<'_>> {
         if !plausible(model) || model.contains('%') {
             return None;
         }
-        return Some(Call { protocol: Protocol::Gemini, operation, model: Some(model.into()), version });
+        return Some(Call {
+            protocol: Protocol::Gemini,
+            operation,
+            model: Some(model.into()),
+            version,
+            rest: "",
+        });
     }
     None
 }
@@ -310,7 +333,7 @@ mod tests {
     #[test]
     fn a_gemini_stream_is_an_array_unless_events_are_asked_for() {
         use Operation::{Generate, GenerateStream};
-        let call = |operation, protocol| Call { protocol, operation, model: None, version: "" };
+        let call = |operation, protocol| Call { protocol, operation, model: None, version: "", rest: "" };
         let stream = call(GenerateStream, Protocol::Gemini);
         for (query, array) in [(None, true), (Some("key=k"), true), (Some("key=k&alt=sse"), false)] {
             assert_eq!(wants_array(&stream, query), array, "{query:?}");

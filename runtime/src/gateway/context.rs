@@ -12,9 +12,9 @@ use super::caller::Caller;
 use super::forwarded::{Held, Pieces};
 use super::lane::FIDELITY_HEADER;
 use super::settle::Settlement;
-use super::translated;
 use super::watch::Watch;
 use super::{ATTEMPTS_HEADER, LANE_HEADER, POLICY_HEADER, REQUEST_ID_HEADER, Shared};
+use super::{passthrough, translated};
 use crate::Protocol;
 use crate::dialect::{Operation, headers, request_id_header, stream_type};
 use crate::fault::{Fault, render};
@@ -102,14 +102,20 @@ impl Ctx {
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = answer.status;
         let is_events = is_event_stream(&answer);
+        // Of what passes without being JSON nothing is read.
+        let is_document = !matches!(self.settlement.operation, Some(Operation::Passed(_)))
+            || is_of_type(&answer, "application/json");
         *response.headers_mut() = answer.headers;
         self.stamp(&mut response);
         let mut settlement = self.settlement;
         settlement.status = answer.status.as_u16();
         let mut watch = None;
+        if matches!(settlement.operation, Some(Operation::Passed(_))) {
+            settlement.tokens = passthrough::counted_in(response.headers());
+        }
         if !answer.status.is_success() {
             settlement.upstream_failed(answer.status.as_u16());
-        } else if settlement.operation != Some(Operation::CountTokens) {
+        } else if settlement.operation != Some(Operation::CountTokens) && (is_events || is_document) {
             let length = answer.body.length();
             watch = Some(Watch::new(settlement.protocol, is_events, held.ends_itself, length));
         }

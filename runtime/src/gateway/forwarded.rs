@@ -6,6 +6,7 @@ use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
 use super::context::is_of_type;
+use super::passthrough;
 use crate::Protocol;
 use crate::config::Limits;
 use crate::dialect::{self, Call, Operation};
@@ -51,12 +52,15 @@ pub(super) async fn begin(
     if is_of_type(answer, "text/html") {
         return Err(Fault::upstream(Class::Malformed, "the provider sent a web page in place of an answer"));
     }
+    if passthrough::is_passed(call) {
+        return passthrough::begin(answer, streamed).await;
+    }
     if !streamed {
         if is_of_type(answer, dialect::stream_type(call.protocol)) {
             let message = "the provider sent a stream where a whole answer was asked for";
             return Err(Fault::upstream(Class::Malformed, message));
         }
-        let pieces = whole(answer, call).await?;
+        let pieces = whole_answer(answer, call).await?;
         return Ok(Held { pieces, ends_itself: false });
     }
     let mut pieces = Pieces::with_capacity(2);
@@ -121,7 +125,8 @@ async fn array(answer: &mut upstream::Answer, call: &Call<'_>, first: Bytes) -> 
     }))
 }
 
-async fn whole(answer: &mut upstream::Answer, call: &Call<'_>) -> Result<Pieces, Fault> {
+/// A document up to its end, and its length; of a very long one the beginning.
+pub(super) async fn whole(answer: &mut upstream::Answer) -> Result<(Pieces, usize), Fault> {
     let mut pieces = Pieces::new();
     let mut held = 0;
     while let Some(piece) = next(answer).await? {
@@ -129,7 +134,7 @@ async fn whole(answer: &mut upstream::Answer, call: &Call<'_>) -> Result<Pieces,
         pieces.push_back(piece);
         if held > MAX_WHOLE {
             answer.body.settle_down();
-            return Ok(pieces);
+            return Ok((pieces, held));
         }
     }
     let bound = |byte: &u8| matches!(byte, b'{' | b'[' | b'}' | b']');
@@ -138,6 +143,11 @@ async fn whole(answer: &mut upstream::Answer, call: &Call<'_>) -> Result<Pieces,
     if !(begin.is_some_and(bound) && end.is_some_and(bound)) {
         return Err(Fault::upstream(Class::Cut, "the provider's answer is no whole JSON document"));
     }
+    Ok((pieces, held))
+}
+
+async fn whole_answer(answer: &mut upstream::Answer, call: &Call<'_>) -> Result<Pieces, Fault> {
+    let (pieces, held) = whole(answer).await?;
     if held <= MAX_ERROR && call.operation != Operation::CountTokens {
         let joined;
         let body = match &pieces {
@@ -172,7 +182,7 @@ fn mentions_error(protocol: Protocol, body: &[u8]) -> bool {
     })
 }
 
-async fn next(answer: &mut upstream::Answer) -> Result<Option<Bytes>, Fault> {
+pub(super) async fn next(answer: &mut upstream::Answer) -> Result<Option<Bytes>, Fault> {
     answer.body.next().await.transpose().map_err(upstream::fault)
 }
 

@@ -53,15 +53,20 @@ pub(super) fn forward(
         dialect::upstream_path(call.protocol, call.operation, &choice.upstream_model, call.version)
             .into_owned();
     push_query(&mut path, parts);
-    let body = match &sniffed.model {
-        Some((model, range)) if *model != choice.upstream_model => {
-            let name = serde_json::to_vec(&choice.upstream_model)
+    let body = spliced(sniffed, &choice.upstream_model, body)?;
+    Ok(Plan { path, body, goes_up: headers::goes_up, accept: None })
+}
+
+/// A body with the upstream's name of the model in the place of the caller's.
+pub(super) fn spliced(sniffed: &Sniffed, upstream_model: &str, body: Bytes) -> Result<[Bytes; 3], Fault> {
+    Ok(match &sniffed.model {
+        Some((model, range)) if model != upstream_model => {
+            let name = serde_json::to_vec(upstream_model)
                 .map_err(|error| Fault::gateway(Class::Internal, error.to_string()))?;
             [body.slice(..range.start), Bytes::from(name), body.slice(range.end..)]
         }
         _ => [body, Bytes::new(), Bytes::new()],
-    };
-    Ok(Plan { path, body, goes_up: headers::goes_up, accept: None })
+    })
 }
 
 /// Whether a history may hold what the gateway left in it, so that it cannot go up unread.
@@ -82,7 +87,7 @@ pub(super) fn at_home(mut plan: Plan, parts: &Parts) -> Plan {
     plan
 }
 
-fn push_query(path: &mut String, parts: &Parts) {
+pub(super) fn push_query(path: &mut String, parts: &Parts) {
     if let Some(query) = carriers::without_key(parts.uri.query()) {
         path.push('?');
         path.push_str(&query);

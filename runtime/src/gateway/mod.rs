@@ -7,6 +7,7 @@ mod context;
 mod failures;
 mod forwarded;
 mod lane;
+mod passthrough;
 mod plan;
 mod read;
 mod settle;
@@ -35,7 +36,7 @@ use crate::dialect::{self, Operation, Recognised, sniff};
 use crate::fault::{Class, Fault};
 use crate::fetch::Fetcher;
 use crate::lists;
-use crate::route::Router;
+use crate::route::{Ladder, Router};
 use crate::translate::Carriage;
 use crate::translate::carriage::CarriageLimits;
 use crate::upstream::{TlsError, Upstream};
@@ -46,6 +47,8 @@ pub const LANE_HEADER: HeaderName = HeaderName::from_static("x-busbar-lane");
 pub const ATTEMPTS_HEADER: HeaderName = HeaderName::from_static("x-busbar-attempts");
 /// Why a pool's policy put a model first; the one that served may be another.
 pub const POLICY_HEADER: HeaderName = HeaderName::from_static("x-busbar-policy");
+/// Names the provider that gets a call which names no model.
+pub const PROVIDER_HEADER: HeaderName = HeaderName::from_static("x-busbar-provider");
 /// The gateway's own id of a request.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-busbar-request-id");
 
@@ -218,19 +221,23 @@ impl Gateway {
         ctx.settlement.bytes_in = body.len() as u64;
         let sniffed = sniff::sniff(&body, dialect::model_in_body(call.protocol)).map_err(malformed)?;
         let asked = match (&call.model, &sniffed.model) {
-            (Some(model), _) => model.as_ref(),
-            (None, Some((model, _))) => model.as_str(),
+            (Some(model), _) => Some(model.as_ref()),
+            (None, Some((model, _))) => Some(model.as_str()),
+            (None, None) if passthrough::is_passed(&call) => None,
             (None, None) => {
                 let fault = Fault::client(Class::InvalidRequest, "`model` is missing");
                 return Err(fault.with_param("model"));
             }
         };
         let streamed = call.operation == Operation::GenerateStream || sniffed.stream.unwrap_or(false);
-        ctx.settlement.model = context::excerpt(asked, context::MAX_EXCERPT);
+        ctx.settlement.model = context::excerpt(asked.unwrap_or_default(), context::MAX_EXCERPT);
         ctx.settlement.streamed = streamed;
 
         // 4. Choose the lanes that may serve, best first.
-        let ladder = self.ladder(asked).ok_or_else(|| unknown_model(asked))?;
+        let ladder = match asked {
+            Some(asked) => self.ladder(asked).ok_or_else(|| unknown_model(asked))?,
+            None => Ladder::of(self.home(&call, &parts.headers)?),
+        };
         let mut asking = Asking {
             call: &call,
             parts: &parts,

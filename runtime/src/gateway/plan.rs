@@ -7,10 +7,10 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
 use super::context::{self, Ctx};
-use super::{Gateway, lane, translated};
+use super::{Gateway, lane, passthrough, translated};
 use crate::config::Timeouts;
 use crate::config::raw::Fidelity;
-use crate::dialect::{Call, sniff};
+use crate::dialect::{Call, Operation, sniff};
 use crate::fault::{Class, Fault};
 use crate::route::{Choice, Ladder};
 use crate::translate::{Fetched, Repair, Wanted};
@@ -70,6 +70,10 @@ impl Gateway {
         let settings = &self.shared.settings;
         let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched, ref repairs } = *asking;
         let backend = settings.providers[choice.provider].protocol_for(call.protocol);
+        if let Operation::Passed(way) = call.operation {
+            let plan = passthrough::plan(call, way, backend, parts, choice, sniffed, body)?;
+            return Ok(Tried::Planned(Planned::Forward(plan)));
+        }
         if backend == call.protocol && !lane::holds_envelopes(call, body) {
             let plan = lane::forward(call, parts, choice, sniffed, body.clone())?;
             return Ok(Tried::Planned(Planned::Forward(plan)));
@@ -144,11 +148,12 @@ impl Gateway {
             self.try_plan(ctx, asking, other).is_ok()
         });
         let keeps = keeps.and_then(|choice| choice.lane).map(|lane| &settings.lanes[lane].name);
+        let would = if passthrough::is_passed(asking.call) { "serve" } else { "keep" };
         let advice = match keeps {
             Some(name) => {
-                format!("; the model `{}` would keep it", context::excerpt(name, context::MAX_EXCERPT))
+                format!("; the model `{}` would {would} it", context::excerpt(name, context::MAX_EXCERPT))
             }
-            None => "; no configured model would keep it".to_owned(),
+            None => format!("; no configured model would {would} it"),
         };
         fault.message = (fault.message.into_owned() + &advice).into();
         fault

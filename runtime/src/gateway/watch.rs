@@ -53,7 +53,11 @@ impl Watch {
     /// Tells the settlement at the answer's end.
     pub(super) fn settle(&mut self, settlement: &mut Settlement) {
         self.scanner.finish();
-        settlement.tokens = tokens(self.scanner.counts());
+        let counted = tokens(self.scanner.counts());
+        // What the answer's head has counted stands where the answer itself counts nothing.
+        if counted != Tokens::default() {
+            settlement.tokens = counted;
+        }
         if self.scanner.seen().failed {
             settlement.failed_within();
         }

@@ -52,7 +52,7 @@ impl<'a> Ladder<'a> {
     }
 
     /// A ladder of one lane.
-    fn of(choice: Choice<'a>) -> Self {
+    pub fn of(choice: Choice<'a>) -> Self {
         Self { rungs: vec![Rung { lanes: vec![choice], attempts: 1, why: String::new() }], deadline: None }
     }
 }

@@ -100,7 +100,9 @@ impl Scanner {
             return;
         }
         let name: &[u8] = if self.protocol == Protocol::Gemini { b"\"usageMetadata\"" } else { b"\"usage\"" };
-        for value in values(bytes, name).filter(|value| value.first() == Some(&b'{')) {
+        // Cohere's answers that are no chat have their counts there.
+        let beside = values(bytes, b"\"meta\"").filter(|_| self.protocol == Protocol::Cohere);
+        for value in beside.chain(values(bytes, name)).filter(|value| value.first() == Some(&b'{')) {
             // The rest of the line follows the object; a deserializer stops where the object ends.
             let mut parser = serde_json::Deserializer::from_slice(value);
             if let Ok(usage) = Value::deserialize(&mut parser) {
@@ -194,10 +196,11 @@ fn read(protocol: Protocol, usage: &Value) -> Counts {
     let at = |path: &str| usage.pointer(path).and_then(Value::as_u64);
     let mut counts = match protocol {
         Protocol::OpenaiChat => Counts {
-            input: at("/prompt_tokens"),
+            // What is beside chat, pictures and transcripts, counts in other words.
+            input: at("/prompt_tokens").or(at("/input_tokens")),
             cache_read: at("/prompt_tokens_details/cached_tokens").or(at("/prompt_cache_hit_tokens")),
             cache_write: at("/prompt_tokens_details/cache_write_tokens"),
-            output: at("/completion_tokens"),
+            output: at("/completion_tokens").or(at("/output_tokens")),
             reasoning: at("/completion_tokens_details/reasoning_tokens"),
             audio_input: at("/prompt_tokens_details/audio_tokens"),
             audio_output: at("/completion_tokens_details/audio_tokens"),

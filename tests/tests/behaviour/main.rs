@@ -10,6 +10,7 @@ mod lifecycle;
 mod limits;
 mod metering;
 mod models;
+mod passthrough;
 mod reload;
 mod tls;
 mod translate;
