@@ -70,3 +70,110 @@ sdk! {
     every_sdk_lists_models: "lists", ["openai_models", "anthropic_models", "gemini_models", "cohere_models", "bedrock_models"];
     cohere_sdk: "forward_cohere", ["text", "stream", "errors", "refused_by_the_gateway"];
 }
+
+/// Calls beside generation: the simulator has none, so the provider is a script.
+mod beside {
+    use anyhow::Result;
+    use busbar_tests::gateway::{Gateway, config};
+    use busbar_tests::http::{Connection, Message};
+    use busbar_tests::python;
+    use busbar_tests::upstream::{self, Upstream};
+    use serde_json::{Value, json};
+
+    /// What a text is embedded as.
+    fn vector(text: &str) -> Value {
+        json!([text.len(), text.matches('a').count()])
+    }
+
+    fn embedded(texts: impl Iterator<Item = Value>) -> (Vec<Value>, usize) {
+        let texts: Vec<String> = texts.map(|text| text.as_str().expect("a text").to_owned()).collect();
+        (texts.iter().map(|text| vector(text)).collect(), texts.iter().map(String::len).sum())
+    }
+
+    fn list(value: &Value) -> impl Iterator<Item = Value> {
+        value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]).into_iter()
+    }
+
+    fn provider(request: &Message, connection: &mut Connection) -> Result<()> {
+        let path = request.line.split(' ').nth(1).unwrap_or_default();
+        let body = request.json()?;
+        let call = path.rsplit([':', '/']).next().unwrap_or_default();
+        let answer = match call {
+            "embeddings" => {
+                let (vectors, tokens) = embedded(list(&body["input"]));
+                // The two texts that are sent, as little-endian floats.
+                let packed = |vector: &Value| match vector[0].as_u64() {
+                    Some(6) => json!("AADAQAAAQEA="),
+                    _ => json!("AAAAQAAAAEA="),
+                };
+                let is_packed = body["encoding_format"] == "base64";
+                let data: Vec<Value> = vectors
+                    .iter()
+                    .enumerate()
+                    .map(|(index, vector)| {
+                        let embedding = if is_packed { packed(vector) } else { vector.clone() };
+                        json!({"object": "embedding", "index": index, "embedding": embedding})
+                    })
+                    .collect();
+                json!({"object": "list", "model": body["model"], "data": data,
+                    "usage": {"prompt_tokens": tokens, "total_tokens": tokens}})
+            }
+            "batchEmbedContents" => {
+                // As Gemini does: what the body names must be what the path does.
+                assert!(
+                    list(&body["requests"]).all(|one| path.contains(one["model"].as_str().unwrap_or("?")))
+                );
+                let texts = list(&body["requests"]).map(|one| one["content"]["parts"][0]["text"].clone());
+                let (vectors, tokens) = embedded(texts);
+                let vectors: Vec<Value> = vectors.iter().map(|vector| json!({"values": vector})).collect();
+                json!({"embeddings": vectors, "usageMetadata": {"promptTokenCount": tokens}})
+            }
+            "embed" => {
+                assert!(body["input_type"].is_string(), "{body}");
+                let (vectors, tokens) = embedded(list(&body["texts"]));
+                json!({"id": "e", "embeddings": {"float": vectors}, "texts": body["texts"],
+                    "meta": {"api_version": {"version": "2"}, "billed_units": {"input_tokens": tokens}}})
+            }
+            "rerank" => json!({"id": "r", "results": [
+                {"index": 1, "relevance_score": 0.9}, {"index": 0, "relevance_score": 0.1}]}),
+            "moderations" => json!({"id": "m", "model": "m", "results": [
+                {"flagged": false, "categories": {}, "category_scores": {}}]}),
+            "completions" if body["stream"] == true => {
+                connection.write(&upstream::stream_head())?;
+                for text in ["b", "c"] {
+                    let event = json!({"id": "c", "object": "text_completion", "choices": [{"index": 0, "text": text}]});
+                    connection.write(&upstream::chunk(format!("data: {event}\n\n").as_bytes()))?;
+                }
+                connection.write(&upstream::chunk(b"data: [DONE]\n\n"))?;
+                return Ok(connection.write(b"0\r\n\r\n")?);
+            }
+            "completions" => json!({"id": "c", "object": "text_completion", "created": 1, "model": "m",
+                "choices": [{"index": 0, "text": "b", "finish_reason": "stop", "logprobs": null}]}),
+            "speech" => {
+                connection.write(
+                    b"HTTP/1.1 200 OK\r\ncontent-type: audio/mpeg\r\ncontent-length: 5\r\n\r\nID3\x00\xff",
+                )?;
+                return Ok(());
+            }
+            "generations" => json!({"created": 1, "data": [{"b64_json": "QUJD"}]}),
+            "invoke" => json!({"embedding": [0.5]}),
+            _ => return Ok(connection.write(&upstream::response(404, &[], "{}"))?),
+        };
+        Ok(connection.write(&upstream::response(200, &[], &answer.to_string()))?)
+    }
+
+    #[test]
+    fn the_sdks_that_have_them() {
+        let upstream = Upstream::start(provider);
+        let gateway = Gateway::start(&config(upstream.address, "")).unwrap();
+        let functions = [
+            "openai_embeddings",
+            "gemini_embeddings",
+            "cohere_embeddings",
+            "cohere_rerank",
+            "openai_beside",
+            "bedrock_invoke",
+        ];
+        python::check("beside", &functions, &gateway.url(), "");
+    }
+}

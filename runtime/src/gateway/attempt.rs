@@ -11,13 +11,13 @@ use super::context::{self, Ctx};
 use super::forwarded::{self, Held};
 use super::plan::{Asking, Planned};
 use super::standing::Permit;
-use super::{Gateway, failures::Failures, lane, read, translated};
+use super::{Gateway, failures::Failures, lane, passthrough, read, translated};
 use crate::breaker::{self, State};
 use crate::dialect::{self, headers};
 use crate::fault::{Class, Fault};
 use crate::observe::metrics;
 use crate::route::{Choice, Ladder, Rung};
-use crate::translate::{CallState, Repair};
+use crate::translate::{CallState, Repair, embed};
 use crate::upstream;
 
 /// An answer that will be sent: from here on its status stands.
@@ -46,6 +46,12 @@ impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
         Self { fault, words: None, headers: HeaderMap::new(), repair: None }
     }
+}
+
+/// How an answer is made into the caller's.
+enum Back {
+    Generated(Box<CallState>),
+    Vectors(embed::Reply),
 }
 
 /// A request on its way along a ladder.
@@ -295,8 +301,13 @@ impl Gateway {
                 } else {
                     let json_array = dialect::wants_array(call, parts.uri.query());
                     let state = CallState { json_array, ..made.state };
-                    (made.plan, Some((state, made.ledger)))
+                    (made.plan, Some((Back::Generated(Box::new(state)), made.ledger)))
                 }
+            }
+            Planned::Embed(made) => {
+                ctx.settlement.note_effects(&made.ledger);
+                ctx.settlement.fidelity = made.ledger.summary(context::MAX_FIDELITY);
+                (made.plan, Some((Back::Vectors(made.reply), made.ledger)))
             }
         };
 
@@ -353,8 +364,15 @@ impl Gateway {
                 Ok(held) => Ok(Committed::Forwarded(answer, held)),
                 Err(fault) => Err((fault, answer.headers)),
             },
-            Some((state, mut ledger)) => {
-                match translated::answer(&mut answer, state, streamed, limits, &self.shared.carriage).await {
+            Some((back, mut ledger)) => {
+                let made = match back {
+                    Back::Generated(state) => {
+                        let carriage = &self.shared.carriage;
+                        translated::answer(&mut answer, *state, streamed, limits, carriage).await
+                    }
+                    Back::Vectors(reply) => passthrough::vectors(&mut answer, &reply, limits).await,
+                };
+                match made {
                     Ok(made) => {
                         answer.body.settle_down();
                         if let translated::Answer::Whole(_, effects, _) = &made {

@@ -1,19 +1,22 @@
 //! Calls beside generation: handed to a provider of the same API as they are, and its answers back.
 
+use busbar_protocols::{EffectKind, Ledger};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
 use super::forwarded::{Held, Pieces, next, whole};
-use super::{Gateway, PROVIDER_HEADER, context, lane};
+use super::{Gateway, PROVIDER_HEADER, context, lane, translated};
 use crate::Protocol;
-use crate::config::{Provider, Settings};
-use crate::dialect::passthrough::{Way, renamed, same_api, upstream_path, way};
+use crate::config::raw::Fidelity;
+use crate::config::{Limits, Provider, Settings};
+use crate::dialect::passthrough::{Place, Way, renamed, same_api, upstream_path, way};
 use crate::dialect::sniff::Sniffed;
-use crate::dialect::{Call, headers};
+use crate::dialect::{Call, Operation, headers};
 use crate::fault::{Class, Fault};
 use crate::observe::metrics::Tokens;
 use crate::route::Choice;
+use crate::translate::embed::{self, Form, Outbound, Reply};
 use crate::upstream;
 
 /// A call as a lane gets it; refused, so that another may serve, where the lane has another API.
@@ -45,14 +48,76 @@ pub(super) fn plan(
 /// A lane whose provider has no such call; another may.
 fn elsewhere(call: &Call<'_>, way: Way, backend: Protocol) -> Fault {
     let name = way.name;
-    let message = format!(
-        "`{name}` of the {} API is not served by a provider that speaks {backend}: such calls are handed on as \
-         they are",
-        call.protocol
-    );
+    let message =
+        format!("a provider that speaks {backend} has no `{name}` as the {} API has it", call.protocol);
     let mut fault = Fault::client(Class::NotFound, message).with_param("model");
     fault.retry_safe = true;
     fault
+}
+
+/// A wish for embeddings, as another API has it.
+#[derive(Debug)]
+pub(super) struct Embedding {
+    pub(super) plan: lane::Plan,
+    pub(super) reply: Reply,
+    pub(super) ledger: Ledger,
+}
+
+/// The translation of a wish for embeddings; none where it is another call, or needs none, or has none.
+pub(super) fn embedding(
+    call: &Call<'_>,
+    backend: Protocol,
+    choice: &Choice<'_>,
+    body: &[u8],
+    fidelity: Fidelity,
+) -> Result<Option<Embedding>, Fault> {
+    let (Some(from), Some((to, rest))) = (Form::of(call.protocol, call.rest), Form::towards(backend)) else {
+        return Ok(None);
+    };
+    if same_api(call.protocol, backend) {
+        return Ok(None);
+    }
+    let model = &*choice.upstream_model;
+    let Outbound { body, reply, ledger } = embed::request(from, to, body, model).map_err(|refused| {
+        let mut fault = Fault::client(Class::InvalidRequest, refused.to_string());
+        fault.retry_safe = refused.elsewhere;
+        if refused.path.is_empty() { fault } else { fault.with_param(refused.path) }
+    })?;
+    let lost = ledger.effects().iter().find(|effect| effect.kind == EffectKind::Dropped);
+    if let Some(lost) = lost.filter(|_| fidelity == Fidelity::Strict) {
+        let message = format!("`{}` would be lost, and the request is strict: {}", lost.path, lost.reason);
+        let mut fault = Fault::client(Class::InvalidRequest, message).with_param(lost.path.clone());
+        fault.retry_safe = true;
+        return Err(fault);
+    }
+    let there = Call { protocol: backend, version: "v1beta", rest, ..call.clone() };
+    let there = Call {
+        operation: Operation::Passed(Way {
+            name: "embeddings",
+            model: if to == Form::GeminiBatch { Place::Path } else { Place::Body },
+        }),
+        ..there
+    };
+    let plan = lane::Plan {
+        path: upstream_path(&there, model).into_owned(),
+        body: [Bytes::from(body), Bytes::new(), Bytes::new()],
+        goes_up: headers::goes_up_anywhere,
+        accept: Some("application/json"),
+    };
+    Ok(Some(Embedding { plan, reply, ledger }))
+}
+
+/// Makes a provider's vectors into the caller's.
+pub(super) async fn vectors(
+    answer: &mut upstream::Answer,
+    reply: &Reply,
+    limits: &Limits,
+) -> Result<translated::Answer, Fault> {
+    let body = translated::whole(&mut answer.body, limits.response).await?;
+    let (body, counted, ledger) =
+        embed::response(reply, &body).map_err(|wrong| Fault::upstream(Class::Malformed, wrong))?;
+    let tokens = Tokens { input: counted, ..Tokens::default() };
+    Ok(translated::Answer::Whole(body, ledger, tokens))
 }
 
 impl Gateway {

@@ -35,6 +35,8 @@ pub(super) enum Planned {
     Forward(lane::Plan),
     /// Its translation.
     Translate(Box<translated::Translated>),
+    /// The translation of a wish for embeddings.
+    Embed(Box<passthrough::Embedding>),
 }
 
 enum Tried {
@@ -70,7 +72,12 @@ impl Gateway {
         let settings = &self.shared.settings;
         let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched, ref repairs } = *asking;
         let backend = settings.providers[choice.provider].protocol_for(call.protocol);
+        let pool = choice.pool.and_then(|pool| settings.pools[pool].fidelity);
+        let fidelity = fidelity.or(pool).unwrap_or(settings.fidelity);
         if let Operation::Passed(way) = call.operation {
+            if let Some(made) = passthrough::embedding(call, backend, choice, body, fidelity)? {
+                return Ok(Tried::Planned(Planned::Embed(Box::new(made))));
+            }
             let plan = passthrough::plan(call, way, backend, parts, choice, sniffed, body)?;
             return Ok(Tried::Planned(Planned::Forward(plan)));
         }
@@ -78,8 +85,6 @@ impl Gateway {
             let plan = lane::forward(call, parts, choice, sniffed, body.clone())?;
             return Ok(Tried::Planned(Planned::Forward(plan)));
         }
-        let pool = choice.pool.and_then(|pool| settings.pools[pool].fidelity);
-        let fidelity = fidelity.or(pool).unwrap_or(settings.fidelity);
         let scope = ctx.caller.scope();
         let fetched = self.fetcher.is_enabled().then_some(fetched);
         let mut facts = translated::facts(settings, choice, call, &scope, fidelity, fetched);

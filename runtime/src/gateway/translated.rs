@@ -415,7 +415,7 @@ pub(super) async fn answer(
     }
 }
 
-async fn whole(body: &mut upstream::Body, limit: usize) -> Result<Bytes, Fault> {
+pub(super) async fn whole(body: &mut upstream::Body, limit: usize) -> Result<Bytes, Fault> {
     let too_large = || {
         let message =
             format!("the provider's answer has more than {limit} bytes, the gateway's `response` limit");

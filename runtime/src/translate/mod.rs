@@ -8,6 +8,7 @@
 mod answer;
 pub mod carriage;
 mod echo;
+pub mod embed;
 mod error;
 mod facts;
 pub(crate) mod given;
