@@ -397,6 +397,13 @@ pub struct Model {
     #[serde(default)]
     #[schemars(range(min = 1))]
     pub max_concurrent: Option<usize>,
+    /// Most requests that wait for a place among those; none when absent.
+    #[serde(default)]
+    #[schemars(range(max = 100_000))]
+    pub max_waiting: Option<usize>,
+    /// How long one waits for a place; 10s when absent.
+    #[serde(default)]
+    pub max_wait: Option<Span>,
     /// Most tokens that it answers with; where a protocol demands a bound and the caller names none, this is sent.
     #[serde(default)]
     #[schemars(range(min = 1))]

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use busbar_catalog::{Catalog, Model};
 use secrecy::SecretString;
@@ -21,6 +22,10 @@ const MAX_WORKERS: usize = 1024;
 
 /// Lanes that one request may be sent to where a pool does not say.
 const DEFAULT_ATTEMPTS: usize = 3;
+/// How long a request waits for a place.
+const DEFAULT_WAIT: Duration = Duration::from_secs(10);
+/// Most requests that wait for one model.
+const MAX_WAITING: usize = 100_000;
 /// Most keys of one provider.
 const MAX_KEYS: usize = 16;
 /// The largest file of a secret that is read, in bytes.
@@ -458,6 +463,16 @@ impl Resolver<'_> {
             if model.max_concurrent == Some(0) {
                 return Err(self.error(at, format!("models.{name}.max_concurrent: must be 1 or more")));
             }
+            if model.max_waiting.is_some_and(|waiting| waiting > MAX_WAITING) {
+                return Err(
+                    self.error(at, format!("models.{name}.max_waiting: must be {MAX_WAITING} or less"))
+                );
+            }
+            if model.max_waiting.is_some() && model.max_concurrent.is_none() {
+                let message =
+                    format!("models.{name}.max_waiting: nothing is waited for without `max_concurrent`");
+                return Err(self.error(at, message));
+            }
             if model.max_output_tokens == Some(0) {
                 return Err(self.error(at, format!("models.{name}.max_output_tokens: must be 1 or more")));
             }
@@ -476,6 +491,8 @@ impl Resolver<'_> {
                 key: None,
                 upstream_model,
                 max_concurrent: model.max_concurrent,
+                max_waiting: model.max_waiting.unwrap_or(0),
+                max_wait: model.max_wait.map_or(DEFAULT_WAIT, |span| span.0),
                 facts: Facts::of(&known, at_provider.facts),
                 title: known.name,
                 timeouts: providers[provider].timeouts.but(model.timeouts.as_ref()),

@@ -349,6 +349,10 @@ pub struct Lane {
     pub upstream_model: String,
     /// Most requests to it at a time.
     pub max_concurrent: Option<usize>,
+    /// Most requests that wait for a place.
+    pub max_waiting: usize,
+    /// How long one waits.
+    pub max_wait: Duration,
     /// What its provider calls it towards people, if that is known.
     pub title: Option<String>,
     /// What is known about it.

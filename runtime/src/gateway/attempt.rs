@@ -1,16 +1,18 @@
 //! One lane after the other, until one has begun to answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use busbar_protocols::Ledger;
 use bytes::Bytes;
 use http::HeaderMap;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::context::{self, Ctx};
 use super::forwarded::{self, Held};
 use super::plan::{Asking, Planned};
-use super::standing::Permit;
+use super::standing::{Permit, Seat};
 use super::{Gateway, failures::Failures, lane, passthrough, read, translated};
 use crate::breaker::{self, State};
 use crate::dialect::{self, headers};
@@ -59,6 +61,8 @@ struct Climb<'a> {
     failures: Failures<'a>,
     /// Why the first lane that would lose something was passed over.
     refused: Option<Fault>,
+    /// Lanes that served as many as they may.
+    full: Vec<Choice<'a>>,
     deadline: Instant,
     content_by: Instant,
 }
@@ -98,7 +102,8 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<Committed, Fault> {
         let content_by = ladder.deadline.map_or(deadline, |most| deadline.min(Instant::now() + most));
-        let mut climb = Climb { failures: Failures::default(), refused: None, deadline, content_by };
+        let mut climb =
+            Climb { failures: Failures::default(), refused: None, full: Vec::new(), deadline, content_by };
         let mut out = Vec::new();
         let is_lone = ladder.is_lone();
         for rung in &ladder.rungs {
@@ -125,12 +130,27 @@ impl Gateway {
                         continue;
                     }
                 };
-                match self.step(ctx, asking, choice, permit, &mut climb).await? {
+                match self.step(ctx, asking, choice, permit, None, &mut climb).await? {
                     Step::Committed(committed) => return Ok(committed),
                     Step::PassedOver => {}
                     Step::Failed => left -= 1,
                     Step::Final => return self.give_up(ctx, asking, ladder, climb),
                 }
+            }
+        }
+        // A lane that is full is worth a wait, more so than one that is out is worth a try.
+        let mut full = std::mem::take(&mut climb.full);
+        let mut left = ladder.rungs.first().map_or(1, |rung| rung.attempts);
+        while left > 0
+            && let Some((at, seat)) = self.wait(ctx, &full, content_by).await
+        {
+            let choice = full.swap_remove(at);
+            let Ok(permit) = self.shared.standing.admit(&choice, true) else { continue };
+            match self.step(ctx, asking, &choice, permit, Some(seat), &mut climb).await? {
+                Step::Committed(committed) => return Ok(committed),
+                Step::PassedOver => {}
+                Step::Failed => left -= 1,
+                Step::Final => return self.give_up(ctx, asking, ladder, climb),
             }
         }
         if !climb.failures.any() && !out.is_empty() {
@@ -144,7 +164,8 @@ impl Gateway {
                     .passed_over(Fault::upstream(Class::RateLimited, message).with_retry_after(wait));
             } else if let Some((choice, _)) = breaker::least_bad(&states).map(|at| out[at])
                 && let Ok(permit) = self.shared.standing.admit(choice, true)
-                && let Step::Committed(committed) = self.step(ctx, asking, choice, permit, &mut climb).await?
+                && let Step::Committed(committed) =
+                    self.step(ctx, asking, choice, permit, None, &mut climb).await?
             {
                 return Ok(committed);
             }
@@ -172,10 +193,12 @@ impl Gateway {
         asking: &mut Asking<'_>,
         choice: &Choice<'a>,
         permit: Permit,
+        seat: Option<Seat>,
         climb: &mut Climb<'a>,
     ) -> Result<Step, Fault> {
-        if let Err(full) = self.enter(ctx, asking, choice) {
+        if let Err(full) = self.enter(ctx, asking, choice, seat) {
             climb.failures.passed_over(full);
+            climb.full.push(choice.clone());
             return Ok(Step::PassedOver);
         }
         asking.repairs.clear();
@@ -249,12 +272,42 @@ impl Gateway {
     }
 
     /// Notes the lane, and takes a place among the requests that run on it.
-    fn enter(&self, ctx: &mut Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<(), Fault> {
-        ctx.settlement.vacate();
+    fn enter(
+        &self,
+        ctx: &mut Ctx,
+        asking: &Asking<'_>,
+        choice: &Choice<'_>,
+        seat: Option<Seat>,
+    ) -> Result<(), Fault> {
+        ctx.settlement.seat = None;
         self.name(ctx, asking, choice);
         let Some(lane) = choice.lane else { return Ok(()) };
-        let limit = self.shared.settings.lanes[lane].max_concurrent;
-        ctx.settlement.occupy(lane, limit.unwrap_or(usize::MAX))
+        ctx.settlement.seat = seat.or_else(|| self.shared.standing.lane(lane).try_sit());
+        if ctx.settlement.seat.is_some() {
+            return Ok(());
+        }
+        let message = "the model serves as many requests as it may";
+        let mut fault = Fault::gateway(Class::RateLimited, message).with_retry_after(Duration::from_secs(1));
+        fault.retry_safe = true;
+        Err(fault)
+    }
+
+    /// Waits in turn for a place on any of the lanes that are full; says on which.
+    async fn wait(&self, ctx: &Ctx, full: &[Choice<'_>], by: Instant) -> Option<(usize, Seat)> {
+        let mut waits = JoinSet::new();
+        for (at, choice) in full.iter().enumerate() {
+            let Some(lane) = choice.lane else { continue };
+            let by = by.min(Instant::now() + self.shared.settings.lanes[lane].max_wait).into_std();
+            let (lane, caller) = (Arc::clone(self.shared.standing.lane(lane)), ctx.caller);
+            waits.spawn(async move { Some((at, lane.sit(caller, by).await?)) });
+        }
+        // Dropped with the set, the other waits give their numbers back.
+        while let Some(waited) = waits.join_next().await {
+            if let Ok(Some(seated)) = waited {
+                return Some(seated);
+            }
+        }
+        None
     }
 
     /// Notes the lane.

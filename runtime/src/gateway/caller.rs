@@ -10,7 +10,7 @@ use crate::dialect::carriers;
 /// A caller, told from others by the key it shows.
 ///
 /// It is a hash under a secret of this process: nobody can tell the key from it, or try keys against it elsewhere.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Caller(Option<[u64; 2]>);
 
 impl Caller {

@@ -1,13 +1,14 @@
 //! The end of a request: counted and recorded exactly once, by completion or by drop.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use busbar_protocols::Ledger;
 
 use super::Shared;
 use super::context::excerpt;
+use super::standing::Seat;
 use crate::Protocol;
 use crate::dialect::Operation;
 use crate::fault::{Blame, Class, Fault};
@@ -48,7 +49,9 @@ pub(super) struct Settlement {
     pub(super) answered: bool,
     failure: Option<(Blame, Class)>,
     error: String,
-    permits: [Option<Permit>; 2],
+    permit: Option<Permit>,
+    /// A place among the requests that run on a lane.
+    pub(super) seat: Option<Seat>,
 }
 
 impl Settlement {
@@ -76,35 +79,19 @@ impl Settlement {
             answered: false,
             failure: None,
             error: String::new(),
-            permits: [None, None],
+            permit: None,
+            seat: None,
         }
     }
 
     /// Takes a place among all requests that run at a time.
     pub(super) fn admit(&mut self, limit: usize) -> Result<(), Fault> {
-        let permit = Permit::take(&self.shared, Place::Gateway, limit).ok_or_else(|| {
+        let permit = Permit::take(&self.shared, limit).ok_or_else(|| {
             Fault::gateway(Class::Overloaded, "the gateway serves as many requests as it may")
                 .with_retry_after(Duration::from_secs(1))
         })?;
-        self.permits[0] = Some(permit);
+        self.permit = Some(permit);
         Ok(())
-    }
-
-    /// Takes a place among the requests of a lane.
-    pub(super) fn occupy(&mut self, lane: usize, limit: usize) -> Result<(), Fault> {
-        let permit = Permit::take(&self.shared, Place::Lane(lane), limit).ok_or_else(|| {
-            let mut fault = Fault::gateway(Class::RateLimited, "the model serves as many requests as it may")
-                .with_retry_after(Duration::from_secs(1));
-            fault.retry_safe = true;
-            fault
-        })?;
-        self.permits[1] = Some(permit);
-        Ok(())
-    }
-
-    /// Gives the place among the requests of a lane back.
-    pub(super) fn vacate(&mut self) {
-        self.permits[1] = None;
     }
 
     /// Counts what was changed on the way to the backend.
@@ -206,37 +193,21 @@ impl Drop for Settlement {
     }
 }
 
-#[derive(Clone, Copy, Debug)]
-enum Place {
-    Gateway,
-    Lane(usize),
-}
-
 /// A place among requests that run at a time; given back when it is dropped.
 #[derive(Debug)]
-struct Permit {
-    shared: Arc<Shared>,
-    place: Place,
-}
+struct Permit(Arc<Shared>);
 
 impl Permit {
-    fn take(shared: &Arc<Shared>, place: Place, limit: usize) -> Option<Self> {
-        let running = counter(shared, place).fetch_add(1, Ordering::Relaxed);
+    fn take(shared: &Arc<Shared>, limit: usize) -> Option<Self> {
+        let running = shared.lasting.running.fetch_add(1, Ordering::Relaxed);
         // Built before the check: a refusal gives its place back by dropping it.
-        let permit = Self { shared: Arc::clone(shared), place };
+        let permit = Self(Arc::clone(shared));
         (running < limit).then_some(permit)
     }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        counter(&self.shared, self.place).fetch_sub(1, Ordering::Relaxed);
-    }
-}
-
-fn counter(shared: &Shared, place: Place) -> &AtomicUsize {
-    match place {
-        Place::Gateway => &shared.lasting.running,
-        Place::Lane(lane) => &shared.standing.lane(lane).running,
+        self.0.lasting.running.fetch_sub(1, Ordering::Relaxed);
     }
 }

@@ -1,17 +1,21 @@
 //! How each lane stands: what is known of it from the requests that it served, shared by all workers.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
+use tokio::sync::oneshot;
 
+use super::caller::Caller;
 use crate::breaker::{self, Breaker, Outcome, Pass, Refused, Rules, Slow, State, Transition};
-use crate::config::{Member, Settings, Span, raw};
+use crate::config::{self, Member, Settings, Span, raw};
 use crate::fault::{Fault, Penalty};
 use crate::observe::metrics;
 use crate::route::Choice;
 use crate::route::policy::{Availability, Candidate, Ewma};
+use crate::route::queue::{Bounds, Entered, Queue};
 use crate::translate::Repair;
 
 /// In this time what is known of a lane's pace fades to a third.
@@ -35,12 +39,20 @@ pub(crate) struct Lane {
     name: String,
     /// What it is: with another model or provider behind its name it is another lane.
     identity: (String, String),
-    pub(super) running: AtomicUsize,
+    seats: Mutex<Seats>,
     judged: Mutex<Judged>,
     /// What its provider has said is to be put otherwise; the latest word of each kind.
     learnt: Mutex<Vec<Repair>>,
     /// Whether anything has been, so that nobody waits to find out that nothing has.
     has_learnt: AtomicBool,
+}
+
+/// The requests that run on a lane, and those that wait to.
+#[derive(Debug)]
+struct Seats {
+    queue: Queue<Caller>,
+    /// Who waits for which number; dropped, a place is lost to another.
+    wakers: HashMap<u64, oneshot::Sender<()>>,
 }
 
 #[derive(Debug)]
@@ -70,6 +82,7 @@ pub(super) struct Shown<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
     in_flight: usize,
+    waiting: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     max_concurrent: Option<usize>,
     successes: u32,
@@ -96,12 +109,16 @@ impl Standing {
             });
             if let Some(known) = known {
                 known.judged().breaker.adopt(rules(&lane.breaker));
+                let mut seats = lock(&known.seats);
+                let served = seats.queue.adopt(Instant::now(), bounds(lane));
+                seats.wake(&served);
+                drop(seats);
                 return Arc::clone(known);
             }
             Arc::new(Lane {
                 name: lane.name.clone(),
                 identity,
-                running: AtomicUsize::new(0),
+                seats: Mutex::new(Seats { queue: Queue::new(bounds(lane)), wakers: HashMap::new() }),
                 judged: Mutex::new(Judged {
                     breaker: Breaker::new(rules(&lane.breaker)),
                     first_content: Ewma::new(FADE),
@@ -148,7 +165,7 @@ impl Standing {
             weight: member.weight,
             tier: member.tier,
             availability,
-            in_flight: count(known.running.load(Ordering::Relaxed)),
+            in_flight: count(lock(&known.seats).queue.served()),
             limit: lane.max_concurrent.map(count),
             first_token: judged.first_content.average(now),
             ..Candidate::default()
@@ -196,6 +213,7 @@ impl Standing {
     pub(super) fn shown<'a>(&'a self, settings: &'a Settings) -> impl Iterator<Item = Shown<'a>> {
         let now = Instant::now();
         settings.lanes.iter().zip(&self.lanes).map(move |(lane, known)| {
+            let (in_flight, waiting) = known.seated();
             let judged = known.judged();
             let breaker::Snapshot { state, age, left, counts, consecutive, trips, cools, reason } =
                 judged.breaker.snapshot(now);
@@ -207,7 +225,8 @@ impl Standing {
                 since_s: age.map(|age| age.as_secs_f64()),
                 admits_in_s: left.map(|left| left.as_secs_f64()),
                 reason: reason.map(breaker::Reason::name),
-                in_flight: known.running.load(Ordering::Relaxed),
+                in_flight,
+                waiting,
                 max_concurrent: lane.max_concurrent,
                 successes: counts.successes,
                 failures: counts.failures,
@@ -226,6 +245,42 @@ impl Standing {
 impl Lane {
     fn judged(&self) -> MutexGuard<'_, Judged> {
         lock(&self.judged)
+    }
+
+    /// How many requests run here, and how many wait for a place.
+    fn seated(&self) -> (usize, usize) {
+        let seats = lock(&self.seats);
+        (seats.queue.served(), seats.queue.waiting())
+    }
+
+    /// A place among the requests that run here, if one is free.
+    pub(super) fn try_sit(self: &Arc<Self>) -> Option<Seat> {
+        let number = lock(&self.seats).queue.try_enter()?;
+        Some(Seat { lane: Arc::clone(self), number })
+    }
+
+    /// A place among the requests that run here, waited for in turn; none where too many wait or it takes too long.
+    pub(super) async fn sit(self: &Arc<Self>, caller: Caller, by: Instant) -> Option<Seat> {
+        let (waker, woken) = oneshot::channel();
+        let (seat, until) = {
+            let mut seats = lock(&self.seats);
+            match seats.queue.enter(Instant::now(), &caller) {
+                Entered::Served(number) => return Some(Seat { lane: Arc::clone(self), number }),
+                Entered::Full => return None,
+                Entered::Waits { number, until, ousted } => {
+                    if let Some(ousted) = ousted {
+                        seats.wakers.remove(&ousted);
+                    }
+                    seats.wakers.insert(number, waker);
+                    // Whatever comes of the wait, dropping this gives the number back.
+                    (Seat { lane: Arc::clone(self), number }, until.min(by))
+                }
+            }
+        };
+        match tokio::time::timeout_at(until.into(), woken).await {
+            Ok(Ok(())) => Some(seat),
+            Ok(Err(_)) | Err(_) => None,
+        }
     }
 
     /// What is to be put otherwise than the configuration says.
@@ -258,6 +313,33 @@ impl Lane {
             reason = reason.name(),
             "a lane's breaker changed"
         );
+    }
+}
+
+impl Seats {
+    fn wake(&mut self, served: &[u64]) {
+        for number in served {
+            if let Some(waker) = self.wakers.remove(number) {
+                // Who has left in this moment gives the number back by dropping its seat.
+                let _ = waker.send(());
+            }
+        }
+    }
+}
+
+/// A place among the requests that run on a lane; given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    lane: Arc<Lane>,
+    number: u64,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut seats = lock(&self.lane.seats);
+        seats.wakers.remove(&self.number);
+        let served = seats.queue.leave(Instant::now(), self.number);
+        seats.wake(&served);
     }
 }
 
@@ -326,6 +408,15 @@ impl Drop for Permit {
         if let Some((lane, pass)) = self.lane.take() {
             lane.judged().breaker.cancel(pass);
         }
+    }
+}
+
+/// How many a lane serves at once, and how many wait.
+fn bounds(lane: &config::Lane) -> Bounds {
+    Bounds {
+        limit: lane.max_concurrent.unwrap_or(usize::MAX),
+        waiting: lane.max_waiting,
+        wait: lane.max_wait,
     }
 }
 

@@ -69,13 +69,11 @@ impl<K: Clone + Eq + Hash> Queue<K> {
 
     /// Asks for a place.
     pub fn enter(&mut self, now: Instant, caller: &K) -> Entered {
-        let number = self.next;
         // Nobody waits then: those who did have been served when the room came to be.
-        if self.has_room() {
-            self.next += 1;
-            self.served.insert(number);
+        if let Some(number) = self.try_enter() {
             return Entered::Served(number);
         }
+        let number = self.next;
         if self.bounds.waiting == 0 {
             return Entered::Full;
         }
@@ -95,6 +93,16 @@ impl<K: Clone + Eq + Hash> Queue<K> {
         }
         line.push_back((number, until));
         Entered::Waits { number, until, ousted }
+    }
+
+    /// A place that is free at once; none where one would have to wait.
+    pub fn try_enter(&mut self) -> Option<u64> {
+        let number = self.next;
+        self.has_room().then(|| {
+            self.next += 1;
+            self.served.insert(number);
+            number
+        })
     }
 
     /// Gives a number back; returns those that are served now.

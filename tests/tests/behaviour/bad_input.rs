@@ -134,7 +134,7 @@ fn unknown_paths_and_wrong_methods() {
     for path in [
         "/",
         "/v1",
-        "/v1/chat",
+        "/v1/chats",
         "/v1/chat/completions/",
         "/v1//messages",
         "/v2/chats",

@@ -3,7 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use busbar_tests::dialect::{self, Dialect};
 use busbar_tests::gateway::{Gateway, config, model};
@@ -77,6 +77,102 @@ fn a_model_has_a_limit_of_its_own() {
     assert_eq!(answer.status(), 200);
     go.send(()).unwrap();
     assert_eq!(first.message().unwrap().status(), 200);
+}
+
+#[test]
+fn a_full_model_is_waited_for_in_turn_by_as_many_as_may() {
+    let (go, gate) = channel::<()>();
+    let gate = Mutex::new(gate);
+    let upstream = Upstream::start(move |request, connection| {
+        if request.text().contains("hold") {
+            gate.lock().unwrap().recv()?;
+        }
+        Ok(connection.write(&upstream::response(200, &[], "{}"))?)
+    });
+    let config = config(upstream.address, "").replace(
+        "openai-chat-model: { provider: openai_chat,",
+        "openai-chat-model: { provider: openai_chat, max_concurrent: 1, max_waiting: 1, max_wait: 20s,",
+    );
+    let gateway = Gateway::start(&config).unwrap();
+    let body = Dialect::OpenaiChat.request(&model(Dialect::OpenaiChat), false);
+    let held = http::request("POST", "/v1/chat/completions", &[], body.replace("Hi", "hold").as_bytes());
+    let mut first = Connection::open(gateway.address).unwrap();
+    first.write(&held).unwrap();
+    upstream.next_request().unwrap();
+    let mut second = Connection::open(gateway.address).unwrap();
+    second.write(&chat_request(false)).unwrap();
+    let lane = |field: &str| {
+        let lanes = http::send(gateway.admin(), &http::request("GET", "/busbar/lanes", &[], b"")).unwrap();
+        let lanes = lanes.json().unwrap();
+        let lane = lanes["lanes"].as_array().unwrap().iter().find(|lane| lane["lane"] == "openai-chat-model");
+        lane.unwrap()[field].clone()
+    };
+    let until = |field: &str, count: u64| {
+        let begun = Instant::now();
+        while lane(field) != count {
+            assert!(begun.elapsed() < Duration::from_secs(20), "{field} is not {count}");
+        }
+    };
+    until("waiting", 1);
+    let third = http::send(gateway.address, &chat_request(false)).unwrap();
+    assert_eq!(third.status(), 429, "{}", third.text());
+    // One that leaves makes room for another.
+    drop(second);
+    until("waiting", 0);
+    let mut fourth = Connection::open(gateway.address).unwrap();
+    fourth.write(&chat_request(false)).unwrap();
+    until("waiting", 1);
+    assert!(upstream.untouched());
+    go.send(()).unwrap();
+    assert_eq!(first.message().unwrap().status(), 200);
+    assert_eq!(fourth.message().unwrap().status(), 200);
+    until("waiting", 0);
+    until("in_flight", 0);
+}
+
+#[test]
+fn the_model_of_a_pool_that_is_free_first_serves_who_waits() {
+    let held = |gate: std::sync::mpsc::Receiver<()>, name: &'static str| {
+        let gate = Mutex::new(gate);
+        Upstream::start(move |request, connection| {
+            if request.text().contains("hold") {
+                gate.lock().unwrap().recv()?;
+            }
+            Ok(connection.write(&upstream::response(200, &[("x-served-by", name)], "{}"))?)
+        })
+    };
+    let (first_goes, gate) = channel::<()>();
+    let first = held(gate, "first");
+    let (second_goes, gate) = channel::<()>();
+    let second = held(gate, "second");
+    let gateway = Gateway::start(&format!(
+        "listen: 127.0.0.1:0\nproviders:\n  \
+           one: {{ protocol: openai_chat, base_url: \"http://{}/v1\", api_key_env: TEST_PROVIDER_KEY }}\n  \
+           two: {{ protocol: openai_chat, base_url: \"http://{}/v1\", api_key_env: TEST_PROVIDER_KEY }}\n\
+         models:\n  \
+           a: {{ provider: one, max_concurrent: 1, max_waiting: 1 }}\n  \
+           b: {{ provider: two, max_concurrent: 1, max_waiting: 1 }}\n\
+         pools:\n  p: {{ members: [{{ model: a }}, {{ model: b, standby: true }}] }}\n",
+        first.address, second.address
+    ))
+    .unwrap();
+    let ask = |words: &str| {
+        let body = Dialect::OpenaiChat.request("p", false).replace("Hi", words);
+        let mut connection = Connection::open(gateway.address).unwrap();
+        let request = http::request("POST", "/v1/chat/completions", &[], body.as_bytes());
+        connection.write(&request).unwrap();
+        connection
+    };
+    let mut on_first = ask("hold");
+    first.next_request().unwrap();
+    let mut on_second = ask("hold");
+    second.next_request().unwrap();
+    let mut waits = ask("Hi");
+    second_goes.send(()).unwrap();
+    assert_eq!(waits.message().unwrap().header("x-busbar-lane"), Some("b"));
+    assert_eq!(on_second.message().unwrap().status(), 200);
+    first_goes.send(()).unwrap();
+    assert_eq!(on_first.message().unwrap().header("x-busbar-lane"), Some("a"));
 }
 
 #[test]
