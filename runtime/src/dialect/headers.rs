@@ -52,8 +52,15 @@ const BACK: [&str; 13] = [
 ];
 
 /// Beginnings of the names of headers that come back.
-const BACK_PREFIXES: [&str; 5] =
-    ["anthropic-ratelimit-", "anthropic-", "x-ratelimit-", "x-amzn-bedrock-", "x-goog-"];
+const BACK_PREFIXES: [&str; 7] = [
+    "anthropic-",
+    "ratelimit-",
+    "x-amzn-bedrock-",
+    "x-endpoint-",
+    "x-goog-",
+    "x-ratelimit-",
+    "x-trial-endpoint-",
+];
 
 /// Whether a request's header goes up on the forward lane.
 pub fn goes_up(name: &HeaderName) -> bool {

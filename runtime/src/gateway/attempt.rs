@@ -63,6 +63,8 @@ struct Climb<'a> {
     refused: Option<Fault>,
     /// Lanes that served as many as they may.
     full: Vec<Choice<'a>>,
+    /// The largest window, in tokens, that the prompt did not fit into.
+    overflown: Option<u64>,
     deadline: Instant,
     content_by: Instant,
 }
@@ -102,8 +104,14 @@ impl Gateway {
         deadline: Instant,
     ) -> Result<Committed, Fault> {
         let content_by = ladder.deadline.map_or(deadline, |most| deadline.min(Instant::now() + most));
-        let mut climb =
-            Climb { failures: Failures::default(), refused: None, full: Vec::new(), deadline, content_by };
+        let mut climb = Climb {
+            failures: Failures::default(),
+            refused: None,
+            full: Vec::new(),
+            overflown: None,
+            deadline,
+            content_by,
+        };
         let mut out = Vec::new();
         let is_lone = ladder.is_lone();
         for rung in &ladder.rungs {
@@ -116,7 +124,7 @@ impl Gateway {
                 if left == 0 {
                     break;
                 }
-                if climb.failures.tried(choice) {
+                if climb.failures.tried(choice) || !self.is_wider(choice, climb.overflown) {
                     continue;
                 }
                 if climb.failures.any() && Instant::now() >= content_by {
@@ -145,6 +153,9 @@ impl Gateway {
             && let Some((at, seat)) = self.wait(ctx, &full, content_by).await
         {
             let choice = full.swap_remove(at);
+            if !self.is_wider(&choice, climb.overflown) {
+                continue;
+            }
             let Ok(permit) = self.shared.standing.admit(&choice, true) else { continue };
             match self.step(ctx, asking, &choice, permit, Some(seat), &mut climb).await? {
                 Step::Committed(committed) => return Ok(committed),
@@ -171,6 +182,16 @@ impl Gateway {
             }
         }
         self.give_up(ctx, asking, ladder, climb)
+    }
+
+    /// The tokens that a lane's prompt and answer have room for, if that is known.
+    fn window(&self, choice: &Choice<'_>) -> Option<u64> {
+        self.shared.settings.lanes[choice.lane?].facts.context_window
+    }
+
+    /// Whether a prompt may fit into a lane that did not fit into another.
+    fn is_wider(&self, choice: &Choice<'_>, overflown: Option<u64>) -> bool {
+        !matches!((self.window(choice), overflown), (Some(window), Some(overflown)) if window <= overflown)
     }
 
     /// Lanes of a pool that are tried though they are out, because too much of the pool is.
@@ -239,6 +260,9 @@ impl Gateway {
                 metrics::count_failed_attempt(&ctx.settlement.label, failure.fault.class.name());
                 permit.failed(&failure.fault);
                 let is_final = !failure.fault.verdict().elsewhere;
+                if failure.fault.class == Class::ContextLength {
+                    climb.overflown = climb.overflown.max(self.window(choice));
+                }
                 climb.failures.push(choice.clone(), failure);
                 Ok(if is_final { Step::Final } else { Step::Failed })
             }
@@ -383,6 +407,9 @@ impl Gateway {
             })
             .await?;
         ctx.settlement.answered = true;
+        if let Some(lane) = choice.lane {
+            self.shared.standing.heard(lane, &answer.headers);
+        }
 
         // 7. Commit: of a stream, nothing is sent before its first content, and of a whole answer nothing before
         // its end. What fails until then can still be another lane's to answer.

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use http::HeaderMap;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
@@ -14,6 +15,7 @@ use crate::config::{self, Member, Settings, Span, raw};
 use crate::fault::{Fault, Penalty};
 use crate::observe::metrics;
 use crate::route::Choice;
+use crate::route::headroom::{self, Quotas};
 use crate::route::policy::{Availability, Candidate, Ewma};
 use crate::route::queue::{Bounds, Entered, Queue};
 use crate::translate::Repair;
@@ -60,6 +62,8 @@ struct Judged {
     breaker: Breaker,
     /// Seconds to the first content.
     first_content: Ewma,
+    /// What its provider says is left.
+    quotas: Quotas,
 }
 
 #[derive(Debug)]
@@ -93,6 +97,9 @@ pub(super) struct Shown<'a> {
     rate_limits: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     first_content_s: Option<f64>,
+    /// The share of the scarcest quota of its provider that is left, 0 to 1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quota_left: Option<f64>,
     credential: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     learnt: Vec<&'static str>,
@@ -122,6 +129,7 @@ impl Standing {
                 judged: Mutex::new(Judged {
                     breaker: Breaker::new(rules(&lane.breaker)),
                     first_content: Ewma::new(FADE),
+                    quotas: Quotas::default(),
                 }),
                 learnt: Mutex::new(Vec::new()),
                 has_learnt: AtomicBool::new(false),
@@ -168,6 +176,7 @@ impl Standing {
             in_flight: count(lock(&known.seats).queue.served()),
             limit: lane.max_concurrent.map(count),
             first_token: judged.first_content.average(now),
+            headroom: judged.quotas.left(now).map(|left| left.share_left),
             ..Candidate::default()
         }
     }
@@ -189,6 +198,13 @@ impl Standing {
             permit.lane = Some((Arc::clone(lane), pass));
         }
         Ok(permit)
+    }
+
+    /// A lane answered: what it says is left of its quotas.
+    pub(super) fn heard(&self, lane: usize, headers: &HeaderMap) {
+        if headroom::is_told(headers) {
+            self.lanes[lane].judged().quotas.update(headers, Instant::now(), SystemTime::now());
+        }
     }
 
     /// An answer that had begun broke off by the provider's doing.
@@ -234,6 +250,7 @@ impl Standing {
                 consecutive_failures: consecutive,
                 trips,
                 rate_limits: cools,
+                quota_left: judged.quotas.left(now).map(|left| left.share_left),
                 first_content_s: judged.first_content.average(now).map(|average| average.value),
                 credential: lock(&self.keys[lane.provider].breaker).state(now).name(),
                 learnt: lock(&known.learnt).iter().map(Repair::name).collect(),

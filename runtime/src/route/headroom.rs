@@ -82,6 +82,11 @@ impl Quotas {
     }
 }
 
+/// Whether an answer's header says what is left of any quota.
+pub fn is_told(headers: &HeaderMap) -> bool {
+    headers.keys().any(is_remaining)
+}
+
 fn is_remaining(name: &HeaderName) -> bool {
     let name = name.as_str();
     name.contains("remaining")

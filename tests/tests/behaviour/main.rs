@@ -11,6 +11,7 @@ mod limits;
 mod metering;
 mod models;
 mod passthrough;
+mod placement;
 mod reload;
 mod tls;
 mod translate;
