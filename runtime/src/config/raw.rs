@@ -344,6 +344,9 @@ pub struct Provider {
     /// Deadlines of its answers; those of `limits` when absent.
     #[serde(default)]
     pub timeouts: Option<Timeouts>,
+    /// How long it keeps a prompt in its cache after the last use; by the protocol when absent, 0s for never.
+    #[serde(default)]
+    pub cache_ttl: Option<Span>,
 }
 
 /// One, or a list.
@@ -510,6 +513,9 @@ pub struct Pool {
     /// How a member is chosen.
     #[serde(default)]
     pub policy: Option<Policy>,
+    /// What a request goes back to its earlier model for, before the policy is asked.
+    #[serde(default)]
+    pub affinity: Option<Affinity>,
     /// How much of a request may be lost where the caller says nothing; the gateway's when absent.
     #[serde(default)]
     pub fidelity: Option<Fidelity>,
@@ -551,6 +557,19 @@ pub enum Policy {
     LeastBusy,
     /// The most that is left of the provider's quota.
     Usage,
+}
+
+/// What a request goes back to its earlier model for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Affinity {
+    /// Nothing.
+    #[default]
+    None,
+    /// The session that it names.
+    Session,
+    /// The longest beginning of its prompt that the model's provider is likely to have in its cache, else the session.
+    PromptCache,
 }
 
 /// A model in a pool.

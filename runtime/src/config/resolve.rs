@@ -118,7 +118,18 @@ pub fn with_simulator(settings: &mut Settings, address: SocketAddr) {
         facts: Facts { max_tokens_field: raw::MaxTokensField::MaxCompletionTokens, ..Facts::default() },
         said: Box::default(),
         timeouts: Timeouts::of(&settings.limits),
+        cache_ttl: Duration::ZERO,
     });
+}
+
+/// How long a provider keeps a prompt after its last use, as its documents say; Google tells nothing of the time of
+/// its implicit caches, and is taken for the shortest of the others.
+const fn usual_cache_ttl(protocol: Protocol) -> Duration {
+    match protocol {
+        Protocol::OpenaiChat | Protocol::OpenaiResponses => Duration::from_secs(600),
+        Protocol::Anthropic | Protocol::Gemini | Protocol::Bedrock => Duration::from_secs(300),
+        Protocol::Cohere => Duration::ZERO,
+    }
 }
 
 /// The catalog's name for a protocol, as the rest of the gateway has it.
@@ -342,6 +353,7 @@ impl Resolver<'_> {
             let message = format!("{path}.catalog: {}", no_such("provider", catalog, names, "the catalog"));
             return Err(self.error(at, message));
         }
+        let cache_ttl = raw.cache_ttl.map_or_else(|| usual_cache_ttl(protocols[0]), |span| span.0);
         Ok(Provider {
             name: name.to_owned(),
             protocols,
@@ -352,6 +364,7 @@ impl Resolver<'_> {
             facts: provider_facts(like),
             said: Box::new(said_of_provider(raw)),
             timeouts: self.timeouts.but(raw.timeouts.as_ref()),
+            cache_ttl,
         })
     }
 
@@ -560,6 +573,7 @@ impl Resolver<'_> {
                 deadline: pool.value.deadline.map(|span| span.0),
                 timeouts: pool.value.timeouts,
                 policy: pool.value.policy.unwrap_or_default(),
+                affinity: pool.value.affinity.unwrap_or_default(),
                 most_out,
                 fallback: self.fallback(name, &pool.value, pool.referenced, raw)?,
                 members,
@@ -579,6 +593,7 @@ impl Resolver<'_> {
                 deadline: None,
                 timeouts: None,
                 policy: raw::Policy::default(),
+                affinity: raw::Affinity::default(),
                 most_out: 1.0,
                 fallback: None,
                 members,

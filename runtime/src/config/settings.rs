@@ -196,6 +196,8 @@ pub struct Provider {
     pub said: Box<Model>,
     /// Deadlines of its answers.
     pub timeouts: Timeouts,
+    /// How long it keeps a prompt in its cache after the last use.
+    pub cache_ttl: Duration,
 }
 
 impl Provider {
@@ -378,6 +380,8 @@ pub struct Pool {
     pub timeouts: Option<raw::Timeouts>,
     /// How the next lane is chosen.
     pub policy: raw::Policy,
+    /// What a request goes back to its earlier lane for.
+    pub affinity: raw::Affinity,
     /// The share of its members that may be out at once because they failed.
     pub most_out: f64,
     /// Index of the pool that serves when no member of this one can; never in a circle.

@@ -18,6 +18,7 @@ use crate::breaker::{self, State};
 use crate::dialect::{self, headers};
 use crate::fault::{Class, Fault};
 use crate::observe::metrics;
+use crate::route::affinity::Near;
 use crate::route::{Choice, Ladder, Rung};
 use crate::translate::{CallState, Repair, embed};
 use crate::upstream;
@@ -84,11 +85,11 @@ enum Step {
 
 impl Gateway {
     /// The lanes for a model that a client named, best first.
-    pub(super) fn ladder<'a>(&'a self, asked: &'a str) -> Option<Ladder<'a>> {
+    pub(super) fn ladder<'a>(&'a self, asked: &'a str, near: &Near) -> Option<Ladder<'a>> {
         let shared = &*self.shared;
         let now = std::time::Instant::now();
         let view = |member| shared.standing.candidate(&shared.settings, member, now);
-        shared.router.ladder(asked, &view, fastrand::f64())
+        shared.router.ladder(asked, &view, near, fastrand::f64())
     }
 
     /// Sends the request to one lane after the other until one begins to answer; then nothing can be taken back.
@@ -254,6 +255,7 @@ impl Gateway {
         match tried {
             Ok(committed) => {
                 permit.succeeded(begun.elapsed());
+                self.settle_near(ctx, asking, choice);
                 Ok(Step::Committed(committed))
             }
             Err(failure) => {
@@ -266,6 +268,17 @@ impl Gateway {
                 climb.failures.push(choice.clone(), failure);
                 Ok(if is_final { Step::Final } else { Step::Failed })
             }
+        }
+    }
+
+    /// Notes where a request is served, and tells what the provider's cache had of it elsewhere.
+    fn settle_near(&self, ctx: &mut Ctx, asking: &Asking<'_>, choice: &Choice<'_>) {
+        let (Some(prompt), Some(lane)) = (&asking.prompt, choice.lane) else { return };
+        self.shared.note_served(lane, prompt);
+        if let Some(given_up) = asking.near.given_up(self.shared.router.number(lane)) {
+            metrics::count_given_up(&ctx.settlement.label, given_up.tokens);
+            let more = format!("; gives up about {} cached tokens", given_up.tokens);
+            ctx.why.push_str(&more);
         }
     }
 

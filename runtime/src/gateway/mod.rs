@@ -16,8 +16,8 @@ mod translated;
 mod watch;
 
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -31,11 +31,13 @@ use self::context::Ctx;
 pub use self::lane::FIDELITY_HEADER;
 use self::plan::Asking;
 use self::standing::Standing;
+use crate::config::raw::Affinity;
 use crate::config::{Limits, Settings};
 use crate::dialect::{self, Operation, Recognised, sniff};
 use crate::fault::{Class, Fault};
 use crate::fetch::Fetcher;
 use crate::lists;
+use crate::route::affinity::{Near, Prompt, Served};
 use crate::route::{Ladder, Router};
 use crate::translate::Carriage;
 use crate::translate::carriage::CarriageLimits;
@@ -71,6 +73,8 @@ struct Lasting {
     running: AtomicUsize,
     /// How often the settings were changed.
     changes: AtomicUsize,
+    /// What was served where, for pools that send requests back there.
+    served: Mutex<Served>,
 }
 
 impl Shared {
@@ -128,6 +132,19 @@ impl Shared {
     /// Every lane's name, and the name of its breaker's state.
     pub fn lane_states(&self) -> impl Iterator<Item = (&str, &'static str)> {
         self.standing.states()
+    }
+
+    /// Where a request was served before.
+    fn near(&self, prompt: &Prompt) -> Near {
+        let served = self.lasting.served.lock().unwrap_or_else(PoisonError::into_inner);
+        served.near(std::time::Instant::now(), prompt)
+    }
+
+    /// Notes where a request is served.
+    fn note_served(&self, lane: usize, prompt: &Prompt) {
+        let keeps = self.settings.providers[self.settings.lanes[lane].provider].cache_ttl;
+        let mut served = self.lasting.served.lock().unwrap_or_else(PoisonError::into_inner);
+        served.note(std::time::Instant::now(), self.router.number(lane), prompt, keeps);
     }
 
     /// How many requests run at the moment, on all workers.
@@ -234,8 +251,10 @@ impl Gateway {
         ctx.settlement.streamed = streamed;
 
         // 4. Choose the lanes that may serve, best first.
+        let prompt = self.prompt(ctx, &parts, asked, &body);
+        let near = prompt.as_ref().map(|prompt| self.shared.near(prompt)).unwrap_or_default();
         let ladder = match asked {
-            Some(asked) => self.ladder(asked).ok_or_else(|| unknown_model(asked))?,
+            Some(asked) => self.ladder(asked, &near).ok_or_else(|| unknown_model(asked))?,
             None => Ladder::of(self.home(&call, &parts.headers)?),
         };
         let mut asking = Asking {
@@ -247,6 +266,8 @@ impl Gateway {
             fidelity,
             fetched: HashMap::new(),
             repairs: Vec::new(),
+            prompt,
+            near: &near,
         };
 
         // 5. Forward or translate, 6. send, 7. commit: one lane after the other, until one begins to answer.
@@ -254,6 +275,25 @@ impl Gateway {
 
         // 8. Pump: what is left of the answer, and the settlement, travel with the response's body; it is
         // settled when that is over or dropped.
+    }
+}
+
+impl Gateway {
+    /// What of a request says where it had better go again, for a pool that asks.
+    fn prompt(
+        &self,
+        ctx: &Ctx,
+        parts: &http::request::Parts,
+        asked: Option<&str>,
+        body: &[u8],
+    ) -> Option<Prompt> {
+        let affinity = self.shared.router.affinity(asked?);
+        let whole = match affinity {
+            Affinity::None => return None,
+            Affinity::Session => false,
+            Affinity::PromptCache => true,
+        };
+        Some(Prompt::of(&ctx.caller.scope(), &parts.headers, body, whole))
     }
 }
 

@@ -12,6 +12,7 @@ use crate::config::Timeouts;
 use crate::config::raw::Fidelity;
 use crate::dialect::{Call, Operation, sniff};
 use crate::fault::{Class, Fault};
+use crate::route::affinity::{Near, Prompt};
 use crate::route::{Choice, Ladder};
 use crate::translate::{Fetched, Repair, Wanted};
 
@@ -27,6 +28,10 @@ pub(super) struct Asking<'a> {
     pub(super) fetched: HashMap<String, Fetched>,
     /// What a lane has just said is to be put otherwise.
     pub(super) repairs: Vec<Repair>,
+    /// What of it says where it had better go again, if its pool asks.
+    pub(super) prompt: Option<Prompt>,
+    /// Where it was served before.
+    pub(super) near: &'a Near,
 }
 
 /// A request as a lane gets it.
@@ -70,7 +75,7 @@ impl Gateway {
 
     fn try_plan(&self, ctx: &Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<Tried, Fault> {
         let settings = &self.shared.settings;
-        let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched, ref repairs } = *asking;
+        let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched, ref repairs, .. } = *asking;
         let backend = settings.providers[choice.provider].protocol_for(call.protocol);
         let pool = choice.pool.and_then(|pool| settings.pools[pool].fidelity);
         let fidelity = fidelity.or(pool).unwrap_or(settings.fidelity);

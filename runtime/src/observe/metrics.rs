@@ -31,6 +31,7 @@ struct Metrics {
     failed_attempts: IntCounterVec,
     transitions: IntCounterVec,
     repairs: IntCounterVec,
+    given_up: IntCounterVec,
     reloads: IntCounterVec,
     states: IntGaugeVec,
     tokens: IntCounterVec,
@@ -84,6 +85,11 @@ impl Metrics {
                 "busbar_repairs_total",
                 "Requests that were put otherwise because a provider said so, by what was changed.",
                 &["lane", "repair"],
+            ),
+            given_up: counters(
+                "busbar_cached_tokens_given_up_total",
+                "Tokens, by estimate, that another lane's provider had in its cache of a prompt that this lane served.",
+                &["lane"],
             ),
             reloads: counters(
                 "busbar_reloads_total",
@@ -279,6 +285,11 @@ pub fn count_failed_attempt(lane: &str, class: &str) {
 /// Counts a request that was put otherwise because its provider said so.
 pub fn count_repair(lane: &str, repair: &str) {
     METRICS.repairs.with_label_values(&[lane, repair]).inc();
+}
+
+/// Counts tokens that another lane's provider had in its cache.
+pub fn count_given_up(lane: &str, tokens: u64) {
+    METRICS.given_up.with_label_values(&[lane]).inc_by(tokens);
 }
 
 /// Counts that the configuration was read again.

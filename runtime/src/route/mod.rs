@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::config::{Member, Named, Settings, raw};
+use affinity::Near;
 use policy::{Candidate, Policy, Ranking, Turns};
 
 /// A lane that was chosen for a request.
@@ -61,6 +62,8 @@ impl<'a> Ladder<'a> {
 #[derive(Debug)]
 pub struct Router {
     settings: Arc<Settings>,
+    /// Each lane's number, the same in every process.
+    numbers: Vec<u64>,
     turns: Vec<Mutex<Turns>>,
 }
 
@@ -68,21 +71,38 @@ impl Router {
     /// A router that has not chosen yet.
     pub fn new(settings: Arc<Settings>) -> Self {
         let turns = settings.pools.iter().map(|pool| Mutex::new(Turns::new(pool.members.len()))).collect();
-        Self { settings, turns }
+        let numbers =
+            settings.lanes.iter().map(|lane| affinity::fingerprint(0, lane.name.as_bytes())).collect();
+        Self { settings, numbers, turns }
+    }
+
+    /// A lane's number, as [`affinity`] knows it.
+    pub fn number(&self, lane: usize) -> u64 {
+        self.numbers[lane]
+    }
+
+    /// What requests for a model that a client named go back to their earlier lane for.
+    pub fn affinity(&self, model: &str) -> raw::Affinity {
+        match self.settings.names.get(model) {
+            Some(Named::Pool(pool)) => self.settings.pools[*pool].affinity,
+            _ => raw::Affinity::None,
+        }
     }
 
     /// The lanes for a model that a client named, best first: a pool, a model, or `provider/model`.
     ///
-    /// `view` tells how a member of a pool stands; `draw` is a random number from 0 to 1.
+    /// `view` tells how a member of a pool stands, `near` where the request was served before; `draw` is a random
+    /// number from 0 to 1.
     pub fn ladder<'a>(
         &'a self,
         model: &'a str,
         view: &dyn Fn(Member) -> Candidate,
+        near: &Near,
         draw: f64,
     ) -> Option<Ladder<'a>> {
         match self.settings.names.get(model) {
             Some(Named::Lane(lane)) => Some(Ladder::of(self.lane(*lane, None))),
-            Some(Named::Pool(pool)) => Some(self.pool(*pool, view, draw)),
+            Some(Named::Pool(pool)) => Some(self.pool(*pool, view, near, draw)),
             None => {
                 let (provider, upstream_model) = model.split_once('/')?;
                 let provider = self.settings.providers.iter().position(|known| known.name == provider)?;
@@ -98,15 +118,28 @@ impl Router {
     }
 
     /// The lanes of a pool, and of those behind it.
-    fn pool(&self, pool: usize, view: &dyn Fn(Member) -> Candidate, draw: f64) -> Ladder<'_> {
+    fn pool(&self, pool: usize, view: &dyn Fn(Member) -> Candidate, near: &Near, draw: f64) -> Ladder<'_> {
         let mut rungs = Vec::with_capacity(1);
         let mut next = Some(pool);
         while let Some(at) = next {
             let pool = &self.settings.pools[at];
             let candidates: Vec<_> = pool.members.iter().map(|member| view(*member)).collect();
+            let members = pool.members.iter();
+            let lanes: Vec<_> = members.map(|member| (self.numbers[member.lane], member.weight)).collect();
+            let may = |at: usize| candidates.iter().all(|other| !other.is_before(&candidates[at]));
             let mut turns = self.turns[at].lock().unwrap_or_else(PoisonError::into_inner);
-            let Ranking { order, why } = policy::order(policy_of(pool.policy), &candidates, &mut turns, draw);
+            let ranking = match near.choose(pool.affinity, &lanes, may) {
+                // What goes back where it was takes no turn of those that begin.
+                Some((first, why)) => {
+                    let mut ranking =
+                        policy::order(policy_of(pool.policy), &candidates, &mut turns.clone(), draw);
+                    ranking.prefer(first, why);
+                    ranking
+                }
+                None => policy::order(policy_of(pool.policy), &candidates, &mut turns, draw),
+            };
             drop(turns);
+            let Ranking { order, why } = ranking;
             let lanes =
                 order.into_iter().map(|place| self.lane(pool.members[place].lane, Some(at))).collect();
             rungs.push(Rung { lanes, attempts: pool.attempts, why });

@@ -29,6 +29,7 @@ async fn upstream() -> (Arc<Upstream>, TcpListener) {
         facts: crate::config::Facts::default(),
         said: Box::default(),
         timeouts: Timeouts::of(&Limits::default()),
+        cache_ttl: Duration::ZERO,
     };
     (Arc::new(Upstream::new(&provider).unwrap()), listener)
 }

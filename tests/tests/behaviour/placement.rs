@@ -96,3 +96,91 @@ fn by_usage_the_model_with_more_of_its_quota_left_serves() {
     let left = answer.json().unwrap()["lanes"][1]["quota_left"].as_f64().unwrap();
     assert!((0.9..0.95).contains(&left), "{left}");
 }
+
+/// Upstreams that answer everything, but what contains `fail`.
+fn answering() -> Upstream {
+    Upstream::start(|request, connection| {
+        let (status, body) = match request.text().contains("fail") {
+            true => (500, r#"{"error":{"message":"no"}}"#),
+            false => (200, ANSWER),
+        };
+        Ok(connection.write(&upstream::response(status, &[], body))?)
+    })
+}
+
+fn turn(gateway: &Gateway, key: &str, headers: &[(&str, &str)], messages: &str) -> Message {
+    let body = format!(r#"{{"model":"p","messages":[{messages}]}}"#);
+    let bearer = format!("Bearer {key}");
+    let headers = [headers, &[("authorization", &bearer)]].concat();
+    http::post(gateway.address, "/v1/chat/completions", &headers, &body).unwrap()
+}
+
+#[test]
+fn a_session_stays_with_its_model_and_others_spread() {
+    let (first, second, third) = (answering(), answering(), answering());
+    let gateway = pool(&[(&first, ""), (&second, ""), (&third, "")], ", affinity: session");
+    let message = r#"{"role":"user","content":"Hi"}"#;
+    let serve = |session: &str| {
+        let answer = turn(&gateway, "k", &[("x-session-id", session)], message);
+        assert_eq!(answer.status(), 200, "{}", answer.text());
+        lane(&answer).to_owned()
+    };
+    let mut lanes = std::collections::BTreeSet::new();
+    for session in 0..12 {
+        let session = format!("session-{session}");
+        let begun = serve(&session);
+        assert_eq!([serve(&session), serve(&session)], [begun.clone(), begun.clone()]);
+        lanes.insert(begun);
+    }
+    assert_eq!(lanes.len(), 3, "{lanes:?}");
+    // Without a session the policy decides.
+    let served: std::collections::BTreeSet<_> =
+        (0..3).map(|_| lane(&turn(&gateway, "k", &[], message)).to_owned()).collect();
+    assert_eq!(served.len(), 3);
+    // Another replica begins the same sessions at the same models.
+    let other = pool(&[(&first, ""), (&second, ""), (&third, "")], ", affinity: session");
+    for session in ["session-100", "session-101", "session-102", "session-103"] {
+        let begun = turn(&other, "k", &[("x-session-id", session)], message);
+        assert_eq!(
+            (serve(session).as_str(), begun.header("x-busbar-policy")),
+            (lane(&begun), Some("session: begins"))
+        );
+    }
+}
+
+#[test]
+fn a_prompt_goes_back_to_the_cache_that_has_its_beginning() {
+    let (first, second) = (answering(), answering());
+    let gateway = pool(&[(&first, ""), (&second, "")], ", affinity: prompt_cache");
+    let system = |words: &str| {
+        format!(r#"{{"role":"system","content":"{}"}},{{"role":"user","content":"one"}}"#, words.repeat(2000))
+    };
+    let mut begun = Vec::new();
+    for words in ["alpha ", "beta ", "gamma ", "delta "] {
+        let mut messages = system(words);
+        let answer = turn(&gateway, "k", &[], &messages);
+        let place = lane(&answer).to_owned();
+        for word in ["two", "three", "four"] {
+            messages +=
+                &format!(r#",{{"role":"assistant","content":"well"}},{{"role":"user","content":"{word}"}}"#);
+            let answer = turn(&gateway, "k", &[], &messages);
+            assert_eq!(lane(&answer), place);
+            assert!(answer.header("x-busbar-policy").unwrap().starts_with("prompt_cache: about "));
+        }
+        begun.push(place);
+    }
+    assert_eq!(begun, ["a", "b", "a", "b"], "prompts that begin are spread by the policy");
+    // A caller hears nothing of what others have in a cache.
+    let other = turn(&gateway, "another", &[], &system("alpha "));
+    assert!(other.header("x-busbar-policy").unwrap().starts_with("weighted"));
+    // A switch says what it gives up.
+    let healthy = Upstream::fixed(200, &[], ANSWER);
+    let gateway = pool(&[(&first, ""), (&healthy, "")], ", affinity: prompt_cache");
+    let mut messages = system("alpha ");
+    assert_eq!(lane(&turn(&gateway, "k", &[], &messages)), "a");
+    messages += r#",{"role":"user","content":"fail"}"#;
+    let answer = turn(&gateway, "k", &[], &messages);
+    assert_eq!((lane(&answer), answer.header("x-busbar-attempts")), ("b", Some("2")));
+    let why = answer.header("x-busbar-policy").unwrap();
+    assert!(why.contains("; gives up about 3"), "{why}");
+}

@@ -8,11 +8,15 @@
 //! What a provider has cached is guessed from what was sent to it ([`Prefixes`]): a prompt is a row of blocks, each
 //! known by a [`fingerprint`] of itself and all that stands before it.
 
+mod near;
 mod prefixes;
+mod prompt;
 mod recent;
 mod sessions;
 
+pub use near::{Near, Served};
 pub use prefixes::{Block, GivenUp, MAX_BLOCKS, MAX_LANES, Prefixes, Warm, given_up};
+pub use prompt::{Prompt, Session};
 pub use sessions::{Sessions, rendezvous};
 
 /// A number for bytes that follow others (`before`, or 0): the same in every process and version.

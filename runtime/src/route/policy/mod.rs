@@ -108,6 +108,11 @@ impl Candidate {
         (out, !self.fits, self.tier, self.weight == 0, self.is_full())
     }
 
+    /// Whether it comes before another, whatever the policy.
+    pub fn is_before(&self, other: &Self) -> bool {
+        self.rank() < other.rank()
+    }
+
     fn is_full(&self) -> bool {
         self.limit.is_some_and(|limit| self.in_flight >= limit)
     }
@@ -120,6 +125,15 @@ pub struct Ranking {
     pub order: Vec<usize>,
     /// Why the first is first, in one short line of ASCII.
     pub why: String,
+}
+
+impl Ranking {
+    /// Puts a candidate first, for a reason of its own.
+    pub fn prefer(&mut self, first: usize, why: String) {
+        self.order.retain(|at| *at != first);
+        self.order.insert(0, first);
+        self.why = why;
+    }
 }
 
 /// Orders the candidates; `turns` belongs to the pool, `draw` is a random number from 0 to 1.
