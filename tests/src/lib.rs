@@ -2,14 +2,16 @@
 //!
 //! Nothing here links the gateway. [`binary`] builds it once, [`process`] runs it and reads what it says,
 //! [`gateway`] writes a configuration and waits until it serves, [`http`] speaks to it byte by byte,
-//! [`upstream`] is a scripted peer, [`python`] runs the providers' own SDKs against it, and [`matrix`] judges
-//! what they say of every client over every backend.
+//! [`upstream`] is a scripted peer, [`python`] and [`node`] run the providers' own SDKs against it, and [`matrix`]
+//! judges what those of Python say of every client over every backend.
 
 pub mod binary;
 pub mod dialect;
 pub mod gateway;
 pub mod http;
+mod install;
 pub mod matrix;
+pub mod node;
 pub mod process;
 pub mod python;
 pub mod simulator;

@@ -1,16 +1,13 @@
 //! The providers' official Python SDKs, pinned, in a virtual environment under the target directory.
 
-use std::collections::hash_map::DefaultHasher;
-use std::fs::{self, File};
-use std::hash::{Hash, Hasher};
-use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus};
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
+use crate::install;
 use crate::process::Process;
 
 /// What is installed, every version pinned.
@@ -59,63 +56,20 @@ fn run_bounded(command: &mut Command) -> (ExitStatus, String) {
     (status, process.output())
 }
 
-/// The interpreter with the SDKs; made once for each state of the pins, by whichever test comes first.
+/// The interpreter with the SDKs.
 fn interpreter() -> Result<Option<PathBuf>> {
-    if !Command::new("python3")
-        .arg("--version")
-        .stdout(Stdio::null())
-        .status()
-        .is_ok_and(|done| done.success())
-    {
-        ensure!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "CI=true, but there is no python3");
-        note("skipped: the SDK tests need python3, which is not installed");
+    if !install::found("python3")? {
         return Ok(None);
     }
-    let mut hasher = DefaultHasher::new();
-    REQUIREMENTS.hash(&mut hasher);
-    let target = crate::binary::target_dir();
-    let folder = target.join(format!("python-sdks-{:016x}", hasher.finish()));
-    let python = folder.join("bin/python");
-    let complete = folder.join("complete");
-    let lock = File::create(target.join("python-sdks.lock"))?;
-    lock.lock().context("no lock on the virtual environment")?;
-    if !complete.is_file() {
-        note("installing the pinned SDKs under the target directory");
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
+    let folder = install::once("python-sdks", &[REQUIREMENTS], |folder| {
         let requirements = Path::new(env!("CARGO_MANIFEST_DIR")).join("python/requirements.txt");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&folder))?;
-        run(Command::new(&python)
-            .args([
-                "-m",
-                "pip",
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--only-binary=:all:",
-                "-r",
-            ])
-            .arg(requirements))?;
-        File::create(complete)?;
-    }
-    Ok(Some(python))
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let output = command.stdin(Stdio::null()).output()?;
-    ensure!(
-        output.status.success(),
-        "{command:?}: {}\n{}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
-    );
-    Ok(())
-}
-
-/// Says something even where the test's own output is captured.
-fn note(text: &str) {
-    // A closed standard error leaves nobody to tell.
-    let _ = writeln!(std::io::stderr(), "{text}");
+        install::run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        install::run(
+            Command::new(folder.join("bin/python"))
+                .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check"])
+                .args(["--only-binary=:all:", "-r"])
+                .arg(requirements),
+        )
+    })?;
+    Ok(Some(folder.join("bin/python")))
 }
