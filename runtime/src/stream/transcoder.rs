@@ -2,10 +2,10 @@
 
 use busbar_protocols::ir::{Block, Event};
 use busbar_protocols::prelude::Checked;
-use busbar_protocols::{Ledger, rules};
+use busbar_protocols::{Ledger, Num, rules};
 
 use super::frame::{Decoder, Frame};
-use super::read::{Notes, Reader, exception, told};
+use super::read::{Notes, Reader, exception, number, told};
 use super::shape::Shaper;
 use super::write::{WriteState, Writer};
 use super::{Counts, Limits, StreamFault, replay};
@@ -13,13 +13,44 @@ use crate::fault::{Class, Fault};
 use crate::translate::{CallState, Carriage};
 
 /// Makes a backend's stream into the client's, piece by piece.
+///
+/// Where the backend is asked several times for the several answers of one request, it makes one stream of theirs.
 #[derive(Debug)]
 pub struct Transcoder {
+    sources: Vec<Source>,
+    pipe: Pipe,
+}
+
+/// One stream of the backend.
+#[derive(Debug)]
+struct Source {
     decoder: Decoder,
     reader: Reader,
     notes: Notes,
-    pipe: Pipe,
+    /// What of it bears on the one stream of the client.
+    part: Part,
 }
+
+/// The part that one stream of the backend has in the client's.
+#[derive(Clone, Copy, Debug, Default)]
+struct Part {
+    /// Number of the answer.
+    answer: u64,
+    /// Whether it is one of several.
+    several: bool,
+    counts: Counts,
+    ended: bool,
+}
+
+/// What is known of all other parts while one goes on.
+#[derive(Clone, Copy, Debug)]
+struct Others {
+    counts: Counts,
+    ended: bool,
+}
+
+/// Numbers of blocks that one of several answers has; no reader counts that far.
+const BLOCKS: u64 = 1 << 20;
 
 /// How far a stream has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,6 +73,7 @@ struct Pipe {
     counts: Counts,
     ledger: Ledger,
     progress: Progress,
+    begun: bool,
 }
 
 impl Transcoder {
@@ -55,15 +87,18 @@ impl Transcoder {
             let message = format!("{backend} streams cannot be translated for {client} clients");
             Fault::gateway(Class::Unsupported, message)
         };
-        let decoder = Decoder::new(call.backend, limits);
-        let reader = Reader::new(call.backend, limits);
-        let writer = Writer::new(call.client, limits);
         let to = rules(call.client).ok_or_else(unsupported)?;
+        let writer = Writer::new(call.client, limits);
         let shaper = Shaper::new(&call, to, carriage, limits);
-        Ok(Self {
-            decoder,
-            reader,
+        let asked = u64::from(call.choices.max(1));
+        let source = |answer| Source {
+            decoder: Decoder::new(call.backend, limits),
+            reader: Reader::new(call.backend, limits),
             notes: Notes::default(),
+            part: Part { answer, several: asked > 1, ..Part::default() },
+        };
+        Ok(Self {
+            sources: (0..asked).map(source).collect(),
             pipe: Pipe {
                 call,
                 limits,
@@ -72,6 +107,7 @@ impl Transcoder {
                 counts: Counts::default(),
                 ledger: Ledger::default(),
                 progress: Progress::default(),
+                begun: false,
             },
         })
     }
@@ -82,17 +118,23 @@ impl Transcoder {
     /// [`StreamFault`] when the stream cannot go on; what was appended before is valid, and
     /// [`Transcoder::fail`] ends it.
     pub fn push(&mut self, piece: &[u8], out: &mut Vec<u8>) -> Result<Progress, StreamFault> {
-        if self.pipe.progress.done {
-            return Ok(self.pipe.progress);
-        }
-        let Self { decoder, reader, notes, pipe } = self;
-        let mut result = decoder.push(piece, &mut |frame| pipe.frame(reader, notes, frame, out));
-        if pipe.progress.done {
-            // The end has been told; what is broken behind it is nothing.
-            result = Ok(());
-        }
-        self.settle();
-        result.map(|()| self.pipe.progress)
+        self.push_of(0, piece, out)
+    }
+
+    /// Takes the next piece of one of several streams.
+    ///
+    /// # Errors
+    /// As [`Transcoder::push`].
+    pub fn push_of(
+        &mut self,
+        source: usize,
+        piece: &[u8],
+        out: &mut Vec<u8>,
+    ) -> Result<Progress, StreamFault> {
+        self.go_on(source, |source, others, pipe| {
+            let Source { decoder, reader, notes, part } = source;
+            decoder.push(piece, &mut |frame| pipe.frame((&mut *part, others), reader, notes, frame, out))
+        })
     }
 
     /// Takes the upstream's end.
@@ -100,19 +142,58 @@ impl Transcoder {
     /// # Errors
     /// [`StreamFault::Cut`] when the answer is not complete: it never passes for a shorter one.
     pub fn finish(&mut self, out: &mut Vec<u8>) -> Result<Progress, StreamFault> {
-        if self.pipe.progress.done {
+        self.finish_of(0, out)
+    }
+
+    /// Takes the end of one of several streams.
+    ///
+    /// # Errors
+    /// As [`Transcoder::finish`].
+    pub fn finish_of(&mut self, source: usize, out: &mut Vec<u8>) -> Result<Progress, StreamFault> {
+        self.go_on(source, |source, others, pipe| {
+            let Source { decoder, reader, notes, part } = source;
+            let mut result =
+                decoder.finish(&mut |frame| pipe.frame((&mut *part, others), reader, notes, frame, out));
+            if let Err(StreamFault::NotJson | StreamFault::Malformed { .. }) = result {
+                // The end came in the middle of an event.
+                result = Err(StreamFault::Cut);
+            }
+            if result.is_ok() && !part.ended {
+                result = reader.finish(&mut |event| pipe.event((&mut *part, others), event, out));
+            }
+            result
+        })
+    }
+
+    /// How many streams of the backend there are.
+    pub fn sources(&self) -> usize {
+        self.sources.len()
+    }
+
+    /// Whether all has been taken of one of several streams that matters.
+    pub fn is_over(&self, source: usize) -> bool {
+        self.pipe.progress.done || self.sources.get(source).is_none_or(|source| source.part.ended)
+    }
+
+    fn go_on(
+        &mut self,
+        source: usize,
+        step: impl FnOnce(&mut Source, Others, &mut Pipe) -> Result<(), StreamFault>,
+    ) -> Result<Progress, StreamFault> {
+        if self.is_over(source) {
             return Ok(self.pipe.progress);
         }
-        let Self { decoder, reader, notes, pipe } = self;
-        let mut result = decoder.finish(&mut |frame| pipe.frame(reader, notes, frame, out));
-        if let Err(StreamFault::NotJson | StreamFault::Malformed { .. }) = result {
-            // The end came in the middle of an event.
-            result = Err(StreamFault::Cut);
+        let mut others = Others { counts: Counts::default(), ended: true };
+        for (_, other) in self.sources.iter().enumerate().filter(|(place, _)| *place != source) {
+            others.counts = others.counts.and(&other.part.counts);
+            others.ended &= other.part.ended;
         }
-        if pipe.progress.done {
+        let Self { sources, pipe } = self;
+        let Some(source) = sources.get_mut(source) else { return Ok(pipe.progress) };
+        let mut result = step(source, others, pipe);
+        if source.part.ended {
+            // The end has been told; what is broken behind it is nothing.
             result = Ok(());
-        } else if result.is_ok() {
-            result = reader.finish(&mut |event| pipe.event(event, out));
         }
         self.settle();
         result.map(|()| self.pipe.progress)
@@ -150,8 +231,10 @@ impl Transcoder {
     }
 
     fn settle(&mut self) {
-        self.pipe.progress.stopped |= self.reader.stopped();
-        for ledger in [&mut self.notes.ledger, &mut self.pipe.shaper.ledger] {
+        let stopped = |source: &Source| source.part.ended || source.reader.stopped();
+        self.pipe.progress.stopped |= self.sources.iter().all(stopped);
+        let notes = self.sources.iter_mut().map(|source| &mut source.notes.ledger);
+        for ledger in notes.chain([&mut self.pipe.shaper.ledger]) {
             if !ledger.is_empty() {
                 self.pipe.ledger.extend(std::mem::take(ledger));
             }
@@ -162,12 +245,14 @@ impl Transcoder {
 impl Pipe {
     fn frame(
         &mut self,
+        at: (&mut Part, Others),
         reader: &mut Reader,
         notes: &mut Notes,
         frame: Frame<'_>,
         out: &mut Vec<u8>,
     ) -> Result<(), StreamFault> {
-        if self.progress.done {
+        let (part, others) = at;
+        if part.ended {
             return Ok(());
         }
         match frame {
@@ -177,30 +262,74 @@ impl Pipe {
             },
             Frame::Exception { kind, data } => Err(exception(self.call.backend, kind, data)),
             Frame::Event { name, data } => {
-                reader.step(name, data, notes, &mut |event| self.event(event, out))
+                reader.step(name, data, notes, &mut |event| self.event((&mut *part, others), event, out))
             }
-            Frame::Comment => reader.comment(&mut |event| self.event(event, out)),
+            Frame::Comment => reader.comment(&mut |event| self.event((&mut *part, others), event, out)),
             Frame::Body(body) => {
-                replay::body(self.call.backend, body, self.limits, notes, &mut |event| self.event(event, out))
+                let backend = self.call.backend;
+                replay::body(backend, body, self.limits, notes, &mut |event| {
+                    self.event((&mut *part, others), event, out)
+                })
             }
         }
     }
 
-    fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) -> Result<(), StreamFault> {
-        let Self { call, shaper, writer, counts, ledger, progress, .. } = self;
+    fn event(
+        &mut self,
+        (part, others): (&mut Part, Others),
+        mut event: Event<'_>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), StreamFault> {
+        let Self { call, shaper, writer, counts, ledger, progress, begun, .. } = self;
         let usage = match &event {
             Event::Usage(event) => event.usage.as_deref(),
             Event::Start(event) => event.response.as_ref().and_then(|response| response.usage.as_deref()),
             _ => None,
         };
         if let Some(usage) = usage {
-            *counts = Counts::of(usage);
+            part.counts = Counts::of(usage);
+            *counts = if part.several { others.counts.and(&part.counts) } else { part.counts };
+        }
+        part.ended |= matches!(event, Event::End(_));
+        if part.several && !joins(&mut event, part, others, begun) {
+            return Ok(());
         }
         shaper.event(event, &mut |event| {
             progress.meaningful |= is_meaningful(&event);
             progress.done |= matches!(event, Event::End(_));
             writer.event(&event, &mut WriteState { call, counts, ledger }, out)
         })
+    }
+}
+
+/// Gives an event of one of several streams its place in the one of the client; whether it has one.
+fn joins(event: &mut Event<'_>, part: &Part, others: Others, begun: &mut bool) -> bool {
+    let block = |index: &mut Option<Num<'_>>| {
+        let own = index.as_ref().and_then(Num::as_u64).unwrap_or(0).min(BLOCKS - 1);
+        *index = Some(number(part.answer * BLOCKS + own));
+    };
+    match event {
+        // The answers have one head and one end.
+        Event::Start(_) => !std::mem::replace(begun, true),
+        Event::End(_) => others.ended,
+        Event::BlockStart(start) => {
+            block(&mut start.index);
+            start.candidate = Some(number(part.answer));
+            true
+        }
+        Event::Delta(delta) => {
+            block(&mut delta.index);
+            true
+        }
+        Event::BlockStop(stop) => {
+            block(&mut stop.index);
+            true
+        }
+        Event::Stop(stop) => {
+            stop.candidate = Some(number(part.answer));
+            true
+        }
+        Event::Usage(_) | Event::Ping(_) | Event::Error(_) => true,
     }
 }
 

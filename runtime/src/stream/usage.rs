@@ -77,6 +77,30 @@ impl Counts {
         }
     }
 
+    /// The counts of two answers together.
+    #[must_use]
+    pub fn and(&self, other: &Self) -> Self {
+        let sum = |mine: Option<u64>, theirs: Option<u64>| match (mine, theirs) {
+            (None, None) => None,
+            (mine, theirs) => Some(mine.unwrap_or(0).saturating_add(theirs.unwrap_or(0))),
+        };
+        Self {
+            input: sum(self.input, other.input),
+            fresh_input: sum(self.fresh_input, other.fresh_input),
+            cache_read: sum(self.cache_read, other.cache_read),
+            cache_write: sum(self.cache_write, other.cache_write),
+            cache_write_5m: sum(self.cache_write_5m, other.cache_write_5m),
+            cache_write_1h: sum(self.cache_write_1h, other.cache_write_1h),
+            output: sum(self.output, other.output),
+            reasoning: sum(self.reasoning, other.reasoning),
+            audio_input: sum(self.audio_input, other.audio_input),
+            audio_output: sum(self.audio_output, other.audio_output),
+            accepted_prediction: sum(self.accepted_prediction, other.accepted_prediction),
+            rejected_prediction: sum(self.rejected_prediction, other.rejected_prediction),
+            total: sum(self.total, other.total),
+        }
+    }
+
     /// Takes over what a later report says, for providers that report in parts and count cached input apart.
     pub(crate) fn overlay(&mut self, later: &Self) {
         let over = |mine: &mut Option<u64>, theirs: Option<u64>| *mine = theirs.or(*mine);

@@ -7,6 +7,7 @@
 
 mod answer;
 pub mod carriage;
+mod choices;
 mod echo;
 pub mod embed;
 mod error;
@@ -22,6 +23,7 @@ pub(crate) mod wait;
 mod wire;
 
 pub use carriage::Carriage;
+pub use choices::merge_answers;
 pub use echo::Echo;
 pub use error::{UpstreamError, upstream_error};
 pub use facts::{Fetched, ReasoningForm, TargetFacts, Wanted};

@@ -38,6 +38,8 @@ pub struct CallState {
     pub legacy_calls: bool,
     /// The caller takes one call at a time, and the backend was asked so in words alone.
     pub one_call: bool,
+    /// How often the backend is asked, each time for one of the answers that the caller wants.
+    pub choices: u8,
     /// What the request gave to be cited from, where the two sides have different names for it.
     pub given: Vec<Given>,
     /// What the answer repeats of the request, where the client's protocol has that.
@@ -82,6 +84,7 @@ impl CallState {
             bare_json: false,
             legacy_calls: false,
             one_call: false,
+            choices: 1,
             given: Vec::new(),
             echo: None,
             json_array: false,

@@ -5,6 +5,7 @@ mod bedrock;
 mod buffered;
 mod carriage;
 mod chat_to_anthropic;
+mod choices;
 mod cohere;
 mod errors;
 mod field;

@@ -4,6 +4,9 @@ use busbar_protocols::{EffectKind, Num, ir};
 
 use super::super::shape::Shape;
 
+/// Times at most that a backend is asked for the answers of one request.
+pub(in crate::translate) const MAX_CHOICES: u8 = 8;
+
 /// Bounds the answer as the target demands, and says who speaks to which model.
 pub(super) fn fit_output(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
     // Where nothing is kept, there is nothing to forbid.
@@ -43,8 +46,15 @@ pub(super) fn fit_output(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         let most = shape.to.output.candidates;
         output.candidates = (most > 1).then(|| Num::from(most));
         match most {
+            1 if candidates > u64::from(MAX_CHOICES) => {
+                let reason =
+                    format!("the backend gives one answer, and is asked at most {MAX_CHOICES} times");
+                shape.report.lose_request("output.candidates", reason);
+            }
             1 if candidates > 1 => {
-                shape.report.lose_request("output.candidates", "this protocol gives one answer");
+                shape.state.choices = u8::try_from(candidates).unwrap_or(MAX_CHOICES);
+                let reason = "the backend gives one answer: it is asked for each of them at the same time";
+                shape.report.request(EffectKind::Emulated, "output.candidates", reason);
             }
             1 => {}
             _ => shape
