@@ -385,6 +385,22 @@ def broken_streams():
         assert not any(chunk.choices and chunk.choices[0].finish_reason for chunk in seen), name
 
 
+def several_answers():
+    """The backend gives one answer: it is asked three times."""
+    one = ask("text").usage
+    answer = ask("text", n=3)
+    equal([choice.index for choice in answer.choices], [0, 1, 2])
+    equal({choice.message.content for choice in answer.choices}, {ask("text").choices[0].message.content})
+    equal(answer.usage.completion_tokens, 3 * one.completion_tokens)
+    said, usage = {}, None
+    for chunk in ask("text", n=3, stream=True, stream_options={"include_usage": True}):
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            said[choice.index] = said.get(choice.index, "") + (choice.delta.content or "")
+    equal(said, {choice.index: choice.message.content for choice in answer.choices})
+    equal(usage.completion_tokens, 3 * one.completion_tokens)
+
+
 def losses():
     raw = client.chat.completions.with_raw_response.create(
         model=model("text"), messages=HELLO, seed=7, logit_bias={"50256": -100}, frequency_penalty=0.5

@@ -58,7 +58,7 @@ sdk! {
     openai_sdk_over_anthropic_text_and_stream: "translate_openai", ["text", "stream", "turns", "media"];
     openai_sdk_over_anthropic_tools: "translate_openai", ["tool_loop", "tool_results", "tool_choice"];
     openai_sdk_over_anthropic_thinking: "translate_openai", ["thinking_tool_loop", "thinking_of_every_shape", "accumulator"];
-    openai_sdk_over_anthropic_endings: "translate_openai", ["stop_reasons", "usage_with_cache", "structured_output"];
+    openai_sdk_over_anthropic_endings: "translate_openai", ["several_answers", "stop_reasons", "usage_with_cache", "structured_output"];
     openai_sdk_over_anthropic_errors: "translate_openai", ["errors", "broken_streams"];
     openai_sdk_over_anthropic_losses: "translate_openai", ["losses", "what_the_backend_gets"];
     anthropic_sdk_over_openai_text_and_stream: "translate_anthropic", ["text", "stream", "turns", "media"];

@@ -13,7 +13,7 @@ use super::context::{self, Ctx};
 use super::forwarded::{self, Held};
 use super::plan::{Asking, Planned};
 use super::standing::{Permit, Seat};
-use super::{Gateway, failures::Failures, lane, passthrough, read, translated};
+use super::{Gateway, choices, failures::Failures, lane, passthrough, read, translated};
 use crate::breaker::{self, State};
 use crate::dialect::{self, headers};
 use crate::fault::{Class, Fault};
@@ -405,20 +405,32 @@ impl Gateway {
         let timeouts = self.timeouts(choice);
         let now = Instant::now();
         let upstream = &self.upstreams[choice.provider];
-        let mut answer = upstream
-            .send(upstream::Request {
-                protocol: backend,
-                path: &plan.path,
-                headers: &parts.headers,
-                goes_up: plan.goes_up,
-                accept: plan.accept,
-                body: plan.body,
-                deadline: deadline.min(now + timeouts.total),
-                content_by: content_by.min(now + timeouts.first_content.min(timeouts.total)),
-                timeouts,
-                keep: headers::comes_back,
-            })
-            .await?;
+        let request = || upstream::Request {
+            protocol: backend,
+            path: &plan.path,
+            headers: &parts.headers,
+            goes_up: plan.goes_up,
+            accept: plan.accept,
+            body: plan.body.clone(),
+            deadline: deadline.min(now + timeouts.total),
+            content_by: content_by.min(now + timeouts.first_content.min(timeouts.total)),
+            timeouts,
+            keep: headers::comes_back,
+        };
+        let asked = match &translation {
+            Some((Back::Generated(state), _)) => state.choices.max(1),
+            _ => 1,
+        };
+        let (mut answer, mut others) = if asked == 1 {
+            (upstream.send(request()).await?, Vec::new())
+        } else {
+            // One call for each of the answers that the caller wants; what one of them lacks, all lack.
+            let going =
+                (0..asked).map(|_| -> choices::Going<'_, _, _> { Box::pin(upstream.send(request())) });
+            let mut answers = choices::all(going.collect()).await?;
+            let told = answers.iter().position(|answer| !answer.status.is_success()).unwrap_or(0);
+            (answers.remove(told), answers)
+        };
         ctx.settlement.answered = true;
         if let Some(lane) = choice.lane {
             self.shared.standing.heard(lane, &answer.headers);
@@ -461,7 +473,8 @@ impl Gateway {
                 let made = match back {
                     Back::Generated(state) => {
                         let carriage = &self.shared.carriage;
-                        translated::answer(&mut answer, *state, streamed, limits, carriage).await
+                        let bodies = others.drain(..).map(|answer| answer.body).collect();
+                        translated::answer(&mut answer, bodies, *state, streamed, limits, carriage).await
                     }
                     Back::Vectors(reply) => passthrough::vectors(&mut answer, &reply, limits).await,
                 };

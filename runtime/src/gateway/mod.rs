@@ -3,6 +3,7 @@
 mod attempt;
 mod body;
 mod caller;
+mod choices;
 mod context;
 mod failures;
 mod forwarded;

@@ -11,6 +11,7 @@ use busbar_protocols::{EffectKind, Ledger};
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, Sleep};
 
+use super::choices;
 use super::context::{MAX_FIDELITY, is_of_type};
 use super::lane::Plan;
 use super::settle::Settlement;
@@ -58,6 +59,10 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Transcoding {
     transcoder: Transcoder,
+    /// Bodies beside the one that is polled, where the backend was asked several times.
+    others: Vec<upstream::Body>,
+    /// Whose turn it is.
+    turn: usize,
     /// What was changed on the way there.
     pub(super) ledger: Ledger,
     /// What is still to be told after what was sent.
@@ -67,9 +72,16 @@ pub(super) struct Transcoding {
 }
 
 impl Transcoding {
-    fn new(transcoder: Transcoder, failed: Option<Fault>, limits: &Limits) -> Self {
+    fn new(
+        transcoder: Transcoder,
+        others: Vec<upstream::Body>,
+        failed: Option<Fault>,
+        limits: &Limits,
+    ) -> Self {
         Self {
             transcoder,
+            others,
+            turn: 0,
             ledger: Ledger::default(),
             failed,
             over: false,
@@ -132,30 +144,36 @@ impl Transcoding {
                 self.over = true;
                 settlement.outcome = Outcome::Complete;
                 drain(cx, body);
+                self.others.iter_mut().for_each(|other| drain(cx, other));
                 return Poll::Ready((!out.is_empty()).then(|| Bytes::from(out)));
             }
             if out.len() >= MAX_GATHERED {
                 return Poll::Ready(Some(Bytes::from(out)));
             }
             let stopped = self.transcoder.progress().stopped;
-            let polled = match body.poll(cx) {
+            let Self { transcoder, others, turn, .. } = self;
+            let polled = choices::poll_any(cx, body, others, |source| transcoder.is_over(source), turn);
+            let (source, polled) = match polled {
                 Poll::Pending if out.is_empty() => return Poll::Pending,
                 Poll::Pending => return Poll::Ready(Some(Bytes::from(out))),
                 Poll::Ready(polled) => polled,
             };
             let result = match polled {
-                Some(Ok(piece)) => self.transcoder.push(&piece, &mut out),
+                Some(Ok(piece)) => self.transcoder.push_of(source, &piece, &mut out),
                 // The answer is complete but for its last formalities: a provider that breaks off then, or
                 // sends nothing but signs of life, has said all that matters.
-                Some(Err(_)) if stopped => self.transcoder.finish(&mut out),
+                Some(Err(_)) if stopped => self.transcoder.finish_of(source, &mut out),
                 Some(Err(broken)) => {
                     self.failed = Some(upstream::fault(broken));
                     continue;
                 }
-                None => self.transcoder.finish(&mut out),
+                None => self.transcoder.finish_of(source, &mut out),
             };
             match result {
-                Ok(progress) if progress.stopped && !stopped => body.hurry(STOPPED_WAIT),
+                Ok(progress) if progress.stopped && !stopped => {
+                    body.hurry(STOPPED_WAIT);
+                    self.others.iter_mut().for_each(|other| other.hurry(STOPPED_WAIT));
+                }
                 Ok(_) => {}
                 Err(fault) => self.failed = Some(fault.fault()),
             }
@@ -368,6 +386,7 @@ fn read(answer: &upstream::Answer, backend: Protocol, words: &[u8]) -> UpstreamE
 /// Makes a provider's answer into the caller's, as far as is needed to be sure that it is one.
 pub(super) async fn answer(
     answer: &mut upstream::Answer,
+    mut others: Vec<upstream::Body>,
     state: CallState,
     streamed: bool,
     limits: &Limits,
@@ -378,14 +397,25 @@ pub(super) async fn answer(
             let message = "the provider sent a stream where a whole answer was asked for";
             return Err(Fault::upstream(Class::Malformed, message));
         }
-        let body = whole(&mut answer.body, limits.response).await?;
-        let tokens = watch::tokens_of(state.backend, &body);
-        let (body, ledger) = translate::response(&body, &state, carriage).map_err(|malformed| {
-            // Some servers tell of a failure under a status that says the contrary.
-            stream::error_within(state.backend, &body)
-                .unwrap_or_else(|| Fault::upstream(Class::Malformed, malformed.to_string()))
-        })?;
-        return Ok(Answer::Whole(body, ledger, tokens));
+        let mut made = Vec::with_capacity(others.len() + 1);
+        let (mut effects, mut tokens) = (Ledger::default(), Tokens::default());
+        for body in std::iter::once(&mut answer.body).chain(&mut others) {
+            let body = whole(body, limits.response).await?;
+            tokens.add(&watch::tokens_of(state.backend, &body));
+            let (body, ledger) = translate::response(&body, &state, carriage).map_err(|malformed| {
+                // Some servers tell of a failure under a status that says the contrary.
+                stream::error_within(state.backend, &body)
+                    .unwrap_or_else(|| Fault::upstream(Class::Malformed, malformed.to_string()))
+            })?;
+            effects.extend(ledger);
+            made.push(body);
+        }
+        let body = match made.len() {
+            1 => made.swap_remove(0),
+            _ => translate::merge_answers(&made, &state)
+                .map_err(|malformed| Fault::upstream(Class::Malformed, malformed.to_string()))?,
+        };
+        return Ok(Answer::Whole(body, effects, tokens));
     }
     let bounds = stream::Limits {
         line: limits.stream_line,
@@ -394,11 +424,16 @@ pub(super) async fn answer(
         ..stream::Limits::default()
     };
     let mut transcoder = Transcoder::new(state, bounds, carriage.clone())?;
-    let mut out = Vec::new();
+    let (mut out, mut turn) = (Vec::new(), 0);
     loop {
-        let result = match answer.body.next().await {
-            Some(piece) => transcoder.push(&piece.map_err(upstream::fault)?, &mut out),
-            None => transcoder.finish(&mut out),
+        let (source, piece) = std::future::poll_fn(|cx| {
+            let over = |source| transcoder.is_over(source);
+            choices::poll_any(cx, &mut answer.body, &mut others, over, &mut turn)
+        })
+        .await;
+        let result = match piece {
+            Some(piece) => transcoder.push_of(source, &piece.map_err(upstream::fault)?, &mut out),
+            None => transcoder.finish_of(source, &mut out),
         };
         let (progress, failed) = match result {
             Ok(progress) => (progress, None),
@@ -409,8 +444,10 @@ pub(super) async fn answer(
         if progress.meaningful || progress.done || out.len() > MAX_HELD {
             if progress.stopped {
                 answer.body.hurry(STOPPED_WAIT);
+                others.iter_mut().for_each(|other| other.hurry(STOPPED_WAIT));
             }
-            return Ok(Answer::Stream(out, Box::new(Transcoding::new(transcoder, failed, limits))));
+            others.iter_mut().for_each(upstream::Body::settle_down);
+            return Ok(Answer::Stream(out, Box::new(Transcoding::new(transcoder, others, failed, limits))));
         }
     }
 }

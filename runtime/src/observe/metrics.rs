@@ -186,6 +186,24 @@ pub struct Tokens {
 }
 
 impl Tokens {
+    /// Adds what another answer to the same request has used.
+    pub fn add(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.input, other.input),
+            (&mut self.output, other.output),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.reasoning, other.reasoning),
+        ] {
+            *mine = match (*mine, theirs) {
+                (Some(mine), Some(theirs)) => Some(mine.saturating_add(theirs)),
+                (mine, theirs) => mine.or(theirs),
+            };
+        }
+    }
+}
+
+impl Tokens {
     /// The kinds, in the order of [`Tokens::counts`].
     pub const KINDS: [&str; 5] = ["input", "output", "cache_read", "cache_write", "reasoning"];
 

@@ -19,14 +19,14 @@ fn healthy(dialect: Dialect) -> Upstream {
     })
 }
 
-fn is_stream(dialect: Dialect, request: &Message) -> bool {
+pub(super) fn is_stream(dialect: Dialect, request: &Message) -> bool {
     match dialect.names_model_in_body() {
         true => request.json().is_ok_and(|body| body["stream"] == Value::Bool(true)),
         false => request.line.contains("tream"),
     }
 }
 
-fn whole(dialect: Dialect, words: &str) -> String {
+pub(super) fn whole(dialect: Dialect, words: &str) -> String {
     match dialect {
         Dialect::OpenaiChat => format!(
             r#"{{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{{"index":0,"message":{{"role":"assistant","content":"{words}"}},"finish_reason":"stop"}}]}}"#
@@ -50,7 +50,7 @@ fn whole(dialect: Dialect, words: &str) -> String {
 }
 
 /// A pool `p` of two models of one protocol, at two providers, the second on standby.
-fn pool(dialect: Dialect, first: &Upstream, second: &Upstream, more: &str) -> Gateway {
+pub(super) fn pool(dialect: Dialect, first: &Upstream, second: &Upstream, more: &str) -> Gateway {
     let provider = |name: &str, upstream: &Upstream| {
         format!(
             "  {name}: {{ protocol: {}, base_url: \"http://{}{}\", api_key_env: TEST_PROVIDER_KEY, region: us-east-1 }}\n",
@@ -132,7 +132,7 @@ const FAULTS: [Fault; 9] = [
 ];
 
 /// What begins a stream and says nothing.
-fn start(dialect: Dialect) -> Vec<u8> {
+pub(super) fn start(dialect: Dialect) -> Vec<u8> {
     let data = match dialect {
         Dialect::OpenaiChat => {
             r#"{"id":"c","object":"chat.completion.chunk","created":1,"model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}"#

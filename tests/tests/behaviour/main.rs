@@ -1,6 +1,7 @@
 //! How the built gateway behaves towards clients and providers that are sockets of a test.
 
 mod bad_input;
+mod choices;
 mod command;
 mod failover;
 mod fetch;

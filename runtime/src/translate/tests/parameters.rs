@@ -72,10 +72,13 @@ fn what_has_no_form_is_reported_by_name() {
 }
 
 #[test]
-fn several_answers_are_refused() {
-    let body = with(json!({ "n": 2 }), json!({ "model": "x", "max_tokens": 9 }));
+fn so_many_answers_are_refused() {
+    let body = with(json!({ "n": 9 }), json!({ "model": "x", "max_tokens": 9 }));
     let refusal = try_up(OpenaiChat, &body, &facts(), &Carriage::default()).err().unwrap();
     assert_eq!((refusal.path.as_str(), refusal.semantic), ("n", true));
+    let body = with(json!({ "n": 8 }), json!({ "model": "x", "max_tokens": 9 }));
+    let up = try_up(OpenaiChat, &body, &facts(), &Carriage::default()).unwrap();
+    assert_eq!((up.state.choices, up.body.get("n")), (8, None));
 }
 
 #[test]
