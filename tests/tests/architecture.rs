@@ -7,7 +7,19 @@ use std::path::{Path, PathBuf};
 /// The gateway's modules, by rank; a module uses modules of its own rank and below, and never in a circle.
 const RANKS: &[&[&str]] = &[
     &["fault", "config", "observe", "store"],
-    &["dialect", "translate", "stream", "govern", "route", "breaker", "upstream", "fetch", "lists", "hooks"],
+    &[
+        "dialect",
+        "translate",
+        "stream",
+        "govern",
+        "route",
+        "breaker",
+        "upstream",
+        "fetch",
+        "count",
+        "lists",
+        "hooks",
+    ],
     &["gateway"],
     &["admin", "server"],
 ];

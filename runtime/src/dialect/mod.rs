@@ -113,6 +113,9 @@ fn by_path(path: &str) -> Option<Call<'_>> {
             return call(Protocol::OpenaiChat, Operation::Generate);
         }
         "/v1/responses" | "/responses" => return call(Protocol::OpenaiResponses, Operation::Generate),
+        "/v1/responses/input_tokens" | "/responses/input_tokens" => {
+            return call(Protocol::OpenaiResponses, Operation::CountTokens);
+        }
         "/v1/messages" => return call(Protocol::Anthropic, Operation::Generate),
         "/v1/messages/count_tokens" => return call(Protocol::Anthropic, Operation::CountTokens),
         "/v2/chat" => return call(Protocol::Cohere, Operation::Generate),
@@ -123,6 +126,7 @@ fn by_path(path: &str) -> Option<Call<'_>> {
         let operation = match verb {
             "converse" => Operation::Generate,
             "converse-stream" => Operation::GenerateStream,
+            "count-tokens" => Operation::CountTokens,
             _ => return None,
         };
         let model = percent_decode_str(id).decode_utf8().ok().filter(|model| plausible(model))?;
@@ -182,7 +186,7 @@ fn guess(path: &str, headers: &HeaderMap) -> Protocol {
         Protocol::Bedrock
     } else if path.starts_with("/v2/") {
         Protocol::Cohere
-    } else if path.ends_with("/responses") {
+    } else if path.ends_with("/responses") || path.ends_with("/responses/input_tokens") {
         Protocol::OpenaiResponses
     } else {
         Protocol::OpenaiChat
@@ -205,6 +209,7 @@ pub fn upstream_path(
     match (protocol, operation) {
         (_, Operation::Models | Operation::Profiles) => lists::path(protocol, version),
         (Protocol::OpenaiChat, _) => "/chat/completions".into(),
+        (Protocol::OpenaiResponses, Operation::CountTokens) => "/responses/input_tokens".into(),
         (Protocol::OpenaiResponses, _) => "/responses".into(),
         (Protocol::Anthropic, Operation::CountTokens) => "/v1/messages/count_tokens".into(),
         (Protocol::Anthropic, _) => "/v1/messages".into(),
@@ -219,7 +224,11 @@ pub fn upstream_path(
             format!("/{version}/models/{}:{verb}", utf8_percent_encode(model, GEMINI_MODEL)).into()
         }
         (Protocol::Bedrock, operation) => {
-            let verb = if operation == Operation::GenerateStream { "converse-stream" } else { "converse" };
+            let verb = match operation {
+                Operation::GenerateStream => "converse-stream",
+                Operation::CountTokens => "count-tokens",
+                _ => "converse",
+            };
             format!("/model/{}/{verb}", utf8_percent_encode(model, SEGMENT)).into()
         }
     }
@@ -274,6 +283,8 @@ mod tests {
             ("/responses", (Protocol::OpenaiResponses, Generate, None)),
             ("/v1/messages", (Protocol::Anthropic, Generate, None)),
             ("/v1/messages/count_tokens", (Protocol::Anthropic, CountTokens, None)),
+            ("/v1/responses/input_tokens", (Protocol::OpenaiResponses, CountTokens, None)),
+            ("/model/a%3A0/count-tokens", (Protocol::Bedrock, CountTokens, model("a:0"))),
             ("/v1/models/gemini-2.5:generateContent", (Protocol::Gemini, Generate, model("gemini-2.5"))),
             ("/v1beta/models/a/b:streamGenerateContent", (Protocol::Gemini, GenerateStream, model("a/b"))),
             ("/model/a%3A0/converse", (Protocol::Bedrock, Generate, model("a:0"))),
