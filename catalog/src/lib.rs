@@ -238,6 +238,14 @@ impl Catalog {
         self.layers.iter().flat_map(|layer| &layer.models)
     }
 
+    /// A model's id without what may stand before it to say where it is served.
+    pub fn without_place<'a>(&self, provider: &str, id: &'a str) -> &'a str {
+        let layers = self.layers.iter().rev();
+        let mut of_provider =
+            layers.filter(|layer| layer.models.iter().any(|model| model.provider == provider));
+        of_provider.find_map(|layer| model::place_of(id, &layer.places)).unwrap_or(id)
+    }
+
     /// What is known of a provider's model.
     pub fn model(&self, provider: &str, id: &str) -> Option<Model> {
         self.known(provider, id, MAX_SAME)
@@ -324,6 +332,9 @@ mod tests {
         let europe = catalog.model("bedrock", "eu.anthropic.claude-sonnet-4-5-20250929-v1:0").unwrap();
         assert_eq!((europe.context_window, europe.price), (home.context_window, None));
         assert_eq!(catalog.model("bedrock", "claude-sonnet-4-5"), None);
+        assert_eq!(catalog.without_place("bedrock", "us.amazon.nova-lite-v1:0"), "amazon.nova-lite-v1:0");
+        assert_eq!(catalog.without_place("bedrock", "amazon.nova-lite-v1:0"), "amazon.nova-lite-v1:0");
+        assert_eq!(catalog.without_place("openai", "us.x"), "us.x");
         assert_eq!(catalog.model("openai", "gpt-5.2-2027-01-01").unwrap().name.unwrap(), "GPT-5.2");
     }
 

@@ -107,7 +107,12 @@ pub(crate) enum Fit {
 }
 
 fn without_place<'a>(id: &'a str, places: &[String]) -> &'a str {
-    places.iter().find_map(|place| id.strip_prefix(place.as_str())).unwrap_or(id)
+    place_of(id, places).unwrap_or(id)
+}
+
+/// What follows the place in an id; none where no place stands there.
+pub(crate) fn place_of<'a>(id: &'a str, places: &[String]) -> Option<&'a str> {
+    places.iter().find_map(|place| id.strip_prefix(place.as_str()))
 }
 
 /// How a model takes the wish to reason.

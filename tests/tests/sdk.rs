@@ -67,6 +67,8 @@ sdk! {
     anthropic_sdk_over_openai_endings: "translate_anthropic", ["stop_reasons", "usage_with_cache", "structured_output"];
     anthropic_sdk_over_openai_errors: "translate_anthropic", ["errors", "broken_streams"];
     anthropic_sdk_over_openai_losses: "translate_anthropic", ["losses", "what_the_backend_gets"];
+    anthropic_sdk_counts: "counting", ["anthropic_counts", "anthropic_counts_what_agents_send"];
+    openai_google_and_aws_sdks_count: "counting", ["responses_counts", "gemini_counts", "bedrock_counts"];
     every_sdk_lists_models: "lists", ["openai_models", "anthropic_models", "gemini_models", "cohere_models", "bedrock_models"];
     cohere_sdk: "forward_cohere", ["text", "stream", "errors", "refused_by_the_gateway"];
 }

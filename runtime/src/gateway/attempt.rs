@@ -290,22 +290,31 @@ impl Gateway {
         ladder: &Ladder<'_>,
         climb: Climb<'_>,
     ) -> Result<Committed, Fault> {
-        let Some((choice, failure)) = climb.failures.tell() else {
-            return Err(match climb.refused {
-                Some(fault) => self.with_advice(ctx, asking, ladder, fault),
-                None => Failures::none_left(),
-            });
-        };
+        match (self.told(ctx, asking, climb.failures), climb.refused) {
+            (Some(told), _) => told,
+            (None, Some(fault)) => Err(self.with_advice(ctx, asking, ladder, fault)),
+            (None, None) => Err(Failures::none_left()),
+        }
+    }
+
+    /// The failure that the caller is told of; none when there was none.
+    pub(super) fn told(
+        &self,
+        ctx: &mut Ctx,
+        asking: &Asking<'_>,
+        failures: Failures<'_>,
+    ) -> Option<Result<Committed, Fault>> {
+        let (choice, failure) = failures.tell()?;
         if let Some(choice) = choice {
             self.name(ctx, asking, &choice);
         }
-        match failure.words {
+        Some(match failure.words {
             Some((answer, words)) => Ok(Committed::Forwarded(answer, Held::of(words))),
             None => {
                 ctx.upstream_headers = failure.headers;
                 Err(failure.fault)
             }
-        }
+        })
     }
 
     /// Notes the lane, and takes a place among the requests that run on it.
@@ -348,7 +357,7 @@ impl Gateway {
     }
 
     /// Notes the lane.
-    fn name(&self, ctx: &mut Ctx, asking: &Asking<'_>, choice: &Choice<'_>) {
+    pub(super) fn name(&self, ctx: &mut Ctx, asking: &Asking<'_>, choice: &Choice<'_>) {
         let settings = &self.shared.settings;
         let provider = &settings.providers[choice.provider];
         let settlement = &mut ctx.settlement;
@@ -366,7 +375,8 @@ impl Gateway {
         }
     }
 
-    async fn attempt(
+    /// Sends the request to one lane, and waits until that begins to answer.
+    pub(super) async fn attempt(
         &self,
         ctx: &mut Ctx,
         asking: &Asking<'_>,

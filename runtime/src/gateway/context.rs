@@ -13,9 +13,10 @@ use super::forwarded::{Held, Pieces};
 use super::lane::FIDELITY_HEADER;
 use super::settle::Settlement;
 use super::watch::Watch;
-use super::{ATTEMPTS_HEADER, LANE_HEADER, POLICY_HEADER, REQUEST_ID_HEADER, Shared};
+use super::{ATTEMPTS_HEADER, LANE_HEADER, POLICY_HEADER, REQUEST_ID_HEADER, Shared, TOKENS_HEADER};
 use super::{passthrough, translated};
 use crate::Protocol;
+use crate::count;
 use crate::dialect::{Operation, headers, request_id_header, stream_type};
 use crate::fault::{Fault, render};
 use crate::observe::metrics::Outcome;
@@ -42,6 +43,8 @@ pub(super) struct Ctx {
     pub(super) upstream_headers: HeaderMap,
     /// Why a pool's policy put the first lane first.
     pub(super) why: String,
+    /// Whether the answer is an estimate.
+    pub(super) estimated: bool,
     /// What a wrong method's answer says is allowed.
     pub(super) allow: Option<&'static str>,
 }
@@ -54,6 +57,7 @@ impl Ctx {
             caller: Caller::default(),
             upstream_headers: HeaderMap::new(),
             why: String::new(),
+            estimated: false,
             allow: None,
         }
     }
@@ -190,6 +194,10 @@ impl Ctx {
         }
         if let Some(why) = HeaderValue::from_str(&self.why).ok().filter(|why| !why.is_empty()) {
             headers.insert(POLICY_HEADER, why);
+        }
+        if self.estimated {
+            let how = format!("estimate; error={}%", count::ERROR_PERCENT);
+            headers.extend(HeaderValue::from_str(&how).map(|how| (TOKENS_HEADER, how)));
         }
         if self.settlement.attempts > 1 {
             headers.insert(ATTEMPTS_HEADER, HeaderValue::from(self.settlement.attempts));

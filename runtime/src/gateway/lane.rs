@@ -6,7 +6,7 @@ use http::{HeaderMap, HeaderName};
 
 use crate::config::raw::Fidelity;
 use crate::dialect::sniff::Sniffed;
-use crate::dialect::{self, Call, Operation, carriers, headers};
+use crate::dialect::{self, Call, carriers, headers};
 use crate::fault::{Class, Fault};
 use crate::route::Choice;
 use crate::translate::{self, carriage};
@@ -74,9 +74,7 @@ pub(super) fn spliced(sniffed: &Sniffed, upstream_model: &str, body: Bytes) -> R
 /// A caller keeps its history when it changes the model: what was made of another protocol's answer comes along,
 /// and the provider of the caller's own protocol cannot read it.
 pub(super) fn holds_envelopes(call: &Call<'_>, body: &[u8]) -> bool {
-    call.operation != Operation::CountTokens
-        && translate::translates(call.protocol, call.protocol)
-        && carriage::mentions(body)
+    translate::translates(call.protocol, call.protocol) && carriage::mentions(body)
 }
 
 /// A plan that was made for another reason than another protocol: all goes up that does when forwarded.

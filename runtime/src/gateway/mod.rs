@@ -5,6 +5,7 @@ mod body;
 mod caller;
 mod choices;
 mod context;
+mod counting;
 mod failures;
 mod forwarded;
 mod lane;
@@ -52,6 +53,8 @@ pub const ATTEMPTS_HEADER: HeaderName = HeaderName::from_static("x-busbar-attemp
 pub const POLICY_HEADER: HeaderName = HeaderName::from_static("x-busbar-policy");
 /// Names the provider that gets a call which names no model.
 pub const PROVIDER_HEADER: HeaderName = HeaderName::from_static("x-busbar-provider");
+/// Says that a number of tokens is an estimate, and how far it may be off.
+pub const TOKENS_HEADER: HeaderName = HeaderName::from_static("busbar-tokens");
 /// The gateway's own id of a request.
 pub const REQUEST_ID_HEADER: HeaderName = HeaderName::from_static("x-busbar-request-id");
 
@@ -270,6 +273,10 @@ impl Gateway {
             prompt,
             near: &near,
         };
+
+        if call.operation == Operation::CountTokens {
+            return self.count(ctx, &mut asking, &ladder, deadline).await;
+        }
 
         // 5. Forward or translate, 6. send, 7. commit: one lane after the other, until one begins to answer.
         self.climb(ctx, &mut asking, &ladder, deadline).await

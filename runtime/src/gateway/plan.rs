@@ -117,7 +117,7 @@ impl Gateway {
     }
 
     /// Gets what is at the addresses that a request names.
-    async fn fetch(&self, wanted: Vec<Wanted>) -> Result<HashMap<String, Fetched>, Fault> {
+    pub(super) async fn fetch(&self, wanted: Vec<Wanted>) -> Result<HashMap<String, Fetched>, Fault> {
         let mut addresses: Vec<String> = Vec::new();
         for one in &wanted {
             if !addresses.contains(&one.address) {

@@ -286,7 +286,8 @@ impl From<Fault> for Refused {
     }
 }
 
-fn refused(refusal: Refusal) -> Refused {
+/// Why a translation is refused.
+pub(super) fn refused(refusal: Refusal) -> Refused {
     if !refusal.wanted.is_empty() {
         return Refused::Wants(refusal.wanted);
     }
@@ -314,10 +315,6 @@ pub(super) fn request(
     terms: &Terms<'_>,
 ) -> Result<Translated, Refused> {
     let Terms { fidelity, carriage, repairs } = *terms;
-    if call.operation == Operation::CountTokens {
-        let message = format!("tokens cannot be counted by a provider that speaks {backend}");
-        return Err(Fault::gateway(Class::Unsupported, message).into());
-    }
     // The walk has checked the syntax when it looked for the model.
     let document =
         Checked::assume(body).map_err(|error| Fault::client(Class::InvalidRequest, error.to_string()))?;

@@ -22,6 +22,7 @@ mod answer;
 mod anthropic;
 mod bedrock;
 mod cohere;
+mod count;
 mod frames;
 mod gemini;
 mod openai_chat;

@@ -35,6 +35,9 @@ pub(super) fn route(path: &str, query: &str) -> Option<Route> {
     match path {
         "/v1/chat/completions" | "/chat/completions" => return plain(Wire::OpenaiChat, Task::Answer),
         "/v1/responses" | "/responses" => return plain(Wire::OpenaiResponses, Task::Answer),
+        "/v1/responses/input_tokens" | "/responses/input_tokens" => {
+            return plain(Wire::OpenaiResponses, Task::Count);
+        }
         "/v1/messages" => return plain(Wire::Anthropic, Task::Answer),
         "/v1/messages/count_tokens" => return plain(Wire::Anthropic, Task::Count),
         "/v2/chat" => return plain(Wire::Cohere, Task::Answer),
@@ -49,6 +52,7 @@ pub(super) fn route(path: &str, query: &str) -> Option<Route> {
         return match verb {
             "converse" => named(Wire::Bedrock, Task::Answer, model),
             "converse-stream" => named(Wire::Bedrock, Task::Stream, model),
+            "count-tokens" => named(Wire::Bedrock, Task::Count, model),
             _ => None,
         };
     }
@@ -128,6 +132,8 @@ mod tests {
         assert_eq!(route("/v1beta/models/m:streamGenerateContent", "a=b&alt=sse"), gemini(Task::Stream));
         assert_eq!(route("/v1/models/m:streamGenerateContent", ""), gemini(Task::Array));
         assert_eq!(route("/v1/models/m:countTokens", ""), gemini(Task::Count));
+        assert_eq!(route("/model/m/count-tokens", "").map(|route| route.task), Some(Task::Count));
+        assert_eq!(route("/v1/responses/input_tokens", "").map(|route| route.task), Some(Task::Count));
         assert_eq!(
             route("/model/a%3Ab/converse-stream", ""),
             Some(Route { wire: Wire::Bedrock, task: Task::Stream, model: Some("a:b".to_owned()) })

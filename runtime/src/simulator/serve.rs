@@ -27,7 +27,7 @@ use super::play::Play;
 use super::refusal::{Refusal, unknown_model};
 use super::route::{Route, Task, authorise, route};
 use super::scenario::Scenario;
-use super::{Options, Wire, anthropic, bedrock, cohere, gemini, openai_chat, openai_responses};
+use super::{Options, Wire, anthropic, bedrock, cohere, count, gemini, openai_chat, openai_responses};
 
 const MAX_CONNECTIONS: usize = 1024;
 const MAX_BODY: usize = 32 << 20;
@@ -139,10 +139,12 @@ fn exchange(
     authorise(wire, headers, query)?;
     let json: Value = serde_json::from_slice(body)
         .map_err(|error| Refusal::invalid(format!("The request body is not valid JSON: {error}")))?;
-    let mut seen = validate(route, headers, &json)?;
     if route.task == Task::Count {
-        return Ok(respond(StatusCode::OK, &count(wire, body)));
+        let asked = count::asked(wire, route.model.as_deref(), &json)?;
+        validate(route, headers, &asked)?;
+        return Ok(respond(StatusCode::OK, &count::answer(wire, &asked)));
     }
+    let mut seen = validate(route, headers, &json)?;
     seen.stream |= matches!(route.task, Task::Stream | Task::Array);
     let scenario = Scenario::choose(&seen.model, &seen.user)
         .ok_or_else(|| Refusal::status(wire, 404, unknown_model(wire, &seen.model)))?;
@@ -263,14 +265,6 @@ fn error_frame(wire: Wire, task: Task, before: usize) -> Bytes {
         Wire::Gemini => gemini::error_frame(task == Task::Array, before == 0),
         Wire::Bedrock => bedrock::error_frame(),
         Wire::Cohere => cohere::error_frame(),
-    }
-}
-
-fn count(wire: Wire, body: &Bytes) -> Value {
-    let tokens = body.len() / 4 + 1;
-    match wire {
-        Wire::Gemini => json!({"totalTokens": tokens}),
-        _ => json!({"input_tokens": tokens}),
     }
 }
 
