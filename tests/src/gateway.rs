@@ -67,9 +67,9 @@ impl Gateway {
 
     /// Where operators call.
     pub fn admin(&self) -> SocketAddr {
-        let output = self.process.output();
-        let (_, rest) = output.split_once("operators: ").expect("a start says where operators call");
-        announced(rest).expect("an address")
+        // The text may come in pieces, and a start waits for its first address alone.
+        let said = |output: &str| announced(output.split_once("operators: ")?.1);
+        self.process.wait_output(START_TIMEOUT, said).expect("a start says where operators call")
     }
 
     /// The base URL, without a trailing slash.
