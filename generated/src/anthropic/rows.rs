@@ -878,7 +878,7 @@ pub const ROWS: &[Row] = &[
         wire: "MessageCreateParams",
         field: "thread",
         ir: "Request",
-        fate: Fate::Keep("the thread refers to messages that Anthropic stores"),
+        fate: Fate::KeepSemantic("the thread refers to messages that Anthropic stores"),
     },
     Row {
         wire: "MessageCreateParams",

@@ -187,11 +187,12 @@ fn anthropic(fault: &Fault, request_id: &str) -> serde_json::Value {
         _ if class.status() >= 500 => "api_error",
         _ => "invalid_request_error",
     };
-    json!({
-        "type": "error",
-        "error": { "type": kind, "message": message(Protocol::Anthropic, fault) },
-        "request_id": request_id,
-    })
+    let mut error = json!({ "type": kind, "message": message(Protocol::Anthropic, fault) });
+    if class == Class::InvalidRequest && fault.param.as_deref() == Some("thread") {
+        // Told this, a client that had the provider hold the conversation goes on and sends all of it.
+        error["details"] = json!({ "error_code": "thread_unsupported_request" });
+    }
+    json!({ "type": "error", "error": error, "request_id": request_id })
 }
 
 fn gemini(fault: &Fault) -> serde_json::Value {
@@ -315,6 +316,16 @@ mod tests {
         assert!(String::from_utf8(within).unwrap().contains(r#""code":"context_length_exceeded""#));
         let openai = text(&render(Protocol::OpenaiChat, &fault, "r"));
         assert!(openai.contains(r#""code":"context_length_exceeded""#), "{openai}");
+    }
+
+    #[test]
+    fn a_thread_that_nobody_holds_is_told_so_that_clients_do_without() {
+        let fault = Fault::client(Class::InvalidRequest, "kept elsewhere");
+        let told = |fault: &Fault| text(&render(Protocol::Anthropic, fault, "r"));
+        let within = r#""details":{"error_code":"thread_unsupported_request"}"#;
+        assert!(!told(&fault).contains("details"), "{}", told(&fault));
+        let fault = fault.with_param("thread");
+        assert!(told(&fault).contains(within), "{}", told(&fault));
     }
 
     #[test]

@@ -119,11 +119,13 @@ impl Refusal {
                 "param": self.param,
                 "code": self.code,
             }}),
-            Wire::Anthropic => json!({
-                "type": "error",
-                "error": {"type": self.kind(wire), "message": self.message},
-                "request_id": request_id,
-            }),
+            Wire::Anthropic => {
+                let mut error = json!({"type": self.kind(wire), "message": self.message});
+                if let Some(code) = self.code {
+                    error["details"] = json!({"error_code": code});
+                }
+                json!({"type": "error", "error": error, "request_id": request_id})
+            }
             Wire::Gemini => {
                 let mut error =
                     json!({"code": self.status, "message": self.message, "status": self.kind(wire)});

@@ -54,12 +54,11 @@ export default {
     return { ...read(await running.finalMessage()), pieces };
   },
 
-  /** The loop that the SDK itself runs. */
+  /** The loop that the SDK itself runs; it first asks the provider to hold the conversation. */
   async loop({ model, text, tools, stream }) {
     const runner = client.beta.messages.toolRunner({
       model,
       stream,
-      thread: false,
       max_tokens: LIMIT,
       messages: [{ role: 'user', content: text }],
       tools: tools.map(({ name, description, schema: inputSchema, run }) =>

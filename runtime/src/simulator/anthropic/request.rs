@@ -25,6 +25,7 @@ const FIELDS: &[&str] = &[
     "system",
     "temperature",
     "thinking",
+    "thread",
     "tool_choice",
     "tools",
     "top_k",
@@ -91,6 +92,7 @@ pub(in crate::simulator) fn validate(
     tool_choice(body, &mut seen)?;
     output(body, &mut seen)?;
     metadata(body)?;
+    thread(body)?;
     content::system(body, &mut seen)?;
     content::messages(required(body, "", "messages")?, thinking == Thinking::Budget, &mut seen)?;
     let mut marks = 0;
@@ -105,6 +107,20 @@ pub(in crate::simulator) fn validate(
         )));
     }
     Ok(seen)
+}
+
+/// No conversation is held here, which the provider tells organisations for which it holds none.
+fn thread(body: &Map<String, Value>) -> Result<(), Refusal> {
+    match body.get("thread").filter(|thread| !thread.is_null()) {
+        None => Ok(()),
+        Some(thread) => match thread["type"].as_str() {
+            Some("create" | "continue") => Err(Refusal {
+                code: Some("thread_unsupported_request"),
+                ..at("thread", "this request cannot be part of a thread")
+            }),
+            _ => Err(at("thread.type", "Input should be 'create' or 'continue'")),
+        },
+    }
 }
 
 /// What the caller asked of thinking.

@@ -41,6 +41,8 @@ fn each_rule_is_told_in_the_providers_words() {
         (json!({"messages": null}), "messages: Field required"),
         (json!({"messages": []}), "messages: at least one message is required"),
         (json!({"foo": 1}), "foo: Extra inputs are not permitted"),
+        (json!({"thread": {"type": "create"}}), "thread: this request cannot be part of a thread"),
+        (json!({"thread": {"type": "x"}}), "thread.type: Input should be 'create' or 'continue'"),
         (json!({"context_management": {}}), "context_management: Extra inputs are not permitted"),
         (json!({"temperature": 1.5}), "temperature: Input should be less than or equal to 1"),
         (json!({"max_tokens": 0}), "max_tokens: Input should be greater than or equal to 1"),
