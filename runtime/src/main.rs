@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
 use busbar::config::{self, Environment, Settings};
@@ -25,7 +26,7 @@ struct Arguments {
     config: Option<PathBuf>,
 }
 
-#[derive(Clone, Copy, Debug, Subcommand)]
+#[derive(Clone, Debug, Subcommand)]
 enum Command {
     /// Serve; what happens without a command as well.
     Serve,
@@ -40,6 +41,15 @@ enum Command {
         /// Where it listens.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
         listen: SocketAddr,
+        /// File of lanes that fail, in TOML.
+        #[arg(long, value_name = "FILE")]
+        script: Option<PathBuf>,
+        /// One more such lane: NAME=FAULT,FAULT,then=FAULT.
+        #[arg(long = "lane", value_name = "LANE")]
+        lanes: Vec<String>,
+        /// How long a silent lane holds its connection, in seconds.
+        #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=3600))]
+        silence: u64,
     },
 }
 
@@ -60,7 +70,7 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();
     let file = config::find(arguments.config.as_deref(), &environment);
-    match arguments.command {
+    match &arguments.command {
         Some(Command::Schema) => {
             writeln!(std::io::stdout(), "{}", serde_json::to_string_pretty(&config::schema())?)?;
         }
@@ -80,19 +90,37 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let settings = config::load(file.as_deref(), &environment)?;
             write!(std::io::stdout(), "{}", config::known::text(&settings))?;
         }
-        Some(Command::Simulator { listen }) => simulate(listen)?,
+        Some(Command::Simulator { listen, script, lanes, silence }) => {
+            let silent = Duration::from_secs(*silence);
+            let script = read_script(script.as_deref(), lanes)?;
+            simulate(*listen, simulator::Options { silent, script, ..simulator::Options::default() })?;
+        }
         Some(Command::Serve) | None => serve(file.as_deref(), &environment)?,
     }
     Ok(())
 }
 
-fn simulate(listen: SocketAddr) -> anyhow::Result<()> {
+/// Reads the lanes of a script, first those of the file.
+fn read_script(file: Option<&Path>, lanes: &[String]) -> anyhow::Result<simulator::Script> {
+    let mut script = simulator::Script::default();
+    if let Some(file) = file {
+        let text =
+            std::fs::read_to_string(file).with_context(|| format!("cannot read {}", file.display()))?;
+        script.read(&text).map_err(|error| anyhow::anyhow!("{}: {error}", file.display()))?;
+    }
+    for lane in lanes {
+        script.read_lane(lane).map_err(|error| anyhow::anyhow!("--lane: {error}"))?;
+    }
+    Ok(script)
+}
+
+fn simulate(listen: SocketAddr, options: simulator::Options) -> anyhow::Result<()> {
     let ready = |address: SocketAddr| {
         // Who closed standard output does not want to know.
         let _ = writeln!(std::io::stdout(), "busbar simulator listens on http://{address}");
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let served = runtime.block_on(simulator::run(listen, ready, std::future::pending()));
+    let served = runtime.block_on(simulator::run(listen, options, ready, std::future::pending()));
     served.with_context(|| format!("cannot listen on {listen}"))
 }
 

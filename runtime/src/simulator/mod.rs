@@ -12,6 +12,10 @@
 //! `silent`, `garbage`, `error-<status>`, `error-<status>-overflow`, `error-<status>-quota`. Any other
 //! `sim-` name is an unknown model. `GET /__sim/requests` gives the last requests, without credentials.
 //!
+//! A [`Script`] puts faults into the answers of the models that it names, request by request (`fault` has
+//! the words for them): the request is judged as always, what the scenario answers is then delayed, cut,
+//! replaced or broken. `GET /__sim/lanes` counts the requests of each scripted model and what they got.
+//!
 //! Where the rules come from. Known fields, types and enumerations: the request models of the
 //! providers' own SDK packages. Ranges, name patterns, pairing of calls and results, rules around
 //! thinking, counts of stop sequences and cache marks, and the words of the errors: what the APIs
@@ -23,11 +27,15 @@ mod anthropic;
 mod bedrock;
 mod cohere;
 mod count;
+mod fault;
+mod faulty;
 mod frames;
 mod gemini;
+mod lanes;
 mod openai_chat;
 mod openai_responses;
 mod play;
+mod raw;
 mod refusal;
 mod route;
 mod scenario;
@@ -43,6 +51,8 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+pub use lanes::Script;
 
 /// The protocol that a path speaks; its own type, since nothing is shared with what is judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,11 +72,13 @@ pub struct Options {
     pub slow: Duration,
     /// How long the `silent` scenario holds a connection before it breaks it.
     pub silent: Duration,
+    /// Lanes whose answers have faults.
+    pub script: Script,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { slow: Duration::from_millis(50), silent: Duration::from_secs(30) }
+        Self { slow: Duration::from_millis(50), silent: Duration::from_secs(30), script: Script::default() }
     }
 }
 
@@ -81,12 +93,13 @@ pub async fn serve(listener: TcpListener, options: Options, shutdown: impl Futur
 /// When the address cannot be listened at.
 pub async fn run(
     listen: SocketAddr,
+    options: Options,
     ready: impl FnOnce(SocketAddr),
     shutdown: impl Future<Output = ()>,
 ) -> io::Result<()> {
     let listener = TcpListener::bind(listen).await?;
     ready(listener.local_addr()?);
-    serve(listener, Options::default(), shutdown).await;
+    serve(listener, options, shutdown).await;
     Ok(())
 }
 

@@ -67,6 +67,22 @@ impl Play {
         play
     }
 
+    /// Some bytes at a time, a pause before each but the first.
+    pub(super) fn drip(whole: &Bytes, bytes: usize, every: Duration, length: Option<usize>) -> Self {
+        let bytes = bytes.max(1);
+        let pieces = (0..whole.len()).step_by(bytes).map(|at| whole.slice(at..whole.len().min(at + bytes)));
+        let mut play = Self::stream(pieces.collect(), Some(every));
+        play.length = length.map(|length| length as u64);
+        play
+    }
+
+    /// Adds a pause before all of it.
+    pub(super) fn hold(&mut self, time: Duration) {
+        if !time.is_zero() {
+            self.steps.push_front(Step::Wait(time));
+        }
+    }
+
     /// Nothing for a time, then a broken connection.
     pub(super) fn silent(time: Duration) -> Self {
         Self { steps: VecDeque::from([Step::Wait(time), Step::Break]), waiting: None, length: None }

@@ -1,8 +1,8 @@
 //! The server: connections, requests, and what is remembered of them.
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::io;
 use std::pin::pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,27 +13,37 @@ use http::{HeaderMap, Method, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::Request;
 use hyper::body::Incoming;
+use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
+use tokio::time::sleep;
 
 use super::answer::{Answer, Seen, answer};
+use super::faulty::{self, Reply, Whole};
 use super::frames::Frames;
 use super::play::Play;
+use super::raw;
 use super::refusal::{Refusal, unknown_model};
 use super::route::{Route, Task, authorise, route};
 use super::scenario::Scenario;
 use super::{Options, Wire, anthropic, bedrock, cohere, count, gemini, openai_chat, openai_responses};
 
-const MAX_CONNECTIONS: usize = 1024;
+const MAX_CONNECTIONS: usize = 4096;
 const MAX_BODY: usize = 32 << 20;
 /// Requests that are remembered, and how much of each body.
 const MAX_REMEMBERED: usize = 64;
 const MAX_REMEMBERED_BODY: usize = 256 << 10;
+/// The lane that handshakes of TLS are counted under.
+const TLS_LANE: &str = "tls";
+/// The first byte of such a handshake.
+const TLS_HANDSHAKE: u8 = 0x16;
+/// How a connection of HTTP/2 begins.
+const HTTP2: &[u8] = b"PRI";
 /// Headers whose values are never remembered.
 const SECRET_HEADERS: &[&str] = &[
     "authorization",
@@ -74,34 +84,64 @@ pub(super) async fn accept(listener: TcpListener, options: Options, shutdown: im
         let _ = stream.set_nodelay(true);
         let state = Arc::clone(&state);
         connections.spawn(async move {
-            let service = service_fn(move |request| {
-                let state = Arc::clone(&state);
-                async move { Ok::<_, Infallible>(handle(&state, request).await) }
-            });
             // A connection that breaks is the caller's affair, or the scenario's will.
-            let _ = auto::Builder::new(TokioExecutor::new())
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let _ = connection(state, stream).await;
             drop(permit);
         });
     }
 }
 
-async fn handle(state: &State, request: Request<Incoming>) -> Response<Play> {
+/// Where a request leaves what is to be written past the server.
+type Slot = Mutex<Option<raw::Script>>;
+
+async fn connection(state: Arc<State>, stream: TcpStream) -> io::Result<()> {
+    let mut first = [0; HTTP2.len()];
+    let count = stream.peek(&mut first).await?;
+    if first[..count].first() == Some(&TLS_HANDSHAKE)
+        && let Some(fault) = state.options.script.next(TLS_LANE)
+    {
+        return faulty::handshake(&fault).play(stream, state.options.silent).await;
+    }
+    let slot = Arc::new(Slot::default());
+    let service = {
+        let (state, slot) = (Arc::clone(&state), Arc::clone(&slot));
+        service_fn(move |request| {
+            let (state, slot) = (Arc::clone(&state), Arc::clone(&slot));
+            // What the server is polled through has to stay where it is.
+            Box::pin(async move { handle(&state, &slot, request).await })
+        })
+    };
+    if &first[..count] == HTTP2 {
+        let served = auto::Builder::new(TokioExecutor::new());
+        return served.serve_connection(TokioIo::new(stream), service).await.map_err(io::Error::other);
+    }
+    let mut served = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let ended = poll_fn(|context| served.poll_without_shutdown(context)).await;
+    let script = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let stream = served.into_parts().io.into_inner();
+    match script {
+        Some(script) => script.play(stream, state.options.silent).await,
+        None => ended.map_err(io::Error::other),
+    }
+}
+
+async fn handle(state: &State, slot: &Slot, request: Request<Incoming>) -> io::Result<Response<Play>> {
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().to_owned();
     let query = parts.uri.query().unwrap_or_default().to_owned();
-    if path == "/__sim/requests" {
-        let remembered = state.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        return respond(StatusCode::OK, &json!({"requests": &*remembered}));
-    }
-    if path == "/" {
-        return respond(StatusCode::OK, &json!({"simulator": "busbar"}));
+    match &*path {
+        "/__sim/requests" => {
+            let remembered = state.remembered.lock().unwrap_or_else(PoisonError::into_inner);
+            return Ok(respond(StatusCode::OK, &json!({"requests": &*remembered})));
+        }
+        "/__sim/lanes" => return Ok(respond(StatusCode::OK, &state.options.script.counts())),
+        "/" => return Ok(respond(StatusCode::OK, &json!({"simulator": "busbar"}))),
+        _ => {}
     }
     let number = state.counter.fetch_add(1, Ordering::Relaxed);
     let Some(route) = route(&path, &query) else {
         let said = format!("Invalid URL ({} {path})", parts.method);
-        return refuse(Wire::OpenaiChat, number, &Refusal { status: 404, ..Refusal::invalid(said) });
+        return Ok(refuse(Wire::OpenaiChat, number, &Refusal { status: 404, ..Refusal::invalid(said) }));
     };
     let wire = route.wire;
     if parts.method != Method::POST {
@@ -109,32 +149,46 @@ async fn handle(state: &State, request: Request<Incoming>) -> Response<Play> {
             "Not allowed to {} on {path} (HINT: Perhaps you meant to use a different HTTP method?)",
             parts.method
         );
-        return refuse(wire, number, &Refusal { status: 405, ..Refusal::invalid(said) });
+        return Ok(refuse(wire, number, &Refusal { status: 405, ..Refusal::invalid(said) }));
     }
     let body = match Limited::new(body, MAX_BODY).collect().await {
         Ok(body) => body.to_bytes(),
         Err(_) => {
-            return refuse(wire, number, &Refusal::status(wire, 413, "Request exceeds the maximum size."));
+            return Ok(refuse(
+                wire,
+                number,
+                &Refusal::status(wire, 413, "Request exceeds the maximum size."),
+            ));
         }
     };
     state.remember(number, &path, &parts.headers, &body);
-    match exchange(state, &route, &parts.headers, &query, &body) {
-        Ok(mut response) => {
+    let request = Heard { route: &route, headers: &parts.headers, query: &query, body: &body, number };
+    match exchange(state, request).await {
+        Ok(Reply::Plain(mut response)) => {
             response.headers_mut().extend(vendor_headers(wire, number));
-            response
+            Ok(response)
         }
-        Err(refusal) if route.task == Task::Array => refuse_listed(wire, number, &refusal),
-        Err(refusal) => refuse(wire, number, &refusal),
+        Ok(Reply::Raw(script)) => {
+            *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(script);
+            // The server gives the connection up and writes nothing.
+            Err(io::Error::other("the script takes the connection over"))
+        }
+        Err(refusal) if route.task == Task::Array => Ok(refuse_listed(wire, number, &refusal)),
+        Err(refusal) => Ok(refuse(wire, number, &refusal)),
     }
 }
 
-fn exchange(
-    state: &State,
-    route: &Route,
-    headers: &HeaderMap,
-    query: &str,
-    body: &Bytes,
-) -> Result<Response<Play>, Refusal> {
+/// A request as it was received.
+struct Heard<'a> {
+    route: &'a Route,
+    headers: &'a HeaderMap,
+    query: &'a str,
+    body: &'a Bytes,
+    number: u64,
+}
+
+async fn exchange(state: &State, request: Heard<'_>) -> Result<Reply, Refusal> {
+    let Heard { route, headers, query, body, number } = request;
     let wire = route.wire;
     authorise(wire, headers, query)?;
     let json: Value = serde_json::from_slice(body)
@@ -142,7 +196,7 @@ fn exchange(
     if route.task == Task::Count {
         let asked = count::asked(wire, route.model.as_deref(), &json)?;
         validate(route, headers, &asked)?;
-        return Ok(respond(StatusCode::OK, &count::answer(wire, &asked)));
+        return Ok(Reply::Plain(respond(StatusCode::OK, &count::answer(wire, &asked))));
     }
     let mut seen = validate(route, headers, &json)?;
     seen.stream |= matches!(route.task, Task::Stream | Task::Array);
@@ -152,7 +206,19 @@ fn exchange(
         return Err(Refusal::scripted(wire, status, class, &seen.model));
     }
     let answer = answer(scenario, &seen, body, state.options.slow);
-    Ok(perform(&state.options, scenario, route, &seen, &answer))
+    let fault = state.options.script.next(seen.model.rsplit('/').next().unwrap_or_default());
+    match fault {
+        Some(fault) if !fault.is_ok() => {
+            let headers = vendor_headers(wire, number);
+            let whole = Whole { route, seen: &seen, answer: &answer, number, headers };
+            let reply = faulty::reply(&fault, whole);
+            if matches!(reply, Reply::Plain(_)) && !fault.wait.is_zero() {
+                sleep(fault.wait).await;
+            }
+            Ok(reply)
+        }
+        _ => Ok(Reply::Plain(perform(&state.options, scenario, route, &seen, &answer))),
+    }
 }
 
 /// Plays the answer, or what the scenario does to it on its way.
@@ -164,12 +230,7 @@ fn perform(
     answer: &Answer,
 ) -> Response<Play> {
     let wire = route.wire;
-    let kind = match (wire, seen.stream) {
-        (_, false) => "application/json",
-        (Wire::Gemini, true) if route.task == Task::Array => "application/json",
-        (Wire::Bedrock, true) => "application/vnd.amazon.eventstream",
-        (_, true) => "text/event-stream; charset=utf-8",
-    };
+    let kind = content_type(wire, route.task, seen.stream);
     let body = match scenario {
         Scenario::Silent => Play::silent(options.silent),
         Scenario::Garbage => Play::whole(Bytes::from_static(b"<html>this is not JSON</html>")),
@@ -222,6 +283,16 @@ fn perform(
     response
 }
 
+/// What a body is labelled as.
+pub(super) fn content_type(wire: Wire, task: Task, streamed: bool) -> &'static str {
+    match (wire, streamed) {
+        (_, false) => "application/json",
+        (Wire::Gemini, true) if task == Task::Array => "application/json",
+        (Wire::Bedrock, true) => "application/vnd.amazon.eventstream",
+        (_, true) => "text/event-stream; charset=utf-8",
+    }
+}
+
 fn validate(route: &Route, headers: &HeaderMap, body: &Value) -> Result<Seen, Refusal> {
     let model = route.model.as_deref().unwrap_or_default();
     match route.wire {
@@ -234,7 +305,7 @@ fn validate(route: &Route, headers: &HeaderMap, body: &Value) -> Result<Seen, Re
     }
 }
 
-fn buffered(wire: Wire, seen: &Seen, answer: &Answer) -> Value {
+pub(super) fn buffered(wire: Wire, seen: &Seen, answer: &Answer) -> Value {
     match wire {
         Wire::OpenaiChat => openai_chat::buffered(seen, answer),
         Wire::OpenaiResponses => openai_responses::buffered(seen, answer),
@@ -245,7 +316,7 @@ fn buffered(wire: Wire, seen: &Seen, answer: &Answer) -> Value {
     }
 }
 
-fn frames(wire: Wire, task: Task, seen: &Seen, answer: &Answer) -> Frames {
+pub(super) fn frames(wire: Wire, task: Task, seen: &Seen, answer: &Answer) -> Frames {
     match wire {
         Wire::OpenaiChat => openai_chat::frames(seen, answer),
         Wire::OpenaiResponses => openai_responses::frames(seen, answer),
@@ -277,7 +348,7 @@ fn refuse_listed(wire: Wire, number: u64, refusal: &Refusal) -> Response<Play> {
     refuse_with(wire, number, refusal, &json!([refusal.body(wire, &request_id(number))]))
 }
 
-fn refuse_with(wire: Wire, number: u64, refusal: &Refusal, body: &Value) -> Response<Play> {
+pub(super) fn refuse_with(wire: Wire, number: u64, refusal: &Refusal, body: &Value) -> Response<Play> {
     let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = respond(status, body);
     let headers = response.headers_mut();
@@ -298,7 +369,7 @@ fn respond(status: StatusCode, body: &Value) -> Response<Play> {
     response
 }
 
-fn request_id(number: u64) -> String {
+pub(super) fn request_id(number: u64) -> String {
     format!("req_sim{number:016}")
 }
 

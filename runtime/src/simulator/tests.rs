@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use super::{Options, Simulator};
 
+mod faults;
+
 /// Sends one request on a connection of its own; status, head and body, or what of them came.
 fn send(simulator: &Simulator, path: &str, headers: &str, body: &Value) -> (u16, String, String) {
     let mut stream = TcpStream::connect(simulator.address()).expect("the simulator listens");

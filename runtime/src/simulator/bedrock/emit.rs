@@ -103,6 +103,18 @@ pub(in crate::simulator) fn error_frame() -> Bytes {
     exception("throttlingException", &refusal.body(Wire::Bedrock, ""))
 }
 
+/// An exception of a status inside a stream.
+pub(in crate::simulator) fn exception_frame(status: u16, body: &Value) -> Bytes {
+    let name = match status {
+        424 => "modelStreamErrorException",
+        429 => "throttlingException",
+        503 | 529 => "serviceUnavailableException",
+        400..500 => "validationException",
+        _ => "internalServerException",
+    };
+    exception(name, body)
+}
+
 /// A failure of the model inside a stream, which tells what the model itself said.
 pub(in crate::simulator) fn failed_frame() -> Bytes {
     let said = json!({

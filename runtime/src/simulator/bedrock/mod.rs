@@ -22,7 +22,7 @@ mod shape;
 mod shapes;
 mod turns;
 
-pub(super) use emit::{buffered, error_frame, failed_frame, frames};
+pub(super) use emit::{buffered, error_frame, exception_frame, failed_frame, frames};
 pub(super) use request::validate;
 
 #[cfg(test)]

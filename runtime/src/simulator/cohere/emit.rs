@@ -92,8 +92,13 @@ pub(in crate::simulator) fn frames(seen: &Seen, answer: &Answer) -> Frames {
 
 /// How a stream that fails ends: there is no error event, the last one tells it.
 pub(in crate::simulator) fn error_frame() -> Bytes {
+    error_frame_saying("internal server error")
+}
+
+/// The same in other words.
+pub(in crate::simulator) fn error_frame_saying(words: &str) -> Bytes {
     event(json!({"type": "message-end", "delta": {
-        "finish_reason": "ERROR", "error": "internal server error",
+        "finish_reason": "ERROR", "error": words,
         "usage": {"billed_units": {"input_tokens": 0, "output_tokens": 0}},
     }}))
 }

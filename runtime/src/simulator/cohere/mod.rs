@@ -15,7 +15,7 @@ mod messages;
 mod request;
 mod schema;
 
-pub(super) use emit::{buffered, error_frame, frames};
+pub(super) use emit::{buffered, error_frame, error_frame_saying, frames};
 pub(super) use request::validate;
 
 #[cfg(test)]

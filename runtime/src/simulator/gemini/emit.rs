@@ -92,11 +92,12 @@ pub(in crate::simulator) fn frames(seen: &Seen, answer: &Answer, array: bool) ->
 /// An error inside a stream.
 pub(in crate::simulator) fn error_frame(array: bool, first: bool) -> Bytes {
     let body = Refusal::status(Wire::Gemini, 503, "The model is overloaded.").body(Wire::Gemini, "");
-    match (array, first) {
-        (false, _) => sse(&body),
-        (true, true) => Bytes::from(format!("[{body}]")),
-        (true, false) => Bytes::from(format!(",\r\n{body}]")),
-    }
+    if array { in_array(&body, first) } else { sse(&body) }
+}
+
+/// An error as the last element of a streamed array.
+pub(in crate::simulator) fn in_array(body: &Value, first: bool) -> Bytes {
+    Bytes::from(if first { format!("[{body}]") } else { format!(",\r\n{body}]") })
 }
 
 /// The pieces that are told: thoughts only where they are wanted.

@@ -21,7 +21,7 @@ mod proto;
 mod request;
 mod schema;
 
-pub(super) use emit::{buffered, error_frame, frames};
+pub(super) use emit::{buffered, error_frame, frames, in_array};
 pub(super) use request::validate;
 
 #[cfg(test)]
