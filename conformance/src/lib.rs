@@ -1,6 +1,7 @@
 //! Judges a gateway: fixtures, schema-driven cases, and what each pair of protocols keeps.
 
 pub mod accumulate;
+pub mod blackbox;
 pub mod canon;
 pub mod checks;
 pub mod codecs;

@@ -1,9 +1,13 @@
 //! `busbar-conformance`: judges what the gateway makes of requests, answers and streams.
 
-use std::path::PathBuf;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context;
+use busbar_conformance::blackbox::http::Server;
+use busbar_conformance::blackbox::{self, Gateway, PATIENCE, Verdict};
 use busbar_conformance::exceptions::Exceptions;
 use busbar_conformance::report::Report;
 use busbar_conformance::{checks, data, fidelity, leaves};
@@ -18,8 +22,23 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Runs the suites and the schema-driven checks, and fails when one of them does.
+    /// Runs the suites and the schema-driven checks, and fails when one of them does; or judges any gateway.
     Run {
+        /// Judges the gateway at this URL as a black box: the strict simulator is served as its upstream.
+        #[arg(long, requires = "upstream", requires = "models")]
+        gateway: Option<String>,
+        /// Where the gateway looks for its providers: the simulator is served here.
+        #[arg(long)]
+        upstream: Option<SocketAddr>,
+        /// The model for each backend, as TOML.
+        #[arg(long)]
+        models: Option<PathBuf>,
+        /// Seconds after which a run against a gateway gives up.
+        #[arg(long, default_value_t = 900)]
+        limit: u64,
+        /// Writes tables and reasons of a gateway to this file, as Markdown.
+        #[arg(long)]
+        markdown: Option<PathBuf>,
         /// This suite alone, and no schema-driven check.
         #[arg(long)]
         suite: Option<String>,
@@ -51,6 +70,22 @@ enum Command {
         #[arg(long)]
         markdown: Option<PathBuf>,
     },
+    /// Asks the translation of this workspace for every feature, of six clients over six backends.
+    Matrix {
+        /// Writes what was found to this file, as JSON.
+        #[arg(long)]
+        json: Option<PathBuf>,
+        /// Writes the table to this file, as Markdown; `README` stands for its place in the README.
+        #[arg(long)]
+        markdown: Option<String>,
+    },
+    /// Says what changed from one JSON report to another, and fails when something is worse.
+    Compare {
+        /// The older report.
+        before: PathBuf,
+        /// The newer report.
+        after: PathBuf,
+    },
     /// Writes what becomes of each feature to docs/fidelity.md.
     Fidelity,
 }
@@ -76,7 +111,27 @@ fn main() -> ExitCode {
 /// What a run found; none when a document was written.
 fn run(command: Command) -> anyhow::Result<Option<Report>> {
     let (suite, cases, seed, json) = match command {
-        Command::Run { suite, cases, seed, json } => (suite, cases, seed, json),
+        Command::Run {
+            gateway: Some(gateway),
+            upstream: Some(upstream),
+            models: Some(models),
+            limit,
+            markdown,
+            json,
+            ..
+        } => {
+            black_box(&gateway, upstream, &models, Duration::from_secs(limit), json, markdown)?;
+            return Ok(None);
+        }
+        Command::Run { suite, cases, seed, json, .. } => (suite, cases, seed, json),
+        Command::Matrix { json, markdown } => {
+            matrix(json, markdown)?;
+            return Ok(None);
+        }
+        Command::Compare { before, after } => {
+            compared(&before, &after)?;
+            return Ok(None);
+        }
         Command::Leaves { cases, seed, source, target, markdown } => {
             return figures(seed, cases, source.as_deref(), target.as_deref(), markdown).map(Some);
         }
@@ -100,6 +155,69 @@ fn run(command: Command) -> anyhow::Result<Option<Report>> {
         std::fs::write(&path, text).with_context(|| path.display().to_string())?;
     }
     Ok(Some(report))
+}
+
+#[expect(clippy::print_stdout, reason = "a program for the terminal")]
+fn black_box(
+    gateway: &str,
+    upstream: SocketAddr,
+    models: &Path,
+    limit: Duration,
+    json: Option<PathBuf>,
+    markdown: Option<PathBuf>,
+) -> anyhow::Result<()> {
+    let text = std::fs::read_to_string(models).with_context(|| models.display().to_string())?;
+    let models = toml::from_str(&text).with_context(|| models.display().to_string())?;
+    let upstream = blackbox::serve(upstream)?;
+    let simulator = Server::new(&format!("http://{}", upstream.address), PATIENCE)?;
+    let gateway = Gateway::There(Server::new(gateway, PATIENCE)?, models);
+    let report = blackbox::run(&gateway, &simulator, limit, |cell| println!("{}", cell.line()))?;
+    println!("\n{}\n{}", report.table(), report.summary());
+    written(json, &serde_json::to_string_pretty(&report)?)?;
+    written(markdown, &format!("{}\n{}\n\n{}", report.table(), report.summary(), report.details()))?;
+    let lost = report.count(Verdict::Silent) + report.count(Verdict::Wrong);
+    anyhow::ensure!(lost == 0, "{lost} probes are silent or wrong");
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "a program for the terminal")]
+fn matrix(json: Option<PathBuf>, markdown: Option<String>) -> anyhow::Result<()> {
+    let report = blackbox::of_this_workspace()?;
+    println!("{}\n{}\n\n{}", report.table(), report.summary(), report.details());
+    written(json, &serde_json::to_string_pretty(&report)?)?;
+    match markdown.as_deref() {
+        Some("README") => {
+            let path = data("../README.md");
+            let readme = std::fs::read_to_string(&path)?;
+            written(Some(path), &report.in_readme(&readme)?)
+        }
+        other => written(other.map(PathBuf::from), &report.table()),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a program for the terminal")]
+fn compared(before: &Path, after: &Path) -> anyhow::Result<()> {
+    let read = |path: &Path| -> anyhow::Result<blackbox::report::Report> {
+        let text = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        serde_json::from_str(&text).with_context(|| path.display().to_string())
+    };
+    let changes = blackbox::report::compare(&read(before)?, &read(after)?);
+    for line in &changes.better {
+        println!("better: {line}");
+    }
+    for line in &changes.worse {
+        println!("WORSE: {line}");
+    }
+    println!("{} better, {} worse", changes.better.len(), changes.worse.len());
+    anyhow::ensure!(changes.worse.is_empty(), "something is worse than before");
+    Ok(())
+}
+
+fn written(path: Option<PathBuf>, text: &str) -> anyhow::Result<()> {
+    match path {
+        Some(path) => std::fs::write(&path, text).with_context(|| path.display().to_string()),
+        None => Ok(()),
+    }
 }
 
 /// The leaf accounting of many documents, and its table.

@@ -20,9 +20,18 @@ pub enum Profile {
 /// An integration test is told the path of its own package's executables alone, so this asks cargo, which
 /// answers at once when nothing changed and waits for a build that another test has begun.
 pub fn build(profile: Profile) -> Result<PathBuf> {
+    build_of("busbar", "busbar", profile)
+}
+
+/// The judge of gateways, as the running test's profile builds it.
+pub fn judge() -> Result<PathBuf> {
+    build_of("busbar-conformance", "busbar-conformance", Profile::Test)
+}
+
+fn build_of(package: &str, binary: &str, profile: Profile) -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
-    command.args(["build", "--locked", "--package", "busbar", "--bin", "busbar", "--message-format=json"]);
+    command.args(["build", "--locked", "--package", package, "--bin", binary, "--message-format=json"]);
     match profile {
         Profile::Test if cfg!(debug_assertions) => {}
         Profile::Test => drop(command.arg("--release")),
@@ -35,15 +44,15 @@ pub fn build(profile: Profile) -> Result<PathBuf> {
         .output()
         .context("cargo could not be run")?;
     if !output.status.success() {
-        bail!("cargo build of the gateway failed: {}", output.status);
+        bail!("cargo build of {binary} failed: {}", output.status);
     }
     let messages = String::from_utf8(output.stdout).context("cargo's messages are not text")?;
     messages
         .lines()
         .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "busbar")
+        .filter(|message| message["target"]["name"] == binary)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo named no executable for the gateway")
+        .with_context(|| format!("cargo named no executable {binary}"))
 }
 
 /// Names a gateway that is tested as it is, a packaged one say, instead of one built here.

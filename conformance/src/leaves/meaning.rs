@@ -78,7 +78,7 @@ const NAMES: &[&[&str]] = &[
 ];
 
 /// Where a value that the report names may stand besides: written out for the model to read.
-const WRITTEN: &[&str] =
+pub(crate) const WRITTEN: &[&str] =
     &["text", "content", "output", "data", "error", "description", "system", "instructions"];
 
 /// Words that mean the same, of enumerations.
@@ -211,6 +211,11 @@ const OPPOSITES: &[(&str, &str)] = &[("parallel_tool_calls", "disable_parallel_t
 /// Whether some group has both.
 fn same(groups: &[&[&str]], one: &str, other: &str) -> bool {
     one == other || groups.iter().any(|group| group.contains(&one) && group.contains(&other))
+}
+
+/// Whether two names mean the same.
+pub(crate) fn means_same(one: &str, other: &str) -> bool {
+    same(NAMES, one, other)
 }
 
 /// What is wrong with where a value stands.

@@ -7,6 +7,9 @@ mod lists;
 mod meaning;
 mod places;
 
+pub(crate) use meaning::{WRITTEN, means_same};
+pub(crate) use places::{Place, places};
+
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -22,7 +25,6 @@ use crate::suite::facts;
 use lists::{
     ABOUT_TOOLS, ALIASES, CONVERTED, NEAR, NO_BEARING, REPEATED, UNTOLD, contradicts_itself, is_listed,
 };
-use places::{Place, places};
 
 /// Which documents go where.
 #[derive(Debug, Clone, Copy)]
@@ -68,11 +70,17 @@ pub struct Found {
 /// Kinds of faults for which a smaller document is looked for, in one direction.
 const MAX_SHRUNK: usize = 12;
 
+/// Documents made for each that is judged, at most: some contradict themselves or are refused whole.
+const MAX_TRIES: u64 = 4;
+
 /// Translates `cases` documents and looks for each of their values.
 pub fn check(schema: &Schema, examples: &[Value], direction: Direction, seed: u64, cases: u64) -> Found {
     let mut found = Found::default();
     let translate = |json: &str| translated(direction, json);
-    for seed in seed..seed.saturating_add(cases) {
+    for seed in seed..seed.saturating_add(cases.saturating_mul(MAX_TRIES)) {
+        if found.documents >= cases {
+            break;
+        }
         let mut plan = plan(examples, seed);
         let document = marked(schema, direction.root, &plan);
         if contradicts_itself(&document.json) {
@@ -241,7 +249,7 @@ fn difference(before: &[Place], after: &[Place]) -> Vec<(String, OnePlace)> {
 const OTHER_NUMBER: &str = "999999999";
 
 /// A name in lower case with underscores.
-fn snake(name: &str) -> String {
+pub(crate) fn snake(name: &str) -> String {
     let mut out = String::with_capacity(name.len() + 4);
     for c in name.chars() {
         if c.is_ascii_uppercase() {

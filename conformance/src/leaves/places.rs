@@ -4,7 +4,7 @@ use serde_json::Value;
 
 /// Who says what stands at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Speaker {
+pub(crate) enum Speaker {
     /// Whoever runs the application.
     System,
     /// Whoever uses it.
@@ -19,21 +19,21 @@ pub(super) enum Speaker {
 
 /// A text, number or name of a member, and where it stands.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Where, with indices.
-    pub(super) path: String,
+    pub(crate) path: String,
     /// The last member on the way that is not inside free-form JSON or a list.
-    pub(super) name: String,
-    pub(super) speaker: Speaker,
+    pub(crate) name: String,
+    pub(crate) speaker: Speaker,
     /// Whether it is what a model thinks rather than says.
-    pub(super) thought: bool,
+    pub(crate) thought: bool,
     /// The text, decoded; a number as it is written; `true` and `false`.
-    pub(super) value: String,
-    pub(super) is_number: bool,
+    pub(crate) value: String,
+    pub(crate) is_number: bool,
 }
 
 /// Every value of a document, in its order.
-pub(super) fn places(json: &str) -> Vec<Place> {
+pub(crate) fn places(json: &str) -> Vec<Place> {
     let mut places = Vec::new();
     if let Ok(value) = serde_json::from_str::<Value>(json) {
         let context = Context { name: "", speaker: Speaker::Nobody, thought: false };

@@ -132,8 +132,7 @@ impl Script {
     }
 
     /// Requests by model, and what each of them got.
-    #[must_use]
-    pub fn counts(&self) -> Value {
+    pub(super) fn counts(&self) -> Value {
         let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = models
             .iter()
