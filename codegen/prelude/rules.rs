@@ -403,6 +403,8 @@ pub enum Pass {
     FitCitedHistory,
     /// Says that the provider keeps nothing, where the caller did not ask for it.
     FitStore,
+    /// Makes one text of the instructions, for a target that has room for one.
+    JoinInstructions,
 }
 
 /// One step that gives an answer the shape that clients of its target expect.

@@ -37,6 +37,7 @@ pub const RULES: Rules = Rules {
         Pass::FitReasoning,
         Pass::FitSampling,
         Pass::FitStore,
+        Pass::JoinInstructions,
         Pass::SplitItems,
     ],
     response: &[

@@ -1,6 +1,6 @@
 //! Where system text stands.
 
-use busbar_protocols::{EffectKind, ir};
+use busbar_protocols::{EffectKind, Text, ir};
 
 use super::super::{shape::Shape, text};
 
@@ -134,6 +134,27 @@ pub(super) fn lower_system(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
     let at = blocks.first().map(ir::Block::at).unwrap_or_default();
     let turn = ir::Turn { role: Some(ir::Role::System), content: Some(blocks), at, ..ir::Turn::default() };
     super::turns(request).insert(0, turn);
+}
+
+/// Makes one text of the instructions, the gateway's own included, for a target that has room for one.
+pub(super) fn join_instructions(request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
+    let Some(blocks) = &mut request.instructions else { return };
+    let is_text = |block: &ir::Block<'_>| matches!(block, ir::Block::Text(_));
+    if blocks.iter().filter(|block| is_text(block)).count() < 2 {
+        return;
+    }
+    let said = text::joined(blocks, "\n\n");
+    let mut first = true;
+    blocks.retain_mut(|block| {
+        let ir::Block::Text(node) = block else { return true };
+        if std::mem::take(&mut first) {
+            node.text = Some(Text::plain(said.clone()));
+            return true;
+        }
+        shape.report.node(EffectKind::Adapted, node.at, "this protocol's instructions are one text");
+        request.native.append(std::mem::take(&mut node.native));
+        false
+    });
 }
 
 fn is_system(turn: &ir::Turn<'_>) -> bool {

@@ -100,6 +100,7 @@ fn one(pass: Pass, request: &mut ir::Request<'_>, shape: &mut Shape<'_>) {
         Pass::FitDocumentNames => document_names::fit_document_names(request, shape),
         Pass::FitCitedHistory => cited::fit_cited_history(request, shape),
         Pass::FitStore => store::fit_store(request, shape),
+        Pass::JoinInstructions => instructions::join_instructions(request, shape),
     }
 }
 

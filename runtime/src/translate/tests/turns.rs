@@ -27,6 +27,34 @@ fn one_system_string_stays_a_string() {
 }
 
 #[test]
+fn system_blocks_are_one_text_where_there_is_room_for_one() {
+    let text = |text: &str| json!({ "type": "text", "text": text });
+    let marked = json!({ "type": "text", "text": "B", "cache_control": { "type": "ephemeral" } });
+    let system = json!([text("x-anthropic-billing-header: a"), text("A"), marked, text("C")]);
+    let body = json!({ "model": "x", "max_tokens": 100, "system": system, "messages": [user("hi")] });
+    let outbound = request(
+        Anthropic,
+        Protocol::OpenaiResponses,
+        body.to_string().as_bytes(),
+        &facts(),
+        &Carriage::default(),
+    )
+    .unwrap();
+    let sent: Value = serde_json::from_slice(&outbound.body).unwrap();
+    assert_eq!(sent["instructions"], "A\n\nB\n\nC");
+    assert_eq!(
+        effects(&outbound.ledger),
+        [
+            "dropped system[0]",
+            "dropped system[2].cache_control",
+            "injected store",
+            "adapted system[2]",
+            "adapted system[3]"
+        ]
+    );
+}
+
+#[test]
 fn a_system_turn_in_mid_conversation_stays_in_its_place() {
     let up = chat(json!({ "messages": [
         user("a"), { "role": "assistant", "content": "b" }, { "role": "developer", "content": "now this" }, user("c"),
