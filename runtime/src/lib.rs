@@ -4,6 +4,7 @@ pub mod admin;
 pub mod breaker;
 pub mod config;
 pub mod count;
+pub mod demo;
 pub mod dialect;
 pub mod fault;
 pub mod fetch;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use busbar::config::{self, Environment, Settings};
+use busbar::demo;
 use busbar::server;
 use busbar::simulator::{self, Simulator};
 use clap::{Parser, Subcommand};
@@ -50,6 +51,18 @@ enum Command {
         /// How long a silent lane holds its connection, in seconds.
         #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(..=3600))]
         silence: u64,
+    },
+    /// Show failover: a pool of simulated providers that fail on a script, and a client of it. No key is needed.
+    Demo {
+        /// How many requests the client makes.
+        #[arg(long, value_name = "N", default_value_t = 24, value_parser = clap::value_parser!(u32).range(1..=i64::from(demo::MAX_REQUESTS)))]
+        requests: u32,
+        /// How long it rests between two, in milliseconds.
+        #[arg(long, value_name = "MS", default_value_t = 400, value_parser = clap::value_parser!(u64).range(..=60_000))]
+        pause: u64,
+        /// Faults of alpha, beta or gamma in place of its own: NAME=FAULT,FAULT,then=FAULT.
+        #[arg(long = "lane", value_name = "LANE")]
+        lanes: Vec<String>,
     },
 }
 
@@ -94,6 +107,11 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
             let silent = Duration::from_secs(*silence);
             let script = read_script(script.as_deref(), lanes)?;
             simulate(*listen, simulator::Options { silent, script, ..simulator::Options::default() })?;
+        }
+        Some(Command::Demo { requests, pause, lanes }) => {
+            let run =
+                demo::Run { requests: *requests, pause: Duration::from_millis(*pause), lanes: lanes.clone() };
+            demo::run(&run, &mut std::io::stdout())?;
         }
         Some(Command::Serve) | None => serve(file.as_deref(), &environment)?,
     }

@@ -132,7 +132,8 @@ impl Script {
     }
 
     /// Requests by model, and what each of them got.
-    pub(super) fn counts(&self) -> Value {
+    #[must_use]
+    pub fn counts(&self) -> Value {
         let models = self.models.lock().unwrap_or_else(PoisonError::into_inner);
         let counts = models
             .iter()

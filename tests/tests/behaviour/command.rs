@@ -121,6 +121,33 @@ fn a_file_that_is_named_and_not_there_is_said() {
     }
 }
 
+#[test]
+fn the_demonstration_serves_every_request_though_its_providers_fail() {
+    let output = run(None, &["demo", "--requests", "14", "--pause", "0"], &[]);
+    let said = text(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("14 requests, 14 complete answers"), "{said}");
+    for lane in ["alpha", "beta", "gamma"] {
+        assert!(said.contains(&format!("answer from {lane}")), "{lane} never served:\n{said}");
+    }
+    for fault in ["status:500", "cut:body", "error:start:529", "(open)"] {
+        assert!(said.contains(fault), "{fault} is not shown:\n{said}");
+    }
+}
+
+#[test]
+fn the_demonstration_says_what_nobody_could_make_good() {
+    let lanes = ["alpha=then=status:503", "beta=then=reset:head", "gamma=then=html"];
+    let mut arguments = vec!["demo", "--requests", "2", "--pause", "0"];
+    arguments.extend(lanes.iter().flat_map(|lane| ["--lane", lane]));
+    let output = run(None, &arguments, &[]);
+    let said = text(&output);
+    assert!(!output.status.success(), "{said}");
+    assert!(said.contains("FAILED: 503") && said.contains("2 requests got no complete answer"), "{said}");
+    let output = run(None, &["demo", "--lane", "alpha=boom"], &[]);
+    assert!(!output.status.success() && text(&output).contains("boom"), "{}", text(&output));
+}
+
 /// Runs the command in an empty folder, with one file in it when given.
 fn run(file: Option<(&str, &str)>, arguments: &[&str], environment: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
