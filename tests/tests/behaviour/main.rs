@@ -14,5 +14,6 @@ mod models;
 mod passthrough;
 mod placement;
 mod reload;
+mod storm;
 mod tls;
 mod translate;
