@@ -38,6 +38,7 @@ struct Metrics {
     effects: IntCounterVec,
     dropped_records: IntCounter,
     running: IntGauge,
+    tasks: IntGauge,
 }
 
 impl Metrics {
@@ -123,6 +124,10 @@ impl Metrics {
             running: register(
                 &registry,
                 IntGauge::new("busbar_requests_running", "Requests that run at the moment."),
+            ),
+            tasks: register(
+                &registry,
+                IntGauge::new("busbar_tasks", "Tasks that live in the workers, as of their last look."),
             ),
             registry,
         }
@@ -288,6 +293,11 @@ fn resolve(counted: &Counted<'_>) -> Handles {
         duration: METRICS.duration.with_label_values(&[protocol, counted.lane]),
         first_byte: METRICS.first_byte.with_label_values(&[protocol, counted.lane]),
     }
+}
+
+/// Says by how much the tasks of a worker have changed in number.
+pub fn change_tasks(difference: i64) {
+    METRICS.tasks.add(difference);
 }
 
 /// Counts a failure.

@@ -25,7 +25,7 @@ pub use self::reload::Source;
 use crate::admin::{self, Wish};
 use crate::config::{Limits, Settings};
 use crate::gateway::{Body, Gateway, Shared, json};
-use crate::observe::access;
+use crate::observe::{access, metrics};
 
 /// Most wishes of operators that wait.
 const MAX_WISHES: usize = 16;
@@ -172,6 +172,7 @@ async fn serve(
     let connections = GracefulShutdown::new();
     let mut sweep = tokio::time::interval(SWEEP);
     let mut flush = tokio::time::interval(FLUSH);
+    let mut tasks = 0;
     loop {
         let socket = tokio::select! {
             accepted = listener.accept() => match accepted {
@@ -188,6 +189,10 @@ async fn serve(
             }
             _ = flush.tick() => {
                 access::flush();
+                let living = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+                let living = i64::try_from(living).unwrap_or(i64::MAX);
+                metrics::change_tasks(living - tasks);
+                tasks = living;
                 continue;
             }
             _ = stop.wait_for(|stop| *stop) => break,
