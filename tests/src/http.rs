@@ -209,6 +209,11 @@ impl Connection {
         Ok(self.rest()?.is_empty())
     }
 
+    /// Reads so many bytes.
+    pub fn bytes(&mut self, count: usize) -> Result<Vec<u8>> {
+        self.take(count)
+    }
+
     fn take(&mut self, count: usize) -> Result<Vec<u8>> {
         while self.buffer.len() < count {
             if self.fill()? == 0 {

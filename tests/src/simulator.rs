@@ -56,10 +56,19 @@ pub struct Simulator {
 impl Simulator {
     /// Starts `busbar simulator` on a free port.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// Starts it with lanes that fail, each as `--lane` takes it.
+    pub fn start_with(lanes: &[String]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let mut command = Command::new(crate::binary::busbar());
         clean_environment(&mut command, folder.path());
-        let process = Process::start(command.args(["simulator", "--listen", "127.0.0.1:0"]))?;
+        command.args(["simulator", "--listen", "127.0.0.1:0"]);
+        for lane in lanes {
+            command.args(["--lane", lane]);
+        }
+        let process = Process::start(&mut command)?;
         let address = process.wait_output(START_TIMEOUT, announced)?;
         Ok(Self { address, _process: process, _folder: folder })
     }

@@ -102,7 +102,14 @@ impl Ctx {
     }
 
     /// A provider's answer, handed on as it is.
-    pub(super) fn forward(self, answer: upstream::Answer, held: Held) -> Response<Body> {
+    pub(super) fn forward(self, mut answer: upstream::Answer, held: Held) -> Response<Body> {
+        // A stream that was read as one is called one, whatever the provider calls it: clients go by that.
+        if held.ends_itself {
+            let kind = stream_type(self.settlement.protocol);
+            if !is_of_type(&answer, kind) {
+                answer.headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            }
+        }
         let mut response = Response::new(Body::Empty);
         *response.status_mut() = answer.status;
         let is_events = is_event_stream(&answer);

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 use memchr::memmem;
 
+use super::balance::Balance;
 use super::context::is_of_type;
 use super::passthrough;
 use crate::Protocol;
@@ -68,7 +69,7 @@ pub(super) async fn begin(
         return Err(Fault::upstream(Class::Cut, "the provider's stream is empty"));
     };
     let is_json = matches!(first.trim_ascii_start().first(), Some(b'{' | b'['));
-    if is_json && call.protocol != Protocol::Bedrock {
+    if is_json {
         return array(answer, call, first).await;
     }
     let bounds = stream::Limits {
@@ -129,18 +130,17 @@ async fn array(answer: &mut upstream::Answer, call: &Call<'_>, first: Bytes) -> 
 pub(super) async fn whole(answer: &mut upstream::Answer) -> Result<(Pieces, usize), Fault> {
     let mut pieces = Pieces::new();
     let mut held = 0;
+    let mut balance = Balance::default();
     while let Some(piece) = next(answer).await? {
         held += piece.len();
+        balance.push(&piece);
         pieces.push_back(piece);
         if held > MAX_WHOLE {
             answer.body.settle_down();
             return Ok((pieces, held));
         }
     }
-    let bound = |byte: &u8| matches!(byte, b'{' | b'[' | b'}' | b']');
-    let begin = pieces.iter().find_map(|piece| piece.trim_ascii_start().first());
-    let end = pieces.iter().rev().find_map(|piece| piece.trim_ascii_end().last());
-    if !(begin.is_some_and(bound) && end.is_some_and(bound)) {
+    if !balance.is_whole() {
         return Err(Fault::upstream(Class::Cut, "the provider's answer is no whole JSON document"));
     }
     Ok((pieces, held))
@@ -169,7 +169,11 @@ async fn whole_answer(answer: &mut upstream::Answer, call: &Call<'_>) -> Result<
 /// Whether a body may tell of an error, at the first look.
 fn mentions_error(protocol: Protocol, body: &[u8]) -> bool {
     let word: &[u8] = match protocol {
-        Protocol::Bedrock => b"\"__type\"",
+        // Its errors have no envelope: a message or a type, and nothing that an answer has.
+        Protocol::Bedrock => {
+            let has = |word: &[u8]| memmem::find(body, word).is_some();
+            return !has(b"\"output\"") && (has(b"\"message\"") || has(b"\"__type\""));
+        }
         // Its errors are a message alone, where an answer's message is an object.
         Protocol::Cohere => b"\"message\"",
         _ => b"\"error\"",
@@ -199,7 +203,9 @@ mod tests {
             (Protocol::Cohere, r#"{"id":"c","message":{"role":"assistant"}}"#, false),
             (Protocol::Cohere, r#"{"message": "too many tokens"}"#, true),
             (Protocol::Bedrock, r#"{"Output":{"__type":"x"}}"#, true),
-            (Protocol::Bedrock, r#"{"output":{}}"#, false),
+            (Protocol::Bedrock, r#"{"message":"busy"}"#, true),
+            (Protocol::Bedrock, "{}", false),
+            (Protocol::Bedrock, r#"{"output":{"message":{}}}"#, false),
         ] {
             assert_eq!(mentions_error(protocol, body.as_bytes()), may, "{body}");
         }

@@ -1,6 +1,7 @@
 //! The walk: one request from its head to its last byte, read top to bottom.
 
 mod attempt;
+mod balance;
 mod body;
 mod caller;
 mod choices;

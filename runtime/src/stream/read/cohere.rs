@@ -68,6 +68,11 @@ impl Reader {
                 self.start(event.id.value(), sink)
             }
             _ if !self.started && is_message(data) => Err(told(Protocol::Cohere, data)),
+            ChatStreamEvent::MessageEnd(event) => {
+                let delta = event.delta.value().unwrap_or_default();
+                let error = delta.error.value().filter(|error| !error.is_empty());
+                self.end(delta.finish_reason.value(), delta.usage.value(), error, notes, sink)
+            }
             _ if !self.started => Err(StreamFault::OutOfOrder("an event before the beginning")),
             ChatStreamEvent::ContentStart(event) => {
                 let message = event.delta.value().and_then(|delta| delta.message.value());
@@ -123,11 +128,6 @@ impl Reader {
                 citation.map_or(Ok(()), |citation| self.cite(*citation, notes, sink))
             }
             ChatStreamEvent::CitationEnd(_) => Ok(()),
-            ChatStreamEvent::MessageEnd(event) => {
-                let delta = event.delta.value().unwrap_or_default();
-                let error = delta.error.value().filter(|error| !error.is_empty());
-                self.end(delta.finish_reason.value(), delta.usage.value(), error, notes, sink)
-            }
             ChatStreamEvent::Debug(_) => {
                 notes.dropped("event.debug", "the prompt as one provider made it");
                 Ok(())
@@ -333,6 +333,9 @@ impl Reader {
             let words = error.map_or("the provider could not finish the answer".into(), Text::into_decoded);
             let event = serde_json::json!({ "message": words, "code": status }).to_string();
             return Err(told(Protocol::Cohere, Checked::new(event.as_bytes())?));
+        }
+        if !self.started {
+            return Err(StreamFault::OutOfOrder("an end before the beginning"));
         }
         let Some(reason) = reason else {
             return Err(StreamFault::OutOfOrder("it ends without a finish reason"));
