@@ -13,6 +13,7 @@ use super::watch::Watch;
 use crate::fault::Fault;
 use crate::observe::metrics::Outcome;
 use crate::stream::event_stream::Boundary;
+use crate::stream::unread::Events;
 use crate::stream::{StreamFault, error_event};
 use crate::upstream;
 
@@ -47,6 +48,8 @@ pub struct Pump {
     pub(super) body: upstream::Body,
     /// How the client can be told that a stream broke that is handed on as it is.
     pub(super) teller: Teller,
+    /// What is wrong with what comes next, which is not handed on.
+    pub(super) unreadable: Option<StreamFault>,
     /// Whether the connection is to be cut as soon as what was sent before is out.
     pub(super) cutting: bool,
     /// What makes the caller's stream of the provider's; none where they speak the same.
@@ -60,7 +63,7 @@ pub struct Pump {
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Teller {
     /// By one more event.
-    Event,
+    Event(Events),
     /// By one more message, between two others.
     Message(Boundary),
     /// Not at all, but by a cut.
@@ -71,6 +74,9 @@ impl Pump {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Aborted>>> {
         if self.cutting {
             return Poll::Ready(Some(Err(Aborted)));
+        }
+        if let Some(fault) = self.unreadable.take() {
+            return self.cut(&fault.fault(), cx);
         }
         let settlement = &mut self.settlement;
         if let Some(transcoding) = &mut self.transcoding {
@@ -89,12 +95,23 @@ impl Pump {
             settlement.outcome = Outcome::Complete;
         }
         match piece {
-            Some(Ok(bytes)) => {
+            Some(Ok(mut bytes)) => {
+                let judges = self.watch.as_ref().is_some_and(Watch::judges);
+                let (wrong, fault) = match &mut self.teller {
+                    Teller::Event(events) if judges => (events.push(&bytes), StreamFault::NotJson),
+                    Teller::Message(boundary) => (boundary.push(&bytes), StreamFault::BadFrame),
+                    Teller::Event(_) | Teller::Cut => (None, StreamFault::NotJson),
+                };
+                if let Some(at) = wrong {
+                    // The client gets what it can read, and then is told.
+                    if at == 0 {
+                        return self.cut(&fault.fault(), cx);
+                    }
+                    bytes.truncate(at);
+                    self.unreadable = Some(fault);
+                }
                 if let Some(watch) = &mut self.watch {
                     watch.push(&bytes);
-                }
-                if let Teller::Message(boundary) = &mut self.teller {
-                    boundary.push(&bytes);
                 }
                 if settlement.first_byte.is_none() {
                     settlement.first_byte = Some(settlement.started.elapsed());
@@ -114,7 +131,7 @@ impl Pump {
         let mut told = Vec::new();
         match self.teller {
             // The blank line ends an event that was cut in the middle.
-            Teller::Event => told.extend_from_slice(b"\n\n"),
+            Teller::Event(_) => told.extend_from_slice(b"\n\n"),
             Teller::Message(boundary) if boundary.is_between() => {}
             Teller::Message(_) | Teller::Cut => {
                 // Polled again once what was sent before has left: a cut would take it along.

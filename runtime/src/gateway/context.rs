@@ -21,6 +21,7 @@ use crate::dialect::{Operation, headers, request_id_header, stream_type};
 use crate::fault::{Fault, render};
 use crate::observe::metrics::Outcome;
 use crate::stream::event_stream::Boundary;
+use crate::stream::unread::Events;
 use crate::upstream;
 
 /// The most of a caller's text that an answer or a log repeats, in bytes.
@@ -131,14 +132,22 @@ impl Ctx {
             watch = Some(Watch::new(settlement.protocol, is_events, held.ends_itself, length));
         }
         let teller = match settlement.protocol {
-            _ if is_events => Teller::Event,
+            _ if is_events => Teller::Event(Events::default()),
             Protocol::Bedrock if held.ends_itself => Teller::Message(Boundary::default()),
             _ => Teller::Cut,
         };
         let Held { pieces: held, .. } = held;
-        let (body, transcoding, cutting) = (answer.body, None, false);
-        *response.body_mut() =
-            Body::Pump(Box::new(Pump { held, body, teller, cutting, transcoding, watch, settlement }));
+        let (body, transcoding, cutting, unreadable) = (answer.body, None, false, None);
+        *response.body_mut() = Body::Pump(Box::new(Pump {
+            held,
+            body,
+            teller,
+            unreadable,
+            cutting,
+            transcoding,
+            watch,
+            settlement,
+        }));
         response
     }
 
@@ -176,7 +185,8 @@ impl Ctx {
                 Body::Pump(Box::new(Pump {
                     held: Pieces::from([first.into()]),
                     body: answer.body,
-                    teller: Teller::Event,
+                    teller: Teller::Event(Events::default()),
+                    unreadable: None,
                     cutting: false,
                     transcoding: Some(transcoding),
                     watch: None,

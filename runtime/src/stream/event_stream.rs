@@ -151,35 +151,51 @@ pub fn write_event(out: &mut Vec<u8>, name: &'static str, data: impl FnOnce(&mut
     );
 }
 
-/// Knows where the messages of a stream that passes unread begin and end, by their lengths alone.
+/// Knows where the messages of a stream that passes unread begin and end, by their preludes alone.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Boundary {
-    /// The bytes of a length that have come so far, and how many.
-    length: [u8; 4],
+    /// The bytes of a prelude that have come so far, and how many.
+    prelude: [u8; PRELUDE],
     known: usize,
     /// Bytes that are still to come of the message.
     left: usize,
 }
 
 impl Boundary {
-    /// Takes the next piece.
-    pub fn push(&mut self, mut piece: &[u8]) {
-        while !piece.is_empty() {
+    /// Takes the next piece; where in it a message begins whose prelude is wrong, so that it is none.
+    pub fn push(&mut self, piece: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        let mut begin = 0;
+        while at < piece.len() {
             if self.left > 0 {
-                let count = self.left.min(piece.len());
+                let count = self.left.min(piece.len() - at);
                 self.left -= count;
-                piece = &piece[count..];
+                at += count;
                 continue;
             }
-            self.length[self.known] = piece[0];
+            if self.known == 0 {
+                begin = at;
+            }
+            self.prelude[self.known] = piece[at];
             self.known += 1;
-            piece = &piece[1..];
-            if self.known == self.length.len() {
-                let length = usize::try_from(u32::from_be_bytes(self.length)).unwrap_or(usize::MAX);
-                self.left = length.saturating_sub(self.known);
+            at += 1;
+            if self.known == PRELUDE {
+                let [length, _, checksum] = [0, 4, 8].map(|from| {
+                    let mut word = [0; 4];
+                    word.copy_from_slice(&self.prelude[from..from + 4]);
+                    u32::from_be_bytes(word)
+                });
+                if crc32fast::hash(&self.prelude[..8]) != checksum {
+                    self.known = 0;
+                    // What began in an earlier piece stays open: it has been handed on.
+                    self.left = if at < PRELUDE { usize::MAX } else { 0 };
+                    return Some(begin);
+                }
+                self.left = usize::try_from(length).unwrap_or(usize::MAX).saturating_sub(PRELUDE);
                 self.known = 0;
             }
         }
+        None
     }
 
     /// Whether no message is open.
@@ -236,6 +252,19 @@ mod tests {
                 [one, 2 * one].into_iter().filter(|end| end % size == 0 || *end == bytes.len()).collect();
             assert_eq!(between, expected, "{size}");
         }
+    }
+
+    #[test]
+    fn what_is_no_message_is_found_where_it_begins() {
+        let mut bytes = Vec::new();
+        write_event(&mut bytes, "messageStart", |out| out.extend_from_slice(b"{}"));
+        let one = bytes.len();
+        bytes.extend_from_slice(b"\x00\x00\x00\x20\x00\x00\x00\x04garbage in place of frames");
+        let mut boundary = Boundary::default();
+        assert_eq!((boundary.push(&bytes), boundary.is_between()), (Some(one), true));
+        let mut boundary = Boundary::default();
+        assert_eq!(boundary.push(&bytes[..one + 5]), None);
+        assert_eq!((boundary.push(&bytes[one + 5..]), boundary.is_between()), (Some(0), false));
     }
 
     fn decode(pieces: &[&[u8]]) -> (Vec<String>, Result<(), StreamFault>) {

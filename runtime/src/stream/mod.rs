@@ -15,6 +15,7 @@ pub mod scan;
 mod shape;
 pub mod sse;
 mod transcoder;
+pub mod unread;
 mod usage;
 mod write;
 
