@@ -6,10 +6,7 @@ use std::net::SocketAddr;
 use busbar_tests::dialect::{self, Dialect};
 
 /// What a provider that fails does in place of an answer.
-///
-/// Garbage after content is not among it: a client of the provider's own protocol gets the provider's bytes, and
-/// cannot read them.
-const FAULTS: [&str; 41] = [
+const FAULTS: [&str; 42] = [
     "status:302",
     "status:408",
     "status:429",
@@ -37,6 +34,7 @@ const FAULTS: [&str; 41] = [
     "garbage:head",
     "garbage:body",
     "garbage:start",
+    "garbage:middle",
     "end:body",
     "end:start",
     "end:middle",
