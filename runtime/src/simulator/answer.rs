@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::scenario::Scenario;
+use super::scenario::{self, Scenario};
 
 /// Characters of the user's words that an answer quotes.
 const MAX_QUOTE: usize = 200;
@@ -134,6 +134,12 @@ pub(super) fn answer(scenario: Scenario, seen: &Seen, body: &[u8], slow: Duratio
     let mut pieces = match scenario {
         Scenario::Echo => vec![Piece::Text(String::from_utf8_lossy(body).into_owned())],
         Scenario::Tools => calls(seen, 2),
+        Scenario::Call => match scenario::called(&seen.user).filter(|_| seen.results.is_empty()) {
+            Some((name, arguments)) => {
+                vec![Piece::Call { name: name.to_owned(), arguments: arguments.to_owned() }]
+            }
+            None => vec![Piece::Text(report(seen))],
+        },
         Scenario::Text | Scenario::Json if seen.forced.is_some() || seen.must_call => calls(seen, 1),
         Scenario::Think => vec![thought("First I read the question."), Piece::Text(report(seen))],
         Scenario::ThinkTools => {

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 /// Longest pause between tokens that a scenario may ask for.
 const MAX_PACE: Duration = Duration::from_secs(5);
 
@@ -14,6 +16,8 @@ pub(super) enum Scenario {
     Echo,
     /// Two parallel tool calls, then a text that quotes their results.
     Tools,
+    /// One call that the marker spells out, then a text that quotes its result.
+    Call,
     /// Signed thinking, then text.
     Think,
     /// Signed thinking, then one tool call.
@@ -83,9 +87,8 @@ impl Scenario {
     ///
     /// `None` is a `sim-` name that no scenario has: an unknown model.
     pub(super) fn choose(model: &str, words: &str) -> Option<Self> {
-        let marker = words.rsplit_once("[[sim:").and_then(|(_, rest)| rest.split_once("]]"));
-        if let Some((name, _)) = marker {
-            return Self::named(name);
+        if let Some(name) = marker(words) {
+            return if called(words).is_some() { Some(Self::Call) } else { Self::named(name) };
         }
         let last = model.rsplit('/').next().unwrap_or(model);
         match last.strip_prefix("sim-") {
@@ -145,8 +148,31 @@ impl Scenario {
     }
 }
 
+/// What the last marker in some words names.
+fn marker(words: &str) -> Option<&str> {
+    let (_, rest) = words.rsplit_once("[[sim:")?;
+    rest.split_once("]]").map(|(name, _)| name)
+}
+
+/// The name and the arguments of the call that the marker `[[sim:call NAME {...}]]` spells out.
+pub(super) fn called(words: &str) -> Option<(&str, &str)> {
+    marker(words)?.strip_prefix("call ")?.split_once(' ')
+}
+
+/// The last text anywhere in a request that spells out a call.
+pub(super) fn spelt(body: &Value) -> Option<&str> {
+    match body {
+        Value::String(words) => called(words).map(|_| words.as_str()),
+        Value::Array(items) => items.iter().rev().find_map(spelt),
+        Value::Object(members) => members.values().rev().find_map(spelt),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -154,6 +180,12 @@ mod tests {
         assert_eq!(Scenario::choose("gpt-5", "hi"), Some(Scenario::Text));
         assert_eq!(Scenario::choose("sim-tools", "hi"), Some(Scenario::Tools));
         assert_eq!(Scenario::choose("x/sim-tools", "hi [[sim:think]]"), Some(Scenario::Think));
+        let spelt = r#"[[sim:call read {"path":"a b"}]]"#;
+        assert_eq!(Scenario::choose("sim-text", spelt), Some(Scenario::Call));
+        assert_eq!(called(spelt), Some(("read", r#"{"path":"a b"}"#)));
+        let body = json!({"messages": [{"content": spelt}, {"content": [{"text": "reminder"}]}]});
+        assert_eq!(super::spelt(&body), Some(spelt));
+        assert_eq!(Scenario::choose("sim-text", "[[sim:call read]]"), None);
         assert_eq!(Scenario::choose("sim-slow-9999999", ""), Some(Scenario::Slow(Some(MAX_PACE))));
         assert_eq!(Scenario::choose("sim-error-529", ""), Some(Scenario::Error(529, Class::Plain)));
         assert_eq!(

@@ -30,7 +30,7 @@ use super::play::Play;
 use super::raw;
 use super::refusal::{Refusal, unknown_model};
 use super::route::{Route, Task, authorise, route};
-use super::scenario::Scenario;
+use super::scenario::{self, Scenario};
 use super::{Options, Wire, anthropic, bedrock, cohere, count, gemini, openai_chat, openai_responses};
 
 const MAX_CONNECTIONS: usize = 4096;
@@ -200,6 +200,10 @@ async fn exchange(state: &State, request: Heard<'_>) -> Result<Reply, Refusal> {
     }
     let mut seen = validate(route, headers, &json)?;
     seen.stream |= matches!(route.task, Task::Stream | Task::Array);
+    if let Some(words) = scenario::spelt(&json) {
+        // Agents put other words of the user's after those that they were given.
+        words.clone_into(&mut seen.user);
+    }
     let scenario = Scenario::choose(&seen.model, &seen.user)
         .ok_or_else(|| Refusal::status(wire, 404, unknown_model(wire, &seen.model)))?;
     if let Scenario::Error(status, class) = scenario {
