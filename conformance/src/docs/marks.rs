@@ -134,6 +134,9 @@ const WHOLES: &[&str] = &[
 /// Members that never have odd characters: what providers give out, and what names a place elsewhere.
 const PLAIN: &[&str] = &["id", "model", "responseId", "modelVersion"];
 
+/// What is said twice is said by two: each has a word of its own.
+const SPOKEN: &[&str] = &["text", "content", "thinking", "reasoning_content"];
+
 /// Words of which another is known that can stand in their place.
 const EXCHANGED: &[(&str, &str)] = &[
     ("image/png", "image/jpeg"),
@@ -256,7 +259,8 @@ impl Maker<'_> {
             }
         }
         let (call, odd) = (marks.call.clone(), marks.odd);
-        let known = like.and_then(|same| marks.words.get(same).cloned());
+        let known = like.filter(|_| !SPOKEN.contains(&member.as_str()));
+        let known = known.and_then(|same| marks.words.get(same).cloned());
         let is_data = match like {
             Some(same) => same.starts_with("data:"),
             None => matches!(member.as_str(), "url" | "file_data") && self.rng.bool(),
@@ -313,10 +317,9 @@ impl Maker<'_> {
 
 /// Eight digits that are another number's neither as they are nor after a sum.
 fn apart(count: u32) -> String {
-    let mixed = (u64::from(count) + 1)
-        .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-        .rotate_left(29)
-        .wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let mixed = (u64::from(count) + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    // Without this, sums of counts would be sums of the digits.
+    let mixed = (mixed ^ (mixed >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     format!("{:03}{:05}", count % 1000, (mixed >> 40) % 100_000)
 }
 

@@ -217,6 +217,13 @@ pub(super) const UNTOLD: &[(Protocol, Protocol, Root, &str, &str)] = &[
     (Protocol::Cohere, Protocol::Gemini, Root::Request, "strict_tools", "the report names each function"),
     (Protocol::OpenaiChat, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
     (Protocol::Anthropic, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
+    (
+        Protocol::Bedrock,
+        Protocol::Anthropic,
+        Root::Request,
+        "system[].cachePoint.ttl",
+        "a mark beyond the most is reported at the text that it marks",
+    ),
     (Protocol::OpenaiResponses, Protocol::Bedrock, Root::Request, "stream", "the path says it"),
     (Protocol::OpenaiResponses, Protocol::Gemini, Root::Request, "stream", "the path says it"),
     (
@@ -319,6 +326,7 @@ pub(super) const ALIASES: &[(&str, &str)] = &[
     ("responseJsonSchema", "responseSchema"),
     ("generate_summary", "summary"),
     ("file.filename", "title"),
+    ("].filename", "].title"),
     ("inlineData", "fileData"),
     // Calls, results and choices in the older form of chat completions are reported in the newer.
     ("function_call.name", "tool_choice.custom.name"),

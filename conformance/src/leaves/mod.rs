@@ -329,6 +329,7 @@ impl Seen<'_> {
             && (!declares(json)
                 || json.contains("\"tool_choice\":\"none\"")
                 || !body.contains("\"tools\":")
+                || body.contains("\"tool_choice\":\"none\"")
                 || body.contains("\"tool_choice\":{\"type\":\"none\"}")
                 || body.contains("\"functionCallingConfig\":{\"mode\":\"NONE\"}"));
         let untold = UNTOLD

@@ -94,6 +94,11 @@ fn wrap(node: &mut ir::ToolResultBlock<'_>, shape: &mut Shape<'_>) {
     }
     let mut one = ir::JsonBlock { value: Some(value), bare: Some(true), at: node.at, ..Default::default() };
     for mut block in said {
+        if let ir::Block::Text(text) = &mut block {
+            for citation in text.citations.take().into_iter().flatten() {
+                shape.report.node(EffectKind::Dropped, citation.at, "a result in an object is not cited");
+            }
+        }
         one.native.append(std::mem::take(block.native_mut()));
     }
     rest.insert(0, ir::Block::Json(one));

@@ -8,6 +8,7 @@ use super::super::shape::Shape;
 const USUAL: &str = "ephemeral";
 /// Why a mark gives way.
 const FEWER: &str = "the target takes fewer cache marks";
+const COVERED: &str = "one mark covers what it is in, and another holds there";
 const UNMARKED: &str = "this protocol's providers cache prompts without marks";
 
 /// Puts marks that are elements of their own at what stands in front of them, where the target has marks.
@@ -123,12 +124,12 @@ pub(super) fn detach_marks(request: &mut ir::Request<'_>, shape: &mut Shape<'_>)
         *tools = apart;
     }
     if let Some(blocks) = &mut request.instructions {
-        detach_blocks(blocks);
+        detach_blocks(blocks, shape);
     }
     for turn in request.turns.iter_mut().flatten() {
         let (at, cache) = (turn.at, std::mem::take(&mut turn.cache));
         let content = super::content(turn);
-        detach_blocks(content);
+        detach_blocks(content, shape);
         if cache != ir::CacheMark::default() && !matches!(content.last(), Some(ir::Block::CacheMark(_))) {
             content.push(ir::Block::CacheMark(ir::CacheMarkBlock { cache, at, ..Default::default() }));
         }
@@ -178,7 +179,7 @@ fn is_mark(block: &ir::Block<'_>) -> bool {
     matches!(block, ir::Block::CacheMark(_))
 }
 
-fn detach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>) {
+fn detach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>, shape: &mut Shape<'_>) {
     let mut apart = Vec::with_capacity(blocks.len());
     for mut block in blocks.drain(..) {
         let at = block.at();
@@ -187,11 +188,13 @@ fn detach_blocks<'a>(blocks: &mut Vec<ir::Block<'a>>) {
         super::visit(
             &mut block,
             &mut |inner| {
-                if let Some((found, _)) = mark(inner) {
-                    let found = std::mem::take(found);
-                    if cache == ir::CacheMark::default() {
-                        cache = found;
-                    }
+                let at = inner.at();
+                let Some((found, kind)) = mark(inner) else { return };
+                let found = std::mem::take(found);
+                if cache == ir::CacheMark::default() {
+                    cache = found;
+                } else if found != ir::CacheMark::default() && found != cache {
+                    shape.report.member(EffectKind::Dropped, at, kind, "cache", COVERED);
                 }
             },
             0,

@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use busbar_protocols::prelude::At;
 use busbar_protocols::{EffectKind, Text, ir};
 
 use super::super::shape::Shape;
@@ -30,15 +31,32 @@ fn keep(block: &mut ir::Block<'_>, shape: &mut Shape<'_>) -> bool {
         }
         ir::Block::Image(node) => {
             name_format(node, shape);
+            one_source(&mut node.source, node.at, "Block.image", shape);
+            // Google names a picture, and nobody else does.
+            if node.source.filename.take().is_some() {
+                let reason = "pictures have no names in this protocol";
+                shape.report.member(EffectKind::Dropped, node.at, "Block.image", "source.filename", reason);
+            }
             picture(&node.source, shape)
         }
-        ir::Block::Document(node) => document(&node.source, shape),
+        ir::Block::Document(node) => {
+            one_source(&mut node.source, node.at, "Block.document", shape);
+            document(&node.source, shape)
+        }
         _ => None,
     };
     if let Some(lost) = lost {
         shape.report.lose(block.at(), lost);
     }
     lost.is_none()
+}
+
+/// Leaves out an address beside the bytes: a target takes one of them.
+fn one_source(source: &mut ir::Source<'_>, at: At, kind: &str, shape: &mut Shape<'_>) {
+    if source.kind == Some(ir::SourceKind::Bytes) && source.url.take().is_some() {
+        let reason = "the bytes are there, and one source is taken";
+        shape.report.member(EffectKind::Dropped, at, kind, "source.url", reason);
+    }
 }
 
 /// Why a picture cannot go to the target.

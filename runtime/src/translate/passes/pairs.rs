@@ -140,6 +140,9 @@ fn orphan<'a>(node: &mut ir::ToolResultBlock<'a>, shape: &mut Shape<'_>) -> ir::
     let said = text::joined(node.content.as_deref().unwrap_or_default(), "\n");
     let mut block = text::block(format!("<tool_result>\n{said}\n</tool_result>"), node.at);
     block.native_mut().append(std::mem::take(&mut node.native));
+    if let ir::Block::Text(text) = &mut block {
+        text.cache = std::mem::take(&mut node.cache);
+    }
     block
 }
 

@@ -6,6 +6,8 @@ use busbar_protocols::{Field, Json, Text, ir};
 
 /// Name of the function.
 const NAME: &str = "tool_search";
+/// Who made an item: functions have no place for it.
+const CREATOR: &str = "created_by";
 
 /// Makes functions, calls and results out of a search that the caller runs, and takes out the tools that it found.
 ///
@@ -55,6 +57,7 @@ pub(super) fn take<'a>(
                 });
             }
             wire::ResponseInputItem::ToolSearchOutput(result) => {
+                super::leave_unknown(&mut result.unknown, CREATOR, std::mem::take(&mut result.created_by));
                 let tools = std::mem::take(&mut result.tools).value().unwrap_or_default();
                 let call_id =
                     if result.call_id.as_ref().is_some() { result.call_id.clone() } else { last.clone() };

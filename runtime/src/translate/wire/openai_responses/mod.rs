@@ -6,9 +6,11 @@ mod reasoning;
 mod tools;
 mod web;
 
+use std::collections::HashMap;
+
 use busbar_protocols::openai_responses as wire;
-use busbar_protocols::prelude::{Checked, Paths, ReadCx, Wire as _, map};
-use busbar_protocols::{Field, Text, WireError, ir};
+use busbar_protocols::prelude::{Checked, Paths, ReadCx, Unknown, Wire as _, map};
+use busbar_protocols::{Field, Json, Text, WireError, ir};
 
 use super::super::facts::ReasoningForm;
 use super::super::shape::Shape;
@@ -85,11 +87,22 @@ fn leave_defaults(document: &mut wire::root::Request<'_>) -> bool {
         document.truncation = Field::Absent;
     }
     if let Field::Value(wire::ResponseInput::Array(items)) = &mut document.input {
+        let mut groups = HashMap::new();
         for item in items {
             match item {
                 wire::ResponseInputItem::Message(item) => leave_empty(item),
-                // The call says of which group the tool is.
-                wire::ResponseInputItem::FunctionCallOutput(item) => item.namespace = Field::Absent,
+                wire::ResponseInputItem::FunctionCall(call) => {
+                    let id = call.call_id.as_ref().map(|id| id.decode().into_owned());
+                    groups.insert(id, call.namespace.clone());
+                }
+                // The call says of which group the tool is; what it does not say is reported.
+                wire::ResponseInputItem::FunctionCallOutput(item) => {
+                    let id = item.call_id.as_ref().map(|id| id.decode().into_owned());
+                    let group = std::mem::take(&mut item.namespace);
+                    if groups.get(&id) != Some(&group) {
+                        leave_unknown(&mut item.unknown, "namespace", group);
+                    }
+                }
                 _ => {}
             }
         }
@@ -109,6 +122,13 @@ fn leave_defaults(document: &mut wire::root::Request<'_>) -> bool {
         }
     }
     logprobs
+}
+
+/// Puts a text where what no other protocol knows is reported from.
+fn leave_unknown<'a>(unknown: &mut Unknown<'a>, name: &'static str, text: Field<Text<'a>>) {
+    if let Field::Value(text) = text {
+        unknown.push(Text::plain(name), Json::from_value(&text.decode().as_ref().into()));
+    }
 }
 
 /// Takes empty lists of token probabilities out of what the model said.
