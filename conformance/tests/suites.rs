@@ -52,6 +52,18 @@ fn suites() {
     assert!(idle.is_empty(), "exceptions that nothing needs: {idle:?}");
 }
 
+/// Converse names no answer, and the names that clients get are made by chance, which no snapshot holds.
+#[test]
+fn answers_whose_names_are_made_by_chance() {
+    for case in load(&data("tests/chance"), None).unwrap() {
+        let verdicts = judge(&case).unwrap();
+        assert!(verdicts.iter().any(|verdict| verdict.judged), "{}: it expects nothing", case.id);
+        for verdict in verdicts {
+            assert!(verdict.failures.is_empty(), "{} {}: {:?}", verdict.id, verdict.target, verdict.failures);
+        }
+    }
+}
+
 #[test]
 fn what_the_gateway_declares_is_what_it_does() {
     use busbar::translate::{Carriage, request};

@@ -83,6 +83,11 @@ pub(super) fn write_response(response: &ir::Response<'_>, shape: &mut Shape<'_>)
             zero(&mut usage.output_tokens);
             zero(&mut usage.cache_creation_input_tokens);
             zero(&mut usage.cache_read_input_tokens);
+            if let Field::Value(written) = &mut usage.cache_creation {
+                // Clients' models have both lifetimes or none.
+                zero(&mut written.ephemeral_5m_input_tokens);
+                zero(&mut written.ephemeral_1h_input_tokens);
+            }
         }
     }
     document.to_json_sized(shape.expected)
