@@ -102,6 +102,12 @@ impl Marks {
         path
     }
 
+    /// Whether a turn of a conversation is being made; in an answer a citation repeats what is said.
+    fn is_in_turns(&self) -> bool {
+        let turns = ["messages", "contents", "input"];
+        matches!(self.path.first(), Some(Step::Member(name)) if turns.contains(&name.as_str()))
+    }
+
     fn member(&self) -> &str {
         match self.path.last() {
             Some(Step::Member(name)) => name,
@@ -259,7 +265,8 @@ impl Maker<'_> {
             }
         }
         let (call, odd) = (marks.call.clone(), marks.odd);
-        let known = like.filter(|_| !SPOKEN.contains(&member.as_str()));
+        let is_spoken = marks.is_in_turns() && SPOKEN.contains(&member.as_str());
+        let known = like.filter(|_| !is_spoken);
         let known = known.and_then(|same| marks.words.get(same).cloned());
         let is_data = match like {
             Some(same) => same.starts_with("data:"),
