@@ -1,18 +1,25 @@
 //! The `busbar` command.
 
-use std::io::Write;
+use std::io::{Read as _, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use busbar::Protocol;
 use busbar::config::{self, Environment, Settings};
 use busbar::demo;
+use busbar::dialect;
+use busbar::gateway::{FIDELITY_HEADER, Gateway, Shared};
 use busbar::server;
 use busbar::simulator::{self, Simulator};
+use bytes::Bytes;
 use clap::{Parser, Subcommand};
 
+/// Stands for the simulator, which an explanation does not call.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8090);
 /// Most model names in the start-up text.
 const MAX_SHOWN: usize = 20;
 
@@ -37,6 +44,21 @@ enum Command {
     Schema,
     /// Print what is known of the configured models.
     Catalog,
+    /// Explain what would become of a client's request, read from standard input; no provider is called.
+    Explain {
+        /// The protocol that the client speaks: `openai_chat`, `anthropic`, ...
+        #[arg(long = "as", value_name = "PROTOCOL", value_parser = protocol)]
+        client: Protocol,
+        /// The model that the client names, where the body does not.
+        #[arg(long, value_name = "NAME")]
+        model: Option<String>,
+        /// The client asks for a stream.
+        #[arg(long)]
+        stream: bool,
+        /// How much may be lost: strict, report or allow, as in the header `busbar-fidelity`.
+        #[arg(long, value_name = "POLICY")]
+        fidelity: Option<String>,
+    },
     /// Serve the strict simulator of the six providers alone, until a signal ends it.
     Simulator {
         /// Where it listens.
@@ -113,9 +135,59 @@ fn run(arguments: &Arguments) -> anyhow::Result<()> {
                 demo::Run { requests: *requests, pause: Duration::from_millis(*pause), lanes: lanes.clone() };
             demo::run(&run, &mut std::io::stdout())?;
         }
+        Some(Command::Explain { client, model, stream, fidelity }) => {
+            let mut settings = config::load(file.as_deref(), &environment)?;
+            if settings.providers.is_empty() {
+                config::with_simulator(&mut settings, NOWHERE);
+            }
+            let mut body = Vec::new();
+            let most = settings.limits.body as u64;
+            std::io::stdin().lock().take(most).read_to_end(&mut body)?;
+            let (parts, body) = question(*client, model.as_deref(), *stream, fidelity.as_deref(), body)?;
+            let gateway = Gateway::new(Arc::new(Shared::new(Arc::new(settings))))?;
+            let explained = gateway.explain(&parts, &body);
+            writeln!(std::io::stdout(), "{explained:#}")?;
+            anyhow::ensure!(!explained["chosen"].is_null(), "no model would serve the request");
+        }
         Some(Command::Serve) | None => serve(file.as_deref(), &environment)?,
     }
     Ok(())
+}
+
+fn protocol(name: &str) -> Result<Protocol, String> {
+    Protocol::ALL.into_iter().find(|known| known.name() == name).ok_or_else(|| {
+        let known: Vec<_> = Protocol::ALL.into_iter().map(Protocol::name).collect();
+        format!("it is one of {}", known.join(", "))
+    })
+}
+
+/// A request as a client of the protocol would send it.
+fn question(
+    client: Protocol,
+    model: Option<&str>,
+    stream: bool,
+    fidelity: Option<&str>,
+    body: Vec<u8>,
+) -> anyhow::Result<(http::request::Parts, Bytes)> {
+    let mut body = Bytes::from(body);
+    let in_body = dialect::model_in_body(client);
+    if in_body && (model.is_some() || stream) {
+        let mut said: serde_json::Map<String, serde_json::Value> =
+            serde_json::from_slice(&body).context("the body on standard input must be a JSON object")?;
+        said.extend(model.map(|model| ("model".to_owned(), model.into())));
+        said.extend(stream.then(|| ("stream".to_owned(), true.into())));
+        body = serde_json::to_vec(&said)?.into();
+    }
+    anyhow::ensure!(in_body || model.is_some(), "a request of {client} names no model: --model is missing");
+    let operation =
+        if stream && !in_body { dialect::Operation::GenerateStream } else { dialect::Operation::Generate };
+    let path = dialect::upstream_path(client, operation, model.unwrap_or_default(), "v1beta");
+    let request = http::Request::post(path.as_ref());
+    let request = match fidelity {
+        Some(policy) => request.header(FIDELITY_HEADER, policy),
+        None => request,
+    };
+    Ok((request.body(())?.into_parts().0, body))
 }
 
 /// Reads the lanes of a script, first those of the file.

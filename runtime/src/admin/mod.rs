@@ -1,5 +1,7 @@
 //! The operators' listener.
 
+mod explain;
+
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +11,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -46,7 +49,7 @@ pub async fn serve(shared: Arc<ArcSwap<Shared>>, wish: mpsc::Sender<Wish>, liste
         tokio::spawn(async move {
             let service = service_fn(|request| {
                 let (shared, wish) = (shared.load_full(), wish.clone());
-                async move { Ok::<_, Infallible>(answer(&shared, &wish, &request).await) }
+                async move { Ok::<_, Infallible>(answer(shared, &wish, request).await) }
             });
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEADER_READ);
@@ -58,10 +61,10 @@ pub async fn serve(shared: Arc<ArcSwap<Shared>>, wish: mpsc::Sender<Wish>, liste
     }
 }
 
-async fn answer<B>(
-    shared: &Shared,
+async fn answer(
+    shared: Arc<Shared>,
     wish: &mpsc::Sender<Wish>,
-    request: &Request<B>,
+    request: Request<Incoming>,
 ) -> Response<Full<Bytes>> {
     let text = |status, kind, body: Bytes| {
         let mut response = Response::new(Full::new(body));
@@ -105,6 +108,10 @@ async fn answer<B>(
                 }
             }
         }
+        (&Method::POST, path) if path.starts_with(explain::PREFIX) => {
+            let (status, said) = explain::answer(shared, request).await;
+            text(status, "application/json", format!("{said:#}\n").into())
+        }
         (&Method::POST, "/busbar/reload") => {
             let (answer, answered) = oneshot::channel();
             // Neither can be closed while operators are served.
@@ -116,7 +123,7 @@ async fn answer<B>(
             };
             text(status, "application/json", said.to_string().into())
         }
-        (_, "/busbar/reload") => {
+        (_, path) if path == "/busbar/reload" || path.starts_with(explain::PREFIX) => {
             text(StatusCode::METHOD_NOT_ALLOWED, PLAIN, Bytes::from_static(b"POST is allowed here\n"))
         }
         (_, "/metrics" | "/busbar/lanes") => {

@@ -1,5 +1,9 @@
 //! Tokens of a request that no backend counts.
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 use super::{media, text};
@@ -115,6 +119,20 @@ pub fn estimate(body: &[u8]) -> Option<u64> {
         total += if SETTINGS.contains(&name) { schemas(value) } else { part(value, About::Text) };
     }
     Some(total.div_ceil(100).max(1))
+}
+
+/// The most tokens that a request lets its answer have; none when it does not say.
+pub fn ceiling(body: &[u8]) -> Option<u64> {
+    const AT_TOP: [&str; 3] = ["max_completion_tokens", "max_output_tokens", "max_tokens"];
+    const BELOW: [&str; 3] = ["maxOutputTokens", "maxTokens", "max_output_tokens"];
+    let request: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_slice(body).ok()?;
+    let at_top = AT_TOP.iter().find_map(|name| request.get(*name)?.get().parse().ok());
+    at_top.or_else(|| {
+        let settings = ["generationConfig", "generation_config", "inferenceConfig"];
+        let settings = settings.iter().find_map(|name| request.get(*name))?;
+        let settings: BTreeMap<Cow<'_, str>, &RawValue> = serde_json::from_str(settings.get()).ok()?;
+        BELOW.iter().find_map(|name| settings.get(*name)?.get().parse().ok())
+    })
 }
 
 /// What a part is about, as far as its surroundings tell.
@@ -318,6 +336,21 @@ mod tests {
                 "{part}"
             );
         }
+    }
+
+    #[test]
+    fn the_bound_of_an_answer_is_found_where_each_protocol_has_it() {
+        for body in [
+            r#"{"max_tokens": 7}"#,
+            r#"{"max_completion_tokens":7,"max_tokens":null}"#,
+            r#"{"max_output_tokens":7}"#,
+            r#"{"inferenceConfig":{"maxTokens":7}}"#,
+            r#"{"generationConfig":{"maxOutputTokens":7}}"#,
+        ] {
+            assert_eq!(ceiling(body.as_bytes()), Some(7), "{body}");
+        }
+        assert_eq!(ceiling(br#"{"messages":[{"max_tokens":7}]}"#), None);
+        assert_eq!(ceiling(b"[]"), None);
     }
 
     #[test]

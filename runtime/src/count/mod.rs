@@ -5,5 +5,5 @@ mod form;
 mod media;
 mod text;
 
-pub use estimate::{ERROR_PERCENT, estimate};
+pub use estimate::{ERROR_PERCENT, ceiling, estimate};
 pub use form::{Malformed, counts, read, render, unwrap, wrap};

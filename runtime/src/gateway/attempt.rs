@@ -19,7 +19,7 @@ use crate::dialect::{self, headers};
 use crate::fault::{Class, Fault};
 use crate::observe::metrics;
 use crate::route::affinity::Near;
-use crate::route::{Choice, Ladder, Rung};
+use crate::route::{Choice, Ladder, Router, Rung};
 use crate::translate::{CallState, Repair, embed};
 use crate::upstream;
 
@@ -86,10 +86,20 @@ enum Step {
 impl Gateway {
     /// The lanes for a model that a client named, best first.
     pub(super) fn ladder<'a>(&'a self, asked: &'a str, near: &Near) -> Option<Ladder<'a>> {
+        self.ladder_of(&self.shared.router, asked, near)
+    }
+
+    /// The same, with the turns of a router of one's own.
+    pub(super) fn ladder_of<'a>(
+        &self,
+        router: &'a Router,
+        asked: &'a str,
+        near: &Near,
+    ) -> Option<Ladder<'a>> {
         let shared = &*self.shared;
         let now = std::time::Instant::now();
         let view = |member| shared.standing.candidate(&shared.settings, member, now);
-        shared.router.ladder(asked, &view, near, fastrand::f64())
+        router.ladder(asked, &view, near, fastrand::f64())
     }
 
     /// Sends the request to one lane after the other until one begins to answer; then nothing can be taken back.
@@ -196,7 +206,7 @@ impl Gateway {
     }
 
     /// Lanes of a pool that are tried though they are out, because too much of the pool is.
-    fn doubted(&self, rung: &Rung<'_>) -> Vec<usize> {
+    pub(super) fn doubted(&self, rung: &Rung<'_>) -> Vec<usize> {
         let most_out = |choice: &Choice<'_>| Some(self.shared.settings.pools[choice.pool?].most_out);
         let Some(most_out) = rung.lanes.first().and_then(most_out).filter(|share| *share < 1.0) else {
             return Vec::new();
@@ -292,7 +302,7 @@ impl Gateway {
     ) -> Result<Committed, Fault> {
         match (self.told(ctx, asking, climb.failures), climb.refused) {
             (Some(told), _) => told,
-            (None, Some(fault)) => Err(self.with_advice(ctx, asking, ladder, fault)),
+            (None, Some(fault)) => Err(self.with_advice(ctx.caller, asking, ladder, fault)),
             (None, None) => Err(Failures::none_left()),
         }
     }

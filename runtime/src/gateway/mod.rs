@@ -7,6 +7,7 @@ mod caller;
 mod choices;
 mod context;
 mod counting;
+mod explain;
 mod failures;
 mod forwarded;
 mod lane;
@@ -242,21 +243,13 @@ impl Gateway {
         let body = read::body(incoming, &parts.headers, &self.limits).await?;
         ctx.settlement.bytes_in = body.len() as u64;
         let sniffed = sniff::sniff(&body, dialect::model_in_body(call.protocol)).map_err(malformed)?;
-        let asked = match (&call.model, &sniffed.model) {
-            (Some(model), _) => Some(model.as_ref()),
-            (None, Some((model, _))) => Some(model.as_str()),
-            (None, None) if passthrough::is_passed(&call) => None,
-            (None, None) => {
-                let fault = Fault::client(Class::InvalidRequest, "`model` is missing");
-                return Err(fault.with_param("model"));
-            }
-        };
+        let asked = named(&call, &sniffed)?;
         let streamed = call.operation == Operation::GenerateStream || sniffed.stream.unwrap_or(false);
         ctx.settlement.model = context::excerpt(asked.unwrap_or_default(), context::MAX_EXCERPT);
         ctx.settlement.streamed = streamed;
 
         // 4. Choose the lanes that may serve, best first.
-        let prompt = self.prompt(ctx, &parts, asked, &body);
+        let prompt = self.prompt(ctx.caller, &parts, asked, &body);
         let near = prompt.as_ref().map(|prompt| self.shared.near(prompt)).unwrap_or_default();
         let ladder = match asked {
             Some(asked) => self.ladder(asked, &near).ok_or_else(|| unknown_model(asked))?,
@@ -291,7 +284,7 @@ impl Gateway {
     /// What of a request says where it had better go again, for a pool that asks.
     fn prompt(
         &self,
-        ctx: &Ctx,
+        caller: Caller,
         parts: &http::request::Parts,
         asked: Option<&str>,
         body: &[u8],
@@ -302,7 +295,17 @@ impl Gateway {
             Affinity::Session => false,
             Affinity::PromptCache => true,
         };
-        Some(Prompt::of(&ctx.caller.scope(), &parts.headers, body, whole))
+        Some(Prompt::of(&caller.scope(), &parts.headers, body, whole))
+    }
+}
+
+/// The model that a call names, by its path or its body.
+fn named<'a>(call: &'a dialect::Call<'_>, sniffed: &'a sniff::Sniffed) -> Result<Option<&'a str>, Fault> {
+    match (&call.model, &sniffed.model) {
+        (Some(model), _) => Ok(Some(model.as_ref())),
+        (None, Some((model, _))) => Ok(Some(model.as_str())),
+        (None, None) if passthrough::is_passed(call) => Ok(None),
+        (None, None) => Err(Fault::client(Class::InvalidRequest, "`model` is missing").with_param("model")),
     }
 }
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
+use super::caller::Caller;
 use super::context::{self, Ctx};
 use super::{Gateway, lane, passthrough, translated};
 use crate::config::Timeouts;
@@ -44,7 +45,7 @@ pub(super) enum Planned {
     Embed(Box<passthrough::Embedding>),
 }
 
-enum Tried {
+pub(super) enum Tried {
     Planned(Planned),
     /// Its translation needs what is at these addresses.
     Wants(Vec<Wanted>),
@@ -58,13 +59,13 @@ impl Gateway {
         asking: &mut Asking<'_>,
         choice: &Choice<'_>,
     ) -> Result<Planned, Fault> {
-        let wanted = match self.try_plan(ctx, asking, choice)? {
+        let wanted = match self.try_plan(ctx.caller, asking, choice)? {
             Tried::Planned(planned) => return Ok(planned),
             Tried::Wants(wanted) => wanted,
         };
         let fetched = self.fetch(wanted).await?;
         asking.fetched.extend(fetched);
-        match self.try_plan(ctx, asking, choice)? {
+        match self.try_plan(ctx.caller, asking, choice)? {
             Tried::Planned(planned) => Ok(planned),
             Tried::Wants(_) => {
                 let message = "an address that was fetched is wanted again";
@@ -73,7 +74,13 @@ impl Gateway {
         }
     }
 
-    fn try_plan(&self, ctx: &Ctx, asking: &Asking<'_>, choice: &Choice<'_>) -> Result<Tried, Fault> {
+    /// The same, but for what would have to be fetched first.
+    pub(super) fn try_plan(
+        &self,
+        caller: Caller,
+        asking: &Asking<'_>,
+        choice: &Choice<'_>,
+    ) -> Result<Tried, Fault> {
         let settings = &self.shared.settings;
         let Asking { call, parts, sniffed, body, streamed, fidelity, ref fetched, ref repairs, .. } = *asking;
         let backend = settings.providers[choice.provider].protocol_for(call.protocol);
@@ -90,7 +97,7 @@ impl Gateway {
             let plan = lane::forward(call, parts, choice, sniffed, body.clone())?;
             return Ok(Tried::Planned(Planned::Forward(plan)));
         }
-        let scope = ctx.caller.scope();
+        let scope = caller.scope();
         let fetched = self.fetcher.is_enabled().then_some(fetched);
         let mut facts = translated::facts(settings, choice, call, &scope, fidelity, fetched);
         let mut known = choice.lane.map_or_else(Vec::new, |lane| self.shared.standing.lane(lane).learnt());
@@ -139,7 +146,7 @@ impl Gateway {
     /// A refusal of what would be lost, with the name of a model that would keep it.
     pub(super) fn with_advice(
         &self,
-        ctx: &Ctx,
+        caller: Caller,
         asking: &Asking<'_>,
         refused: &Ladder<'_>,
         mut fault: Fault,
@@ -155,7 +162,7 @@ impl Gateway {
                 return false;
             }
             tried.push(backend);
-            self.try_plan(ctx, asking, other).is_ok()
+            self.try_plan(caller, asking, other).is_ok()
         });
         let keeps = keeps.and_then(|choice| choice.lane).map(|lane| &settings.lanes[lane].name);
         let would = if passthrough::is_passed(asking.call) { "serve" } else { "keep" };

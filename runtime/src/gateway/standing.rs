@@ -265,7 +265,7 @@ impl Lane {
     }
 
     /// How many requests run here, and how many wait for a place.
-    fn seated(&self) -> (usize, usize) {
+    pub(super) fn seated(&self) -> (usize, usize) {
         let seats = lock(&self.seats);
         (seats.queue.served(), seats.queue.waiting())
     }

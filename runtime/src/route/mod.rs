@@ -76,6 +76,16 @@ impl Router {
         Self { settings, numbers, turns }
     }
 
+    /// A router with the same memory, whose choices this one does not remember.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        let turns = self.turns.iter().map(|turns| {
+            let turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Mutex::new(turns.clone())
+        });
+        Self { settings: Arc::clone(&self.settings), numbers: self.numbers.clone(), turns: turns.collect() }
+    }
+
     /// A lane's number, as [`affinity`] knows it.
     pub fn number(&self, lane: usize) -> u64 {
         self.numbers[lane]

@@ -155,6 +155,22 @@ impl Upstream {
         })
     }
 
+    /// The fields of the head that a request would be sent with, secrets included: see [`Upstream::is_secret`].
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn head(&self, request: &Request<'_>) -> Result<Vec<(String, String)>, Fault> {
+        let head = sign::head(&self.base, &self.credential, request)?;
+        let head = String::from_utf8_lossy(&head);
+        let fields = head.split("\r\n").skip(1).filter_map(|line| line.split_once(": "));
+        Ok(fields.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// Whether a field of a request's head is what the provider knows us by.
+    pub fn is_secret(name: &str) -> bool {
+        ["authorization", "x-api-key", "x-goog-api-key", "x-amz-security-token"].contains(&name)
+    }
+
     /// Sends a request and waits for the head of the answer.
     ///
     /// A kept connection that turns out to be closed before a byte of the answer is replaced, once.

@@ -3,6 +3,7 @@
 mod bad_input;
 mod choices;
 mod command;
+mod explain;
 mod failover;
 mod fetch;
 mod fidelity;
