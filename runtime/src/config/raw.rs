@@ -185,7 +185,7 @@ pub struct Limits {
     /// Longest pause in a provider's answer; 10m when absent.
     #[serde(default)]
     pub idle: Option<Span>,
-    /// Longest silence in a translated stream before the client is sent a sign of life; 15s when absent, 0s for none.
+    /// Longest silence before a stream's client is sent a sign of life, before its first content and, of a translated one, within; 15s when absent, 0s for none.
     #[serde(default)]
     pub keep_alive: Option<Span>,
     /// Longest time that a client may take none of what is sent to it, or be out of reach; 2m when absent.

@@ -319,7 +319,14 @@ impl Gateway {
             self.name(ctx, asking, &choice);
         }
         Some(match failure.words {
-            Some((answer, words)) => Ok(Committed::Forwarded(answer, Held::of(words))),
+            // Once the caller has been sent a head, a provider's own words have no place any more.
+            Some((answer, words)) if !ctx.company.has_begun() => {
+                Ok(Committed::Forwarded(answer, Held::of(words)))
+            }
+            Some((answer, _)) => {
+                ctx.upstream_headers = answer.headers;
+                Err(failure.fault)
+            }
             None => {
                 ctx.upstream_headers = failure.headers;
                 Err(failure.fault)

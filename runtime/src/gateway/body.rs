@@ -9,6 +9,7 @@ use hyper::body::{Frame, SizeHint};
 use super::forwarded::Pieces;
 use super::settle::Settlement;
 use super::translated::Transcoding;
+use super::waiting::Waiting;
 use super::watch::Watch;
 use crate::fault::Fault;
 use crate::observe::metrics::Outcome;
@@ -31,6 +32,8 @@ pub enum Body {
     Full(Bytes),
     /// What a provider is still sending.
     Pump(Box<Pump>),
+    /// Signs of life, until there is an answer.
+    Waiting(Box<Waiting>),
 }
 
 impl Body {
@@ -166,7 +169,14 @@ impl hyper::body::Body for Body {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Aborted>>> {
         let this = &mut *self;
+        if let Body::Waiting(waiting) = this {
+            match std::task::ready!(waiting.poll(cx)) {
+                Ok(sign) => return Poll::Ready(Some(Ok(Frame::data(sign)))),
+                Err(answer) => *this = answer,
+            }
+        }
         match this {
+            Body::Waiting(_) => Poll::Pending,
             Body::Empty => Poll::Ready(None),
             Body::Full(bytes) => {
                 let bytes = std::mem::take(bytes);
@@ -187,7 +197,7 @@ impl hyper::body::Body for Body {
     fn is_end_stream(&self) -> bool {
         match self {
             Body::Empty => true,
-            Body::Full(_) => false,
+            Body::Full(_) | Body::Waiting(_) => false,
             Body::Pump(pump) => {
                 // A stream that has to end itself is asked whether it did.
                 let is_judged = pump.transcoding.is_some() || pump.watch.as_ref().is_some_and(Watch::judges);
@@ -200,6 +210,7 @@ impl hyper::body::Body for Body {
         match self {
             Body::Empty => SizeHint::with_exact(0),
             Body::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Body::Waiting(_) => SizeHint::default(),
             Body::Pump(pump) => match pump.body.length() {
                 Some(length) if pump.transcoding.is_none() => SizeHint::with_exact(length),
                 _ => SizeHint::default(),

@@ -7,11 +7,13 @@ use busbar_protocols::Ledger;
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, StatusCode};
 
+use super::attempt::Committed;
 use super::body::{Body, Pump, Teller};
 use super::caller::Caller;
 use super::forwarded::{Held, Pieces};
 use super::lane::FIDELITY_HEADER;
 use super::settle::Settlement;
+use super::waiting::Company;
 use super::watch::Watch;
 use super::{ATTEMPTS_HEADER, LANE_HEADER, POLICY_HEADER, REQUEST_ID_HEADER, Shared, TOKENS_HEADER};
 use super::{passthrough, translated};
@@ -20,6 +22,7 @@ use crate::count;
 use crate::dialect::{Operation, headers, request_id_header, stream_type};
 use crate::fault::{Fault, render};
 use crate::observe::metrics::Outcome;
+use crate::stream::error_event;
 use crate::stream::event_stream::Boundary;
 use crate::stream::unread::Events;
 use crate::upstream;
@@ -48,10 +51,12 @@ pub(super) struct Ctx {
     pub(super) estimated: bool,
     /// What a wrong method's answer says is allowed.
     pub(super) allow: Option<&'static str>,
+    /// Whether the caller has been sent a head already, while it waits.
+    pub(super) company: Arc<Company>,
 }
 
 impl Ctx {
-    pub(super) fn new<B>(shared: &Arc<Shared>, request: &Request<B>) -> Self {
+    pub(super) fn new<B>(shared: &Arc<Shared>, request: &Request<B>, company: Arc<Company>) -> Self {
         let id = headers::caller_request_id(request.headers()).map_or_else(new_request_id, str::to_owned);
         Self {
             settlement: Settlement::new(shared, id),
@@ -60,7 +65,28 @@ impl Ctx {
             why: String::new(),
             estimated: false,
             allow: None,
+            company,
         }
+    }
+
+    /// What came of the walk, as the caller gets it.
+    pub(super) fn answer(self, result: Result<Committed, Fault>) -> Response<Body> {
+        match result {
+            Ok(Committed::Forwarded(answer, held)) => self.forward(answer, held),
+            Ok(Committed::Translated(answer, made, ledger)) => self.translate(answer, made, ledger),
+            Ok(Committed::Own(body)) => self.own(body),
+            Err(fault) => self.refuse(&fault),
+        }
+    }
+
+    /// A failure, told in a stream that has begun.
+    pub(super) fn fail_within(mut self, fault: &Fault) -> Body {
+        let mut told = Vec::new();
+        error_event(self.settlement.protocol, fault, &self.settlement.request_id, &mut told);
+        self.settlement.status = StatusCode::OK.as_u16();
+        self.settlement.failed(Outcome::Refused, fault);
+        self.settlement.bytes_out = told.len() as u64;
+        Body::full(told.into())
     }
 
     /// A failure, in the caller's own dialect.

@@ -17,6 +17,7 @@ mod read;
 mod settle;
 mod standing;
 mod translated;
+mod waiting;
 mod watch;
 
 use std::collections::HashMap;
@@ -35,6 +36,7 @@ use self::context::Ctx;
 pub use self::lane::FIDELITY_HEADER;
 use self::plan::Asking;
 use self::standing::Standing;
+use self::waiting::Company;
 use crate::config::raw::Affinity;
 use crate::config::{Limits, Settings};
 use crate::dialect::{self, Operation, Recognised, sniff};
@@ -195,14 +197,15 @@ impl Gateway {
     }
 
     /// Answers one request; never fails, since every failure has a form in the caller's dialect.
-    pub async fn handle(&self, request: Request<hyper::body::Incoming>) -> Response<Body> {
-        let mut ctx = Ctx::new(&self.shared, &request);
-        match self.walk(&mut ctx, request).await {
-            Ok(Committed::Forwarded(answer, held)) => ctx.forward(answer, held),
-            Ok(Committed::Translated(answer, made, ledger)) => ctx.translate(answer, made, ledger),
-            Ok(Committed::Own(body)) => ctx.own(body),
-            Err(fault) => ctx.refuse(&fault),
-        }
+    pub async fn handle(self: &Arc<Self>, request: Request<hyper::body::Incoming>) -> Response<Body> {
+        let company = Arc::new(Company::default());
+        let mut ctx = Box::new(Ctx::new(&self.shared, &request, Arc::clone(&company)));
+        let gateway = Arc::clone(self);
+        let walk = Box::pin(async move {
+            let result = gateway.walk(&mut ctx, request).await;
+            (ctx, result)
+        });
+        waiting::answer(walk, company, self.limits.keep_alive).await
     }
 
     async fn walk(&self, ctx: &mut Ctx, request: Request<hyper::body::Incoming>) -> Result<Committed, Fault> {
@@ -247,6 +250,10 @@ impl Gateway {
         let streamed = call.operation == Operation::GenerateStream || sniffed.stream.unwrap_or(false);
         ctx.settlement.model = context::excerpt(asked.unwrap_or_default(), context::MAX_EXCERPT);
         ctx.settlement.streamed = streamed;
+        let is_answer = matches!(call.operation, Operation::Generate | Operation::GenerateStream);
+        if streamed && is_answer && !dialect::wants_array(&call, parts.uri.query()) {
+            ctx.company.want(call.protocol, &ctx.settlement.request_id);
+        }
 
         // 4. Choose the lanes that may serve, best first.
         let prompt = self.prompt(ctx.caller, &parts, asked, &body);

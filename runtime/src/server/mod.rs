@@ -241,7 +241,7 @@ fn builder(limits: &Limits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn answer(gateway: &Gateway, request: Request<Incoming>) -> Response<Body> {
+async fn answer(gateway: &Arc<Gateway>, request: Request<Incoming>) -> Response<Body> {
     match request.uri().path() {
         "/healthz" => json(StatusCode::OK, r#"{"status":"alive"}"#),
         "/readyz" if gateway.shared().is_draining() => {

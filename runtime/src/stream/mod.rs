@@ -26,6 +26,7 @@ pub use opening::Opening;
 pub use replay::error_within;
 pub use transcoder::{Progress, Transcoder};
 pub use usage::Counts;
+pub use write::keep_alive;
 
 #[cfg(test)]
 mod tests;

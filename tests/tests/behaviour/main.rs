@@ -18,3 +18,4 @@ mod reload;
 mod storm;
 mod tls;
 mod translate;
+mod waiting;

@@ -12,10 +12,22 @@ use busbar_protocols::ir::Event;
 use busbar_protocols::prelude::{Paths, WriteCx};
 use busbar_protocols::{EffectKind, Num, Text};
 
-use super::{Counts, Limits, StreamFault, error_event, event_stream};
+use super::{Counts, Limits, StreamFault, error_event, event_stream, sse};
 use crate::Protocol;
 use crate::fault::Fault;
 use crate::translate::CallState;
+
+/// Appends something that keeps a connection alive before the stream has begun, and means nothing.
+pub fn keep_alive(protocol: Protocol, out: &mut Vec<u8>) {
+    if protocol == Protocol::Gemini {
+        // Of an answer that nobody has begun, nothing is known that a response could repeat.
+        const EMPTY: &[u8] =
+            br#"{"candidates":[{"content":{"role":"model","parts":[{"text":""}]},"index":0}]}"#;
+        sse::write_event(out, None, |out| out.extend_from_slice(EMPTY));
+        return;
+    }
+    Writer::new(protocol, Limits::default()).keep_alive(out);
+}
 
 /// The writer of one protocol's streams.
 #[derive(Debug)]
