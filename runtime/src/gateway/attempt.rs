@@ -15,6 +15,7 @@ use super::plan::{Asking, Planned};
 use super::standing::{Permit, Seat};
 use super::{Gateway, choices, failures::Failures, lane, passthrough, read, translated};
 use crate::breaker::{self, State};
+use crate::count::Size;
 use crate::dialect::{self, headers};
 use crate::fault::{Class, Fault};
 use crate::observe::metrics;
@@ -85,8 +86,8 @@ enum Step {
 
 impl Gateway {
     /// The lanes for a model that a client named, best first.
-    pub(super) fn ladder<'a>(&'a self, asked: &'a str, near: &Near) -> Option<Ladder<'a>> {
-        self.ladder_of(&self.shared.router, asked, near)
+    pub(super) fn ladder<'a>(&'a self, asked: &'a str, near: &Near, body: &[u8]) -> Option<Ladder<'a>> {
+        self.ladder_of(&self.shared.router, asked, near, body)
     }
 
     /// The same, with the turns of a router of one's own.
@@ -95,10 +96,12 @@ impl Gateway {
         router: &'a Router,
         asked: &'a str,
         near: &Near,
+        body: &[u8],
     ) -> Option<Ladder<'a>> {
         let shared = &*self.shared;
         let now = std::time::Instant::now();
-        let view = |member| shared.standing.candidate(&shared.settings, member, now);
+        let size = router.minds_size(asked, body.len()).then(|| Size::of(body)).flatten();
+        let view = |member| shared.standing.candidate(&shared.settings, member, size, now);
         router.ladder(asked, &view, near, fastrand::f64())
     }
 

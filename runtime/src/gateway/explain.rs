@@ -91,7 +91,7 @@ impl Gateway {
         let router = self.shared.router.apart();
         let ladder = match asked {
             Some(asked) => {
-                self.ladder_of(&router, asked, &near).ok_or_else(|| refused(unknown_model(asked)))?
+                self.ladder_of(&router, asked, &near, body).ok_or_else(|| refused(unknown_model(asked)))?
             }
             None => Ladder::of(self.home(&call, &parts.headers).map_err(refused)?),
         };
@@ -232,7 +232,7 @@ impl Gateway {
             let pool = &settings.pools[pool];
             tell("pool", pool.name.as_str().into());
             if let Some(member) = pool.members.iter().find(|member| member.lane == lane) {
-                let known = self.shared.standing.candidate(settings, *member, now);
+                let known = self.shared.standing.candidate(settings, *member, None, now);
                 tell("weight", known.weight.into());
                 tell("tier", known.tier.into());
                 tell("in_flight", known.in_flight.into());

@@ -259,7 +259,7 @@ impl Gateway {
         let prompt = self.prompt(ctx.caller, &parts, asked, &body);
         let near = prompt.as_ref().map(|prompt| self.shared.near(prompt)).unwrap_or_default();
         let ladder = match asked {
-            Some(asked) => self.ladder(asked, &near).ok_or_else(|| unknown_model(asked))?,
+            Some(asked) => self.ladder(asked, &near, &body).ok_or_else(|| unknown_model(asked))?,
             None => Ladder::of(self.home(&call, &parts.headers)?),
         };
         let mut asking = Asking {

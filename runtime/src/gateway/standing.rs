@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 use super::caller::Caller;
 use crate::breaker::{self, Breaker, Outcome, Pass, Refused, Rules, Slow, State, Transition};
 use crate::config::{self, Member, Settings, Span, raw};
+use crate::count::Size;
 use crate::fault::{Fault, Penalty};
 use crate::observe::metrics;
 use crate::route::Choice;
@@ -158,7 +159,15 @@ impl Standing {
     }
 
     /// What a policy knows of a lane of a pool.
-    pub(super) fn candidate(&self, settings: &Settings, member: Member, now: Instant) -> Candidate {
+    ///
+    /// What the request itself says of it, its cost and whether it fits, is known where its size is.
+    pub(super) fn candidate(
+        &self,
+        settings: &Settings,
+        member: Member,
+        size: Option<Size>,
+        now: Instant,
+    ) -> Candidate {
         let lane = &settings.lanes[member.lane];
         let known = &self.lanes[member.lane];
         let key = lock(&self.keys[lane.provider].breaker).would_admit(now);
@@ -175,9 +184,10 @@ impl Standing {
             availability,
             in_flight: count(lock(&known.seats).queue.served()),
             limit: lane.max_concurrent.map(count),
+            fits: size.zip(lane.facts.context_window).is_none_or(|(size, window)| size.fits(window)),
+            price: size.zip(lane.facts.price.as_ref()).map(|(size, price)| size.cost(price)),
             first_token: judged.first_content.average(now),
             headroom: judged.quotas.left(now).map(|left| left.share_left),
-            ..Candidate::default()
         }
     }
 

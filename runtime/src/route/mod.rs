@@ -99,6 +99,20 @@ impl Router {
         }
     }
 
+    /// Whether the choice of a lane for a model that a client named depends on how large the request is: where a
+    /// policy goes by prices, or a body of so many bytes may be too much for a window.
+    pub fn minds_size(&self, model: &str, bytes: usize) -> bool {
+        let Some(Named::Pool(pool)) = self.settings.names.get(model) else { return false };
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        std::iter::successors(Some(*pool), |pool| self.settings.pools[*pool].fallback).any(|pool| {
+            let pool = &self.settings.pools[pool];
+            let window = |member: &Member| self.settings.lanes[member.lane].facts.context_window;
+            // No token has less than a byte.
+            pool.policy == raw::Policy::Cheapest
+                || pool.members.iter().filter_map(window).any(|window| window < bytes)
+        })
+    }
+
     /// The lanes for a model that a client named, best first: a pool, a model, or `provider/model`.
     ///
     /// `view` tells how a member of a pool stands, `near` where the request was served before; `draw` is a random

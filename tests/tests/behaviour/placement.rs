@@ -184,3 +184,29 @@ fn a_prompt_goes_back_to_the_cache_that_has_its_beginning() {
     let why = answer.header("x-busbar-policy").unwrap();
     assert!(why.contains("; gives up about 3"), "{why}");
 }
+
+#[test]
+fn the_cheapest_serves_and_what_does_not_fit_goes_elsewhere() {
+    let (dear, cheap, small) = (answering(), answering(), answering());
+    let price =
+        |input: u32| format!(", price: {{ input: {input}, output: {input} }}, context_window: 1000000");
+    let gateway = pool(&[(&dear, &price(5)), (&cheap, &price(1))], ", policy: cheapest");
+    for _ in 0..4 {
+        let answer = ask(&gateway);
+        assert_eq!(lane(&answer), "b");
+        assert!(
+            answer.header("x-busbar-policy").unwrap().contains("dollars expected"),
+            "{:?}",
+            answer.headers
+        );
+    }
+    let gateway = pool(&[(&small, ", context_window: 500"), (&dear, ", context_window: 100000")], "");
+    let message = |words: usize| format!(r#"{{"role":"user","content":"{}"}}"#, "word ".repeat(words));
+    let large = || turn(&gateway, "k", &[], &message(2000));
+    for _ in 0..4 {
+        assert_eq!(lane(&large()), "b");
+    }
+    let served: std::collections::BTreeSet<_> =
+        (0..2).map(|_| lane(&turn(&gateway, "k", &[], &message(10))).to_owned()).collect();
+    assert_eq!(served.len(), 2, "what fits goes to both");
+}
