@@ -1,6 +1,7 @@
 //! Imports provider schemas, generates wire types and maps, and checks that both are current.
 
 pub mod diff;
+pub mod drift;
 mod emit;
 pub mod fates;
 pub mod generate;

@@ -5,13 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use busbar_codegen::diff::diff;
+use busbar_codegen::diff::{Change, diff};
+use busbar_codegen::drift::{Drift, Moved};
 use busbar_codegen::import::{Extras, import, keep_names, overlay::Overlay, read_document, sdk};
 use busbar_codegen::leaves::leaves;
 use busbar_codegen::map::Map;
 use busbar_codegen::schema::{Def, PROTOCOLS, Schema};
 use busbar_codegen::{fates, generate};
 use clap::{Parser, Subcommand};
+use serde_json::Value;
 
 /// Imports provider schemas, generates wire types and maps, and checks that both are current.
 #[derive(Debug, Parser)]
@@ -36,6 +38,13 @@ enum Command {
         /// The older document; the committed schema when there is none.
         #[arg(long)]
         from: Option<PathBuf>,
+    },
+    /// Print what the newest releases of the pinned packages change, of all protocols or some; exits with 0 when
+    /// nothing, 1 when something, 2 on an error (needs python3 and the package index).
+    Drift {
+        /// Protocol names; all when there are none.
+        #[arg(value_parser = PROTOCOLS)]
+        protocols: Vec<String>,
     },
     /// Print the document that the pinned packages, or other releases of them, amount to (needs python3).
     Document {
@@ -107,6 +116,7 @@ fn run(cli: Cli) -> Result<ExitCode> {
             run_import(root, &protocol, document.as_deref(), fresh)
         }
         Command::Diff { protocol, newer, from } => run_diff(root, &protocol, &newer, from.as_deref()),
+        Command::Drift { protocols } => run_drift(root, &protocols),
         Command::Document { protocol, package } => run_document(root, &protocol, &package),
         Command::ClosureReport { protocol, document } => run_closure_report(root, &protocol, &document),
     }
@@ -137,27 +147,60 @@ fn run_import(root: &Path, protocol: &str, document: Option<&Path>, fresh: bool)
 }
 
 fn run_diff(root: &Path, protocol: &str, newer: &Path, from: Option<&Path>) -> Result<ExitCode> {
+    let newer = read_document(newer)?;
+    let from = from.map(read_document).transpose()?;
+    let changes = changes(root, protocol, &newer, from.as_ref())?;
+    for change in &changes {
+        print(&change.to_string());
+    }
+    Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What a newer document changes, of an older one or else of the committed schema.
+fn changes(root: &Path, protocol: &str, newer: &Value, from: Option<&Value>) -> Result<Vec<Change>> {
     let dir = root.join("schemas").join(protocol);
     let committed = Schema::load(&dir.join("schema.json"))?;
     // Both take the committed names, which are the ones that the map speaks of.
-    let read = |path: &Path| -> Result<Schema> {
+    let read = |document: &Value| -> Result<Schema> {
         let overlay = Overlay::load(&dir.join("overlay.json"))?;
-        let mut schema = import(protocol, &read_document(path)?, &Extras { overlay, ..Extras::default() })?;
+        let mut schema = import(protocol, document, &Extras { overlay, ..Extras::default() })?;
         keep_names::run(&mut schema, &committed);
         Ok(schema)
     };
     let newer = read(newer)?;
     let older = match from {
-        Some(path) => read(path)?,
+        Some(document) => read(document)?,
         None => committed.clone(),
     };
     let map = dir.join("map.toml");
     let fateless = if map.exists() { fateless(&mut Map::load(&map)?, &newer)? } else { BTreeSet::new() };
-    let changes = diff(&older, &newer, &fateless);
-    for change in &changes {
-        print(&change.to_string());
+    Ok(diff(&older, &newer, &fateless))
+}
+
+fn run_drift(root: &Path, protocols: &[String]) -> Result<ExitCode> {
+    let mut still = true;
+    for protocol in
+        PROTOCOLS.into_iter().filter(|it| protocols.is_empty() || protocols.iter().any(|own| own == it))
+    {
+        let mut packages = pinned(root, protocol)?.packages;
+        let mut moved = Vec::new();
+        let pins = packages.clone();
+        for package in packages.iter_mut().filter(|package| package.name != sdk::WRITER) {
+            let newest = sdk::newest(root, &pins, &package.name)?;
+            if newest != package.version {
+                let pinned = std::mem::replace(&mut package.version, newest.clone());
+                moved.push(Moved { name: package.name.clone(), pinned, newest });
+            }
+        }
+        let changes = if moved.is_empty() {
+            Vec::new()
+        } else {
+            changes(root, protocol, &sdk::document(root, protocol, &packages)?, None)?
+        };
+        still &= moved.is_empty();
+        print(Drift { protocol: protocol.to_owned(), moved, changes }.report().trim_end());
     }
-    Ok(if changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if still { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn run_document(root: &Path, protocol: &str, releases: &[String]) -> Result<ExitCode> {

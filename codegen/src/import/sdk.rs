@@ -42,6 +42,9 @@ pub struct Older {
     pub keep: BTreeSet<String>,
 }
 
+/// The package that writes the JSON Schema: pinned with the others, and none of a provider's.
+pub const WRITER: &str = "pydantic";
+
 /// Reads `schemas/sources.toml`: pins by protocol.
 pub fn pins(root: &Path) -> Result<BTreeMap<String, Pins>> {
     let path = root.join("schemas").join("sources.toml");
@@ -56,6 +59,30 @@ pub fn document(root: &Path, protocol: &str, packages: &[Package]) -> Result<Val
     let script = root.join("codegen").join("scripts").join("sdk_schema.py");
     let output = run(Command::new(python).arg(script).arg(protocol))?;
     serde_json::from_slice(&output).context("the script's document")
+}
+
+/// The newest release of a package that is no pre-release, as the package index of `pip` has it.
+pub fn newest(root: &Path, packages: &[Package], name: &str) -> Result<String> {
+    #[derive(Deserialize)]
+    struct Report {
+        install: Vec<Install>,
+    }
+    #[derive(Deserialize)]
+    struct Install {
+        metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        version: String,
+    }
+    let python = environment(root, packages)?;
+    let output = run(Command::new(python)
+        .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps"])
+        .args(["--dry-run", "--ignore-installed", "--report", "-"])
+        .arg(name))?;
+    let report: Report = serde_json::from_slice(&output).context("pip's report")?;
+    let found = report.install.into_iter().next();
+    Ok(found.with_context(|| format!("no release of {name}"))?.metadata.version)
 }
 
 /// The environment's interpreter; made when it is not there. Its name says the pins, so a changed pin makes
