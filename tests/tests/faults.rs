@@ -83,6 +83,10 @@ const AFTER: [&str; 14] = [
 /// What is odd and harmless.
 const HARMLESS: [&str; 4] = ["drip:1ms:64", "mislabel", "wait:20ms", "hold:20ms"];
 
+/// What fails, or does not, after a while.
+const SLOW: [&str; 4] =
+    ["wait:300ms", "wait:300ms+status:503", "hold:300ms+cut:start", "hold:300ms+error:middle"];
+
 /// What no script can play: nobody listens, and one that does not speak TLS.
 const OUTSIDE: [&str; 2] = ["refused", "tls"];
 
@@ -107,7 +111,7 @@ impl Case {
     }
 
     fn is_after(&self) -> bool {
-        self.streamed && AFTER.contains(&self.fault())
+        self.streamed && (AFTER.contains(&self.fault()) || self.fault().ends_with("middle"))
     }
 
     fn name(&self) -> String {
@@ -117,7 +121,7 @@ impl Case {
 }
 
 fn all() -> Vec<&'static str> {
-    [&BEFORE[..], &AFTER, &HARMLESS, &OUTSIDE].concat()
+    [&BEFORE[..], &AFTER, &HARMLESS, &SLOW, &OUTSIDE].concat()
 }
 
 fn cases() -> Vec<Case> {
@@ -135,7 +139,7 @@ fn cases() -> Vec<Case> {
 }
 
 /// A provider that is well, for each protocol; and for each case a provider, its model and a pool of both.
-fn config(simulator: SocketAddr, dead: SocketAddr, cases: &[Case]) -> Result<String> {
+fn config(simulator: SocketAddr, dead: SocketAddr, keep_alive: &str, cases: &[Case]) -> Result<String> {
     let provider = |name: &str, dialect: Dialect, base: &str, more: &str| {
         format!(
             "  {name}: {{ protocol: {}, base_url: \"{base}{}\", api_key_env: TEST_PROVIDER_KEY, region: us-east-1{more} }}\n",
@@ -165,7 +169,7 @@ fn config(simulator: SocketAddr, dead: SocketAddr, cases: &[Case]) -> Result<Str
         )?;
     }
     Ok(format!(
-        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\nproviders:\n{providers}models:\n{models}pools:\n{pools}"
+        "listen: 127.0.0.1:0\nadmin: {{ listen: 127.0.0.1:0 }}\nlimits: {{ keep_alive: {keep_alive} }}\nproviders:\n{providers}models:\n{models}pools:\n{pools}"
     ))
 }
 
@@ -191,16 +195,27 @@ fn judge(case: &Case, answer: &Answer, right: &str) -> Result<()> {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "the matrix is for who runs it")]
 fn every_fault_is_made_good_or_told() {
+    play("15s", cases());
+}
+
+/// The heads of the streams have long been sent when these fail.
+#[test]
+fn what_fails_behind_a_head_is_made_good_or_told() {
+    let is_slow = |case: &Case| case.fault().starts_with("silence") || SLOW.contains(&case.fault());
+    play("100ms", cases().into_iter().filter(|case| case.streamed && is_slow(case)).collect());
+}
+
+#[expect(clippy::print_stdout, reason = "the matrix is for who runs it")]
+fn play(keep_alive: &str, cases: Vec<Case>) {
     let faults = all();
     let mut lanes: Vec<String> =
         (0..faults.len() - OUTSIDE.len()).map(|at| format!("f{at}-*=then={}", faults[at])).collect();
     lanes.push("tls=then=alert".into());
     let simulator = Simulator::start_with(&lanes).unwrap();
     let dead = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap();
-    let cases = cases();
-    let gateway = Gateway::start(&config(simulator.address, dead, &cases).unwrap()).unwrap();
+    let config = config(simulator.address, dead, keep_alive, &cases).unwrap();
+    let gateway = Gateway::start(&config).unwrap();
     let mut right = BTreeMap::new();
     for client in dialect::ALL {
         for backend in dialect::ALL {

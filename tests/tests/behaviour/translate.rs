@@ -4,7 +4,6 @@
 
 use std::sync::Mutex;
 use std::sync::mpsc::channel;
-use std::time::Duration;
 
 use busbar_tests::dialect::Dialect::{self, Anthropic, OpenaiChat};
 use busbar_tests::gateway::{Gateway, PROVIDER_KEY, UPSTREAM_MODEL, config, model};
@@ -337,14 +336,14 @@ fn a_silent_provider_does_not_cost_the_client_its_connection() {
         let mut connection = Connection::open(gateway.address).unwrap();
         connection.write(&raw(client, &request(client, backend, true))).unwrap();
         upstream.next_request().unwrap();
-        // Before there is content nothing is sent, however long that takes.
-        std::thread::sleep(Duration::from_millis(200));
-        go.send(()).unwrap();
         let ping =
             if client == Anthropic { "event: ping\ndata: {\"type\":\"ping\"}\n\n" } else { ": ping\n" };
+        // Before there is content, and within it.
         let said = connection.read_until(ping).unwrap();
-        let begun = said.find("na").expect("content comes before any sign of life");
-        assert!(!said[..begun].contains(ping), "{said}");
+        assert!(said.starts_with("HTTP/1.1 200 OK\r\n") && !said.contains("data: {\"id\""), "{said}");
+        connection.read_until(ping).unwrap();
+        go.send(()).unwrap();
+        connection.read_until("na").unwrap();
         connection.read_until(ping).unwrap();
         go.send(()).unwrap();
         let last = if client == OpenaiChat { "data: [DONE]\n\n" } else { "{\"type\":\"message_stop\"}\n\n" };
