@@ -31,6 +31,8 @@ FINISH = {
     "STOP_SEQUENCE": "sequence",
     "MAX_TOKENS": "length",
     "TOOL_CALL": "calls",
+    # The only word it has for an answer that was filtered; one that failed comes with the error.
+    "ERROR": "refusal",
     "ERROR_TOXIC": "refusal",
 }
 
@@ -129,7 +131,7 @@ def gather(events: Any) -> tuple[cohere.AssistantMessageResponse, str | None, co
             case "tool-call-delta":
                 calls[event.index]["function"]["arguments"] += message.tool_calls.function.arguments or ""
             case "message-end":
-                if event.delta.finish_reason == "ERROR":
+                if event.delta.error:
                     raise Broken(event.delta.error)
                 whole.finish, whole.usage = event.delta.finish_reason, event.delta.usage
     content = [block for _, block in sorted(whole.blocks.items())]
