@@ -68,7 +68,7 @@ impl State {
 pub enum Outcome {
     /// It was answered.
     Success {
-        /// How long the lane took, by the measure that [`Slow::after`] is meant in.
+        /// How long the lane took, by the measure that [`Slow::after`](super::Slow::after) is meant in.
         took: Duration,
     },
     /// It failed by the lane's own doing.

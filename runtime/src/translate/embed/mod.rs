@@ -1,6 +1,6 @@
 //! Embeddings, between the APIs that have them: OpenAI's, Gemini's and Cohere's.
 //!
-//! A request is read into [`Asked`], which knows no API, and written from it; an answer is vectors and a count.
+//! A request is read into `Asked`, which knows no API, and written from it; an answer is vectors and a count.
 //! What a target has no word for is reported, and what would give other vectors than were asked for is refused.
 
 mod answer;
