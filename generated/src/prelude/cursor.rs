@@ -14,8 +14,8 @@ use super::{Json, Text, WireError};
 /// Objects and arrays inside each other, at most, in a typed part of a document.
 pub(crate) const MAX_DEPTH: u8 = 96;
 
-/// Bytes of a string that are looked at one by one.
-const SHORT: usize = 24;
+/// Bytes at the beginning of a string that are looked at a word at a time.
+const SHORT: usize = 32;
 
 /// A text that serde_json has accepted as one JSON value.
 #[derive(Debug, Clone, Copy)]
@@ -128,13 +128,15 @@ impl<'a> Cursor<'a> {
     }
 
     /// Takes a string and gives what is between its quotes, escapes as they are.
-    pub(crate) fn string(&mut self) -> Result<&'a str, WireError> {
+    pub(crate) fn string(&mut self) -> Result<Text<'a>, WireError> {
         if self.peek() != Some(b'"') {
             return Err(self.expected("a string"));
         }
         let start = self.at + 1;
-        self.at = self.string_end(start)?;
-        self.text.get(start..self.at - 1).ok_or_else(broken)
+        let (end, bare) = self.string_end(start)?;
+        self.at = end;
+        let text = self.text.get(start..end - 1).ok_or_else(broken)?;
+        Ok(if bare { Text::bare(text) } else { Text::escaped(text) })
     }
 
     /// Takes any value as it is written.
@@ -142,7 +144,7 @@ impl<'a> Cursor<'a> {
         let kind = self.kind()?;
         let start = self.at;
         match kind {
-            Kind::String => self.at = self.string_end(start + 1)?,
+            Kind::String => (self.at, _) = self.string_end(start + 1)?,
             Kind::Object | Kind::Array => self.skip_nested()?,
             _ => {
                 let rest = self.text.as_bytes().get(start..).unwrap_or_default();
@@ -168,7 +170,7 @@ impl<'a> Cursor<'a> {
             return Ok(());
         }
         loop {
-            let key = Text::escaped(self.string()?);
+            let key = self.string()?;
             self.take(b':')?;
             f(self, key)?;
             match self.next_byte()? {
@@ -221,15 +223,11 @@ impl<'a> Cursor<'a> {
             return Ok(None);
         }
         loop {
-            let key = Text::escaped(ahead.string()?);
+            let key = ahead.string()?;
             ahead.take(b':')?;
             if key == *name {
                 let is_string = ahead.kind()? == Kind::String;
-                return if is_string {
-                    ahead.string().map(|tag| Some(Text::escaped(tag).into_decoded()))
-                } else {
-                    Ok(None)
-                };
+                return if is_string { ahead.string().map(|tag| Some(tag.into_decoded())) } else { Ok(None) };
             }
             ahead.raw()?;
             if ahead.next_byte()? != b',' {
@@ -275,28 +273,31 @@ impl<'a> Cursor<'a> {
         if self.next_byte()? == byte { Ok(()) } else { Err(broken()) }
     }
 
-    /// The position after the closing quote of a string whose content starts at `from`.
+    /// The position after the closing quote of a string whose content starts at `from`, and whether it is known
+    /// to have no escapes.
     ///
-    /// Looks for quotes alone and then back for what escapes them: a prompt has an escape on every line,
-    /// and stopping at each would cost more than the search.
-    fn string_end(&self, from: usize) -> Result<usize, WireError> {
+    /// A long one is searched for quotes alone and then back for what escapes them: a prompt has an escape on every
+    /// line, and stopping at each would cost more than the search.
+    fn string_end(&self, from: usize) -> Result<(usize, bool), WireError> {
         let bytes = self.text.as_bytes();
-        // Names and tags are short: a look at each byte is over before a vector search has begun.
-        for (length, byte) in bytes.get(from..).ok_or_else(broken)?.iter().take(SHORT).enumerate() {
-            match byte {
-                b'"' => return Ok(from + length + 1),
-                b'\\' => break,
-                _ => {}
+        let mut at = from;
+        // Names and tags are short: they are over before a vector search has begun.
+        while at < from + SHORT
+            && let Some(word) = bytes.get(at..).and_then(|rest| rest.first_chunk())
+        {
+            match quote_or_escape(*word) {
+                None => at += word.len(),
+                Some(place) if word[place] == b'"' => return Ok((at + place + 1, true)),
+                Some(_) => break,
             }
         }
-        let mut at = from;
         loop {
             let rest = bytes.get(at..).ok_or_else(broken)?;
             let quote = at + memchr::memchr(b'"', rest).ok_or_else(broken)?;
             let escapes = bytes[from..quote].iter().rev().take_while(|byte| **byte == b'\\').count();
             at = quote + 1;
             if escapes.is_multiple_of(2) {
-                return Ok(at);
+                return Ok((at, false));
             }
         }
     }
@@ -307,7 +308,7 @@ impl<'a> Cursor<'a> {
         loop {
             match bytes.get(self.at).ok_or_else(broken)? {
                 b'"' => {
-                    self.at = self.string_end(self.at + 1)?;
+                    (self.at, _) = self.string_end(self.at + 1)?;
                     continue;
                 }
                 b'{' | b'[' => open += 1,
@@ -323,6 +324,17 @@ impl<'a> Cursor<'a> {
             self.at += 1;
         }
     }
+}
+
+/// Where the first quote or backslash of a word is.
+fn quote_or_escape(word: [u8; 8]) -> Option<usize> {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHS: u64 = u64::from_ne_bytes([0x80; 8]);
+    let word = u64::from_le_bytes(word);
+    // The lowest bit that is left stands for a byte that is 0; those above it may be wrong.
+    let zeros = |word: u64| word.wrapping_sub(ONES) & !word & HIGHS;
+    let hits = zeros(word ^ (ONES * u64::from(b'"'))) | zeros(word ^ (ONES * u64::from(b'\\')));
+    (hits != 0).then(|| hits.trailing_zeros() as usize / 8)
 }
 
 /// Cannot happen on a checked document; an error rather than a panic all the same.
@@ -355,6 +367,29 @@ mod tests {
             let mut seen = Vec::new();
             cursor(&text).array(|c, _| c.raw().map(|raw| seen.push(raw.to_owned()))).unwrap();
             assert_eq!(seen, [value, "2"]);
+        }
+    }
+
+    #[test]
+    fn strings_end_where_they_end_at_any_length_and_offset() {
+        for length in 0..70 {
+            for special in ["", "\\\"", "\\\\", "\\u00e9", "\u{e9}"] {
+                for place in [0, length / 2, length] {
+                    let mut content = "x".repeat(length);
+                    content.insert_str(place, special);
+                    let text = format!("[\"{content}\",{}1]", " ".repeat(length % 9));
+                    let mut c = cursor(&text);
+                    c.enter().unwrap();
+                    let string = c.string().unwrap();
+                    let mut written = Vec::new();
+                    string.write(&mut written);
+                    assert_eq!(written, format!("\"{content}\"").into_bytes());
+                    let decoded: String = serde_json::from_str(&format!("\"{content}\"")).unwrap();
+                    assert_eq!(string, decoded.as_str());
+                    assert_eq!(string, Text::plain(decoded));
+                    assert_eq!(c.next_byte().unwrap(), b',');
+                }
+            }
         }
     }
 

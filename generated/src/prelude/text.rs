@@ -16,6 +16,8 @@ enum Inner<'a> {
     Escaped(Cow<'a, str>),
     /// Plain characters.
     Plain(Cow<'a, str>),
+    /// Plain characters, none of which JSON escapes: the same in both forms.
+    Bare(&'a str),
 }
 
 impl<'a> Text<'a> {
@@ -29,6 +31,11 @@ impl<'a> Text<'a> {
         Self(Inner::Escaped(text.into()))
     }
 
+    /// What stands between the quotes of a valid JSON string without escapes.
+    pub(crate) fn bare(text: &'a str) -> Self {
+        Self(Inner::Bare(text))
+    }
+
     /// The characters. Borrows when there is nothing to unescape.
     ///
     /// A lone surrogate escape, which JSON allows and UTF-8 does not, reads as U+FFFD; it is still
@@ -36,6 +43,7 @@ impl<'a> Text<'a> {
     pub fn decode(&self) -> Cow<'_, str> {
         match &self.0 {
             Inner::Plain(text) => Cow::Borrowed(text),
+            Inner::Bare(text) => Cow::Borrowed(text),
             Inner::Escaped(text) => unescape(text),
         }
     }
@@ -44,6 +52,7 @@ impl<'a> Text<'a> {
     pub fn into_decoded(self) -> Cow<'a, str> {
         match self.0 {
             Inner::Plain(text) => text,
+            Inner::Bare(text) => Cow::Borrowed(text),
             Inner::Escaped(Cow::Borrowed(text)) => unescape(text),
             Inner::Escaped(Cow::Owned(text)) => Cow::Owned(unescape(&text).into_owned()),
         }
@@ -53,6 +62,7 @@ impl<'a> Text<'a> {
     pub fn is_empty(&self) -> bool {
         match &self.0 {
             Inner::Plain(text) | Inner::Escaped(text) => text.is_empty(),
+            Inner::Bare(text) => text.is_empty(),
         }
     }
 
@@ -60,6 +70,7 @@ impl<'a> Text<'a> {
     pub fn is_blank(&self) -> bool {
         match &self.0 {
             Inner::Plain(text) => text.trim_start().is_empty(),
+            Inner::Bare(text) => text.trim_start().is_empty(),
             Inner::Escaped(text) => match text.trim_start().as_bytes() {
                 [] => true,
                 [b'\\', b'n' | b't' | b'r' | b'f' | b'u', ..] => unescape(text).trim_start().is_empty(),
@@ -72,6 +83,7 @@ impl<'a> Text<'a> {
     pub fn starts_with(&self, start: &str) -> bool {
         match &self.0 {
             Inner::Plain(text) => text.starts_with(start),
+            Inner::Bare(text) => text.starts_with(start),
             Inner::Escaped(text) => {
                 text.starts_with(start)
                     || (text.as_bytes().iter().take(start.len()).any(|b| *b == b'\\')
@@ -84,6 +96,7 @@ impl<'a> Text<'a> {
     pub fn written_len(&self) -> usize {
         match &self.0 {
             Inner::Plain(text) | Inner::Escaped(text) => text.len(),
+            Inner::Bare(text) => text.len(),
         }
     }
 
@@ -97,6 +110,7 @@ impl<'a> Text<'a> {
             Inner::Escaped(Cow::Borrowed(text)) => {
                 text.split_once(separator).map(|(a, b)| (Self::escaped(a), Self::escaped(b)))
             }
+            Inner::Bare(text) => text.split_once(separator).map(|(a, b)| (Self::bare(a), Self::bare(b))),
             Inner::Plain(Cow::Owned(text)) => text
                 .split_once(separator)
                 .map(|(a, b)| (Self::plain(a.to_owned()), Self::plain(b.to_owned()))),
@@ -111,6 +125,7 @@ impl<'a> Text<'a> {
         Text(match &self.0 {
             Inner::Plain(text) => Inner::Plain(Cow::Borrowed(text)),
             Inner::Escaped(text) => Inner::Escaped(Cow::Borrowed(text)),
+            Inner::Bare(text) => Inner::Bare(text),
         })
     }
 
@@ -119,26 +134,28 @@ impl<'a> Text<'a> {
         match self.0 {
             Inner::Plain(text) => Text(Inner::Plain(Cow::Owned(text.into_owned()))),
             Inner::Escaped(text) => Text(Inner::Escaped(Cow::Owned(text.into_owned()))),
+            Inner::Bare(text) => Text(Inner::Plain(Cow::Owned(text.to_owned()))),
         }
     }
 
     /// Appends the JSON string, quotes included.
     pub fn write(&self, out: &mut Vec<u8>) {
-        match &self.0 {
-            Inner::Escaped(text) => {
-                out.reserve(text.len() + 2);
-                out.push(b'"');
-                out.extend_from_slice(text.as_bytes());
-                out.push(b'"');
-            }
-            Inner::Plain(text) => super::wire::write_str(text, out),
-        }
+        let written: &str = match &self.0 {
+            Inner::Escaped(text) => text,
+            Inner::Bare(text) => text,
+            Inner::Plain(text) => return super::wire::write_str(text, out),
+        };
+        out.reserve(written.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(written.as_bytes());
+        out.push(b'"');
     }
 
     /// Appends `self` to the text of a JSON string that is being written (no quotes).
     pub fn write_inner(&self, out: &mut Vec<u8>) {
         match &self.0 {
             Inner::Escaped(text) => out.extend_from_slice(text.as_bytes()),
+            Inner::Bare(text) => out.extend_from_slice(text.as_bytes()),
             Inner::Plain(text) => {
                 let start = out.len();
                 super::wire::write_str(text, out);
@@ -201,6 +218,7 @@ impl PartialEq for Text<'_> {
     fn eq(&self, other: &Self) -> bool {
         match (&self.0, &other.0) {
             (Inner::Plain(a), Inner::Plain(b)) => a == b,
+            (Inner::Bare(a), Inner::Bare(b)) => a == b,
             (Inner::Escaped(a), Inner::Escaped(b)) if a == b => true,
             _ => self.decode() == other.decode(),
         }
@@ -213,6 +231,7 @@ impl PartialEq<str> for Text<'_> {
     fn eq(&self, other: &str) -> bool {
         match &self.0 {
             Inner::Plain(text) => text == other,
+            Inner::Bare(text) => *text == other,
             // An escape is at most six bytes for one; a longer text need not be read to know.
             Inner::Escaped(text) => text.len() <= 6 * other.len() && unescape(text) == other,
         }

@@ -195,7 +195,7 @@ impl<'a, T: KeyedForm<'a>> Wire<'a> for Keyed<'a, T> {
 
 impl<'a> Wire<'a> for Text<'a> {
     fn read(cursor: &mut Cursor<'a>) -> Result<Self, WireError> {
-        cursor.string().map(Text::escaped)
+        cursor.string()
     }
 
     fn write(&self, out: &mut Vec<u8>) {
@@ -235,8 +235,8 @@ impl<'a> Wire<'a> for Int64<'a> {
         match cursor.kind()? {
             Kind::Number => cursor.raw().map(|raw| Self(Num::borrowed(raw))),
             Kind::String => {
-                let raw = cursor.clone().string()?;
-                if raw.is_empty() || !raw.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) {
+                let digits = cursor.clone().raw()?.trim_matches('"');
+                if digits.is_empty() || !digits.trim_start_matches('-').bytes().all(|b| b.is_ascii_digit()) {
                     return Err(WireError::new("expected an integer, found another string"));
                 }
                 cursor.raw().map(|raw| Self(Num::borrowed(raw)))
