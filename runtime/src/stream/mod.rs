@@ -3,6 +3,7 @@
 //! [`Transcoder`] is the translate lane's stream: decoder, reader, shaper, writer, one after the other, without
 //! I/O and without a clock. Any chunking of the bytes gives the same output.
 
+mod counted;
 pub mod event_stream;
 mod fault;
 mod frame;

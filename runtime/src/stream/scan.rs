@@ -3,15 +3,24 @@
 //! Nothing is parsed but the few small objects that are looked for. A quoted word cannot occur inside a JSON
 //! string, where its quotes would be escaped, so a search for bytes finds members and values alone.
 
-use memchr::memmem;
-use serde::Deserialize;
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
 use serde_json::Value;
 
-use super::Counts;
+use super::{Counts, counted};
 use crate::Protocol;
 
 /// Bytes that are kept of a line, or of a body, that goes on; counts stand near its end.
 const MAX_TAIL: usize = 64 << 10;
+
+/// A search for a word, made ready once.
+macro_rules! word {
+    ($word:literal) => {{
+        static WORD: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new($word));
+        &*WORD
+    }};
+}
 
 /// Watches one answer go by.
 #[derive(Debug)]
@@ -99,14 +108,18 @@ impl Scanner {
         if bytes.is_empty() {
             return;
         }
-        let name: &[u8] = if self.protocol == Protocol::Gemini { b"\"usageMetadata\"" } else { b"\"usage\"" };
+        let name =
+            if self.protocol == Protocol::Gemini { word!("\"usageMetadata\"") } else { word!("\"usage\"") };
         // Cohere's answers that are no chat have their counts there.
-        let beside = values(bytes, b"\"meta\"").filter(|_| self.protocol == Protocol::Cohere);
-        for value in beside.chain(values(bytes, name)).filter(|value| value.first() == Some(&b'{')) {
-            // The rest of the line follows the object; a deserializer stops where the object ends.
-            let mut parser = serde_json::Deserializer::from_slice(value);
-            if let Ok(usage) = Value::deserialize(&mut parser) {
-                let counts = read(self.protocol, &usage);
+        let beside = (self.protocol == Protocol::Cohere).then(|| values(bytes, word!("\"meta\"")));
+        for value in beside
+            .into_iter()
+            .flatten()
+            .chain(values(bytes, name))
+            .filter(|value| value.first() == Some(&b'{'))
+        {
+            // The rest of the line follows the object; it is read up to where it ends.
+            if let Some(counts) = counted::read(self.protocol, value) {
                 if self.protocol == Protocol::Anthropic {
                     self.counts.overlay(&counts);
                 } else if counts != Counts::default() {
@@ -114,42 +127,46 @@ impl Scanner {
                 }
             }
         }
-        let word = |word: &[u8]| memmem::find(bytes, word).is_some();
-        let says = |name: &[u8], start: &[u8]| values(bytes, name).any(|value| value.starts_with(start));
+        let has = |word: &Finder<'_>| word.find(bytes).is_some();
+        let says =
+            |name: &Finder<'_>, start: &[u8]| values(bytes, name).any(|value| value.starts_with(start));
         let mut seen = self.seen;
         match self.protocol {
             Protocol::OpenaiChat => {
-                seen.complete |= says(b"\"finish_reason\"", b"\"");
-                seen.failed |= leads(bytes, b"\"error\"");
-                seen.content = seen.content || bytes.split(|byte| *byte == b'\n').any(chunk_has_content);
+                seen.complete |= says(word!("\"finish_reason\""), b"\"");
+                seen.failed |= leads(bytes, word!("\"error\""));
+                seen.content =
+                    seen.content || self.lines && bytes.split(|byte| *byte == b'\n').any(chunk_has_content);
             }
             Protocol::OpenaiResponses => {
-                seen.complete |= word(b"\"response.completed\"") || word(b"\"response.incomplete\"");
-                seen.complete |= !self.lines && says(b"\"status\"", b"\"completed\"");
-                seen.failed |= word(b"\"response.failed\"") || says(b"\"type\"", b"\"error\"");
-                seen.content |= word(b".delta\"") || word(b"\"response.output_item.done\"");
+                seen.complete |=
+                    has(word!("\"response.completed\"")) || has(word!("\"response.incomplete\""));
+                seen.complete |= !self.lines && says(word!("\"status\""), b"\"completed\"");
+                seen.failed |= has(word!("\"response.failed\"")) || says(word!("\"type\""), b"\"error\"");
+                seen.content |= has(word!(".delta\"")) || has(word!("\"response.output_item.done\""));
             }
             Protocol::Anthropic => {
-                seen.complete |= word(b"\"message_stop\"");
-                seen.complete |= !self.lines && says(b"\"stop_reason\"", b"\"");
-                seen.failed |= says(b"\"type\"", b"\"error\"");
-                seen.content |= word(b"\"content_block_delta\"") || says(b"\"stop_reason\"", b"\"");
+                seen.complete |= has(word!("\"message_stop\""));
+                seen.complete |= !self.lines && says(word!("\"stop_reason\""), b"\"");
+                seen.failed |= says(word!("\"type\""), b"\"error\"");
+                seen.content |=
+                    has(word!("\"content_block_delta\"")) || says(word!("\"stop_reason\""), b"\"");
             }
             Protocol::Gemini => {
-                seen.complete |= says(b"\"finishReason\"", b"\"");
-                seen.failed |= leads(bytes, b"\"error\"");
-                seen.content |= word(b"\"parts\"") || seen.complete;
+                seen.complete |= says(word!("\"finishReason\""), b"\"");
+                seen.failed |= leads(bytes, word!("\"error\""));
+                seen.content |= has(word!("\"parts\"")) || seen.complete;
             }
             Protocol::Bedrock => {
-                seen.complete |= word(b"messageStop") || says(b"\"stopReason\"", b"\"");
-                seen.failed |= word(b":exception-type");
-                seen.content |= word(b"contentBlockDelta");
+                seen.complete |= has(word!("messageStop")) || says(word!("\"stopReason\""), b"\"");
+                seen.failed |= has(word!(":exception-type"));
+                seen.content |= has(word!("contentBlockDelta"));
             }
             Protocol::Cohere => {
-                seen.complete |= word(b"\"message-end\"");
-                seen.complete |= !self.lines && says(b"\"finish_reason\"", b"\"");
-                seen.failed |= says(b"\"finish_reason\"", b"\"ERROR");
-                seen.content |= word(b"-delta\"") || word(b"\"tool-call-start\"") || seen.complete;
+                seen.complete |= has(word!("\"message-end\""));
+                seen.complete |= !self.lines && says(word!("\"finish_reason\""), b"\"");
+                seen.failed |= says(word!("\"finish_reason\""), b"\"ERROR");
+                seen.content |= has(word!("-delta\"")) || has(word!("\"tool-call-start\"")) || seen.complete;
             }
         }
         self.seen = seen;
@@ -157,16 +174,16 @@ impl Scanner {
 }
 
 /// What follows each member of this name; `name` with its quotes.
-fn values<'b>(bytes: &'b [u8], name: &'b [u8]) -> impl Iterator<Item = &'b [u8]> {
-    memmem::find_iter(bytes, name).filter_map(move |at| {
-        let after = bytes.get(at + name.len()..)?.trim_ascii_start();
+fn values<'b>(bytes: &'b [u8], name: &'b Finder<'_>) -> impl Iterator<Item = &'b [u8]> {
+    name.find_iter(bytes).filter_map(move |at| {
+        let after = bytes.get(at + name.needle().len()..)?.trim_ascii_start();
         after.strip_prefix(b":").map(<[u8]>::trim_ascii_start)
     })
 }
 
 /// Whether a member is the first one of a document.
-fn leads(bytes: &[u8], name: &[u8]) -> bool {
-    memmem::find_iter(bytes, name).any(|at| {
+fn leads(bytes: &[u8], name: &Finder<'_>) -> bool {
+    name.find_iter(bytes).any(|at| {
         let before = bytes[..at].trim_ascii_end();
         let before = before.strip_suffix(b"{").map(<[u8]>::trim_ascii_end);
         before.is_some_and(|before| before.is_empty() || before.ends_with(b"data:") || before.ends_with(b"["))
@@ -189,83 +206,6 @@ fn chunk_has_content(line: &[u8]) -> bool {
         delta.is_some_and(|delta| delta.iter().any(|(name, value)| name != "role" && says(value)))
             || choice.get("finish_reason").is_some_and(says)
     })
-}
-
-/// The counts of a usage object in a protocol's own words.
-fn read(protocol: Protocol, usage: &Value) -> Counts {
-    let at = |path: &str| usage.pointer(path).and_then(Value::as_u64);
-    let mut counts = match protocol {
-        Protocol::OpenaiChat => Counts {
-            // What is beside chat, pictures and transcripts, counts in other words.
-            input: at("/prompt_tokens").or(at("/input_tokens")),
-            cache_read: at("/prompt_tokens_details/cached_tokens").or(at("/prompt_cache_hit_tokens")),
-            cache_write: at("/prompt_tokens_details/cache_write_tokens"),
-            output: at("/completion_tokens").or(at("/output_tokens")),
-            reasoning: at("/completion_tokens_details/reasoning_tokens"),
-            audio_input: at("/prompt_tokens_details/audio_tokens"),
-            audio_output: at("/completion_tokens_details/audio_tokens"),
-            accepted_prediction: at("/completion_tokens_details/accepted_prediction_tokens"),
-            rejected_prediction: at("/completion_tokens_details/rejected_prediction_tokens"),
-            total: at("/total_tokens"),
-            ..Counts::default()
-        },
-        Protocol::OpenaiResponses => Counts {
-            input: at("/input_tokens"),
-            cache_read: at("/input_tokens_details/cached_tokens"),
-            output: at("/output_tokens"),
-            reasoning: at("/output_tokens_details/reasoning_tokens"),
-            total: at("/total_tokens"),
-            ..Counts::default()
-        },
-        Protocol::Anthropic => Counts {
-            fresh_input: at("/input_tokens"),
-            cache_read: at("/cache_read_input_tokens"),
-            cache_write: at("/cache_creation_input_tokens"),
-            cache_write_5m: at("/cache_creation/ephemeral_5m_input_tokens"),
-            cache_write_1h: at("/cache_creation/ephemeral_1h_input_tokens"),
-            output: at("/output_tokens"),
-            reasoning: at("/output_tokens_details/thinking_tokens"),
-            ..Counts::default()
-        },
-        Protocol::Gemini => {
-            let (said, thought) = (at("/candidatesTokenCount"), at("/thoughtsTokenCount"));
-            let (prompt, tools) = (at("/promptTokenCount"), at("/toolUsePromptTokenCount"));
-            Counts {
-                input: add(prompt, tools),
-                cache_read: at("/cachedContentTokenCount"),
-                output: add(said, thought),
-                reasoning: thought,
-                total: at("/totalTokenCount"),
-                ..Counts::default()
-            }
-        }
-        Protocol::Bedrock => Counts {
-            fresh_input: at("/inputTokens"),
-            cache_read: at("/cacheReadInputTokens"),
-            cache_write: at("/cacheWriteInputTokens"),
-            output: at("/outputTokens"),
-            total: at("/totalTokens"),
-            ..Counts::default()
-        },
-        Protocol::Cohere => Counts {
-            input: at("/tokens/input_tokens").or(at("/billed_units/input_tokens")),
-            cache_read: at("/cached_tokens"),
-            output: at("/tokens/output_tokens").or(at("/billed_units/output_tokens")),
-            ..Counts::default()
-        },
-    };
-    if matches!(protocol, Protocol::Anthropic | Protocol::Bedrock) {
-        let apart = counts;
-        counts.overlay(&apart);
-    }
-    counts
-}
-
-fn add(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (None, None) => None,
-        (a, b) => Some(a.unwrap_or(0).saturating_add(b.unwrap_or(0))),
-    }
 }
 
 #[cfg(test)]
