@@ -18,6 +18,10 @@ use busbar::simulator::{self, Simulator};
 use bytes::Bytes;
 use clap::{Parser, Subcommand};
 
+/// A request makes many small allocations that live as long as it does; this one is also the same on every libc.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Stands for the simulator, which an explanation does not call.
 const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8090);
 /// Most model names in the start-up text.

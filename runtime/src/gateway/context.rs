@@ -275,8 +275,9 @@ pub(super) fn excerpt(text: &str, most: usize) -> String {
 fn new_request_id() -> String {
     use std::hash::{BuildHasher, RandomState};
     use std::sync::LazyLock;
-    static BEGIN: LazyLock<u64> = LazyLock::new(|| RandomState::new().hash_one(std::process::id()));
+    static BEGIN: LazyLock<String> =
+        LazyLock::new(|| format!("req_{:016x}", RandomState::new().hash_one(std::process::id())));
     static NEXT: AtomicU64 = AtomicU64::new(1);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("req_{:016x}{number:08x}", *BEGIN)
+    format!("{}{number:08x}", *BEGIN)
 }

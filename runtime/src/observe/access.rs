@@ -4,7 +4,7 @@
 //! each; a worker flushes several times a second.
 
 use std::cell::RefCell;
-use std::io::Write;
+use std::io::Write as _;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -72,7 +72,19 @@ pub struct Record<'a> {
 
 /// The time now, as records have it.
 pub fn now() -> String {
-    format!("{:.3}", jiff::Timestamp::now())
+    thread_local! {
+        /// The last second that was asked for, and its text without the end.
+        static SECOND: RefCell<(i64, String)> = const { RefCell::new((i64::MIN, String::new())) };
+    }
+    let now = jiff::Timestamp::now();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second != now.as_second() {
+            *second = now.as_second();
+            *text = format!("{now:.0}");
+            text.truncate(text.len() - "Z".len());
+        }
+        format!("{text}.{:03}Z", now.subsec_millisecond())
+    })
 }
 
 /// A duration in microseconds.
@@ -93,14 +105,14 @@ thread_local! {
 pub fn record(format: LogFormat, record: &Record<'_>) {
     BUFFER.with_borrow_mut(|buffer| {
         let before = buffer.bytes.len();
-        let written = match format {
-            LogFormat::Json => serde_json::to_writer(&mut buffer.bytes, record).is_ok(),
-            LogFormat::Text => text(&mut buffer.bytes, record).is_ok(),
-        };
-        if !written {
-            buffer.bytes.truncate(before);
-            metrics::count_dropped(1);
-            return;
+        match format {
+            LogFormat::Json if serde_json::to_writer(&mut buffer.bytes, record).is_err() => {
+                buffer.bytes.truncate(before);
+                metrics::count_dropped(1);
+                return;
+            }
+            LogFormat::Json => {}
+            LogFormat::Text => text(&mut buffer.bytes, record),
         }
         buffer.bytes.push(b'\n');
         buffer.records += 1;
@@ -126,10 +138,21 @@ impl Buffer {
 }
 
 /// `time request_id protocol lane status outcome duration`, then what else there is as `name=value`.
-fn text(out: &mut Vec<u8>, record: &Record<'_>) -> std::io::Result<()> {
-    let Record { time, request_id, protocol, status, outcome, .. } = record;
-    let (whole, part) = (record.duration_us / 1000, record.duration_us % 1000);
-    write!(out, "{time} {request_id} {protocol} {status} {outcome} {whole}.{part:03}ms")?;
+fn text(out: &mut Vec<u8>, record: &Record<'_>) {
+    let Record { time, request_id, protocol, outcome, .. } = record;
+    for word in [time.as_str(), request_id, protocol] {
+        out.extend_from_slice(word.as_bytes());
+        out.push(b' ');
+    }
+    number(out, record.status.into());
+    out.push(b' ');
+    out.extend_from_slice(outcome.as_bytes());
+    out.push(b' ');
+    number(out, record.duration_us / 1000);
+    let part = record.duration_us % 1000;
+    out.push(b'.');
+    out.extend([part / 100, part / 10 % 10, part % 10].map(|digit| b'0' + u8::try_from(digit).unwrap_or(0)));
+    out.extend_from_slice(b"ms");
     for (name, value) in [
         ("operation", record.operation),
         ("model", record.model),
@@ -143,26 +166,55 @@ fn text(out: &mut Vec<u8>, record: &Record<'_>) -> std::io::Result<()> {
         if value.is_empty() {
             continue;
         }
+        begin(out, name);
         if value.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'"') {
-            write!(out, " {name}={value}")?;
+            out.extend_from_slice(value.as_bytes());
         } else {
-            write!(out, " {name}={value:?}")?;
+            out.extend_from_slice(format!("{value:?}").as_bytes());
         }
     }
     if record.attempts > 1 {
-        write!(out, " attempts={}", record.attempts)?;
+        begin(out, "attempts");
+        number(out, record.attempts.into());
     }
     for (kind, count) in Tokens::KINDS.into_iter().zip(record.tokens.counts()) {
         if let Some(count) = count {
-            write!(out, " {kind}_tokens={count}")?;
+            out.push(b' ');
+            out.extend_from_slice(kind.as_bytes());
+            out.extend_from_slice(b"_tokens=");
+            number(out, count);
         }
     }
-    write!(out, " in={} out={}", record.bytes_in, record.bytes_out)
+    begin(out, "in");
+    number(out, record.bytes_in);
+    begin(out, "out");
+    number(out, record.bytes_out);
+}
+
+/// ` name=`, and its value follows.
+fn begin(out: &mut Vec<u8>, name: &str) {
+    out.push(b' ');
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'=');
+}
+
+fn number(out: &mut Vec<u8>, number: u64) {
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_to_the_millisecond_and_in_order() {
+        let times: Vec<_> = (0..3).map(|_| now()).collect();
+        assert!(times.is_sorted(), "{times:?}");
+        for time in &times {
+            let read: jiff::Timestamp = time.parse().unwrap();
+            assert_eq!(format!("{read:.3}"), *time);
+        }
+    }
 
     #[test]
     fn a_line_cannot_be_forged() {
@@ -189,7 +241,7 @@ mod tests {
             duration_us: 1_234,
         };
         let mut out = Vec::new();
-        text(&mut out, &record).unwrap();
+        text(&mut out, &record);
         assert_eq!(
             String::from_utf8(out).unwrap(),
             r#"t r cohere 404 refused 1.234ms model="a b\n\"c\"" lane=l blame=client class=not_found input_tokens=7 in=1 out=2"#
