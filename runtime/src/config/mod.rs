@@ -5,6 +5,7 @@ pub mod raw;
 mod resolve;
 mod settings;
 mod units;
+mod values;
 
 use std::path::{Path, PathBuf};
 

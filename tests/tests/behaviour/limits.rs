@@ -2,7 +2,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::Mutex;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::time::{Duration, Instant};
 
 use busbar_tests::dialect::{self, Dialect};
@@ -47,8 +47,9 @@ fn more_requests_than_allowed_are_told_when_to_come_back() {
     assert_eq!(answer.status(), 200, "{}", answer.text());
 }
 
-#[test]
-fn a_model_has_a_limit_of_its_own() {
+/// A gateway in front of a model with these bounds that serves one request already: what lets that one go, and where
+/// its answer comes.
+fn full_model(bounds: &str) -> (Sender<()>, Upstream, Gateway, Connection) {
     let (go, gate) = channel::<()>();
     let gate = Mutex::new(gate);
     let upstream = Upstream::start(move |request, connection| {
@@ -59,7 +60,7 @@ fn a_model_has_a_limit_of_its_own() {
     });
     let config = config(upstream.address, "").replace(
         "openai-chat-model: { provider: openai_chat,",
-        "openai-chat-model: { provider: openai_chat, max_concurrent: 1,",
+        &format!("openai-chat-model: {{ provider: openai_chat, {bounds},"),
     );
     let gateway = Gateway::start(&config).unwrap();
     let body = Dialect::OpenaiChat.request(&model(Dialect::OpenaiChat), false);
@@ -67,6 +68,12 @@ fn a_model_has_a_limit_of_its_own() {
     let mut first = Connection::open(gateway.address).unwrap();
     first.write(&held).unwrap();
     upstream.next_request().unwrap();
+    (go, upstream, gateway, first)
+}
+
+#[test]
+fn a_model_has_a_limit_of_its_own() {
+    let (go, _upstream, gateway, mut first) = full_model("max_concurrent: 1");
     let second = http::send(gateway.address, &chat_request(false)).unwrap();
     assert!(matches!(second.status(), 429 | 503), "{}", second.text());
     assert!(second.header("retry-after").is_some());
@@ -81,24 +88,7 @@ fn a_model_has_a_limit_of_its_own() {
 
 #[test]
 fn a_full_model_is_waited_for_in_turn_by_as_many_as_may() {
-    let (go, gate) = channel::<()>();
-    let gate = Mutex::new(gate);
-    let upstream = Upstream::start(move |request, connection| {
-        if request.text().contains("hold") {
-            gate.lock().unwrap().recv()?;
-        }
-        Ok(connection.write(&upstream::response(200, &[], "{}"))?)
-    });
-    let config = config(upstream.address, "").replace(
-        "openai-chat-model: { provider: openai_chat,",
-        "openai-chat-model: { provider: openai_chat, max_concurrent: 1, max_waiting: 1, max_wait: 20s,",
-    );
-    let gateway = Gateway::start(&config).unwrap();
-    let body = Dialect::OpenaiChat.request(&model(Dialect::OpenaiChat), false);
-    let held = http::request("POST", "/v1/chat/completions", &[], body.replace("Hi", "hold").as_bytes());
-    let mut first = Connection::open(gateway.address).unwrap();
-    first.write(&held).unwrap();
-    upstream.next_request().unwrap();
+    let (go, upstream, gateway, mut first) = full_model("max_concurrent: 1, max_waiting: 1, max_wait: 20s");
     let mut second = Connection::open(gateway.address).unwrap();
     second.write(&chat_request(false)).unwrap();
     let lane = |field: &str| {
